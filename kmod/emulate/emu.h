@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The instruction emulator: decode once, execute when the data is there.
+ *
+ * It runs single guest instructions in software where the CPU cannot: an
+ * access to memory that no RAM backs (MMIO), or an intercepted instruction
+ * whose operands the CPU does not report.  It knows the guest only through
+ * struct emu_ops, includes no kernel header and builds in user space, where
+ * the unit tests run it against the CPU itself.
+ *
+ *   emu_init()   state of the vCPU -> struct emu
+ *   emu_decode() bytes at CS:RIP   -> struct emu_insn
+ *   emu_execute()                  -> registers, flags, memory
+ *
+ * An instruction is atomic towards its caller: emu_execute() works on copies
+ * and commits regs, rip and rflags together when it returns EMU_DONE.  When a
+ * device in user space has to supply data, an op answers EMU_NEED_IO and so
+ * does emu_execute(); the caller keeps struct emu and calls emu_execute()
+ * again with the data at hand.  Nothing is decoded twice, and the ops are
+ * called again in the same order (an op that has its data returns EMU_DONE).
+ * A REP string instruction commits after each iteration.
+ */
+#ifndef EMULATE_EMU_H
+#define EMULATE_EMU_H
+
+#include "../types.h"
+
+enum emu_mode {
+	EMU_MODE_REAL,		/* CR0.PE = 0: 16-bit, selector << 4 */
+	EMU_MODE_VM86,		/* EFLAGS.VM: as real mode, CPL 3 */
+	EMU_MODE_PROT16,	/* CS.D = 0 (also compatibility mode) */
+	EMU_MODE_PROT32,	/* CS.D = 1 (also compatibility mode) */
+	EMU_MODE_LONG,		/* EFER.LMA and CS.L */
+};
+
+enum emu_result {
+	EMU_DONE,		/* executed and committed */
+	EMU_FAULT,		/* emu->fault must be raised; RIP unmoved */
+	EMU_NEED_IO,		/* user space first; then emu_execute() again */
+	EMU_AGAIN,		/* a long REP paused: re-enter the guest */
+	EMU_UNKNOWN,		/* not an instruction this emulator knows */
+};
+
+/* Segment registers in the order of their encoding in ModRM.reg. */
+enum emu_seg { EMU_ES, EMU_CS, EMU_SS, EMU_DS, EMU_FS, EMU_GS, EMU_NSEGS };
+
+/* General registers in the order of their encoding. */
+enum emu_reg {
+	EMU_RAX, EMU_RCX, EMU_RDX, EMU_RBX, EMU_RSP, EMU_RBP, EMU_RSI, EMU_RDI,
+	EMU_R8, EMU_R9, EMU_R10, EMU_R11, EMU_R12, EMU_R13, EMU_R14, EMU_R15,
+	EMU_NREGS
+};
+
+/* Why memory is touched; also what a page fault's error code is made of. */
+enum emu_access {
+	EMU_READ	= 0,
+	EMU_WRITE	= 1 << 0,
+	EMU_FETCH	= 1 << 1,
+	EMU_RMW		= 1 << 2,	/* read now, written by the same instruction */
+};
+
+struct emu_segment {
+	u64	base;
+	u32	limit;			/* in bytes, granularity applied */
+	u16	selector;
+	bool	writable;		/* data segment, type bit W */
+	bool	readable;		/* data, or code with type bit R */
+	bool	expand_down;
+	bool	present;
+};
+
+struct emu_fault {
+	u8	vector;
+	bool	has_error_code;
+	u32	error_code;
+	u64	address;		/* CR2, for #PF */
+};
+
+struct emu;
+
+/**
+ * struct emu_ops - how the emulator reaches the guest
+ *
+ * Ops that return an int answer EMU_DONE, EMU_FAULT (@emu->fault is filled),
+ * EMU_NEED_IO or EMU_UNKNOWN (the access cannot be emulated).  @ctx of struct
+ * emu is theirs.  Addresses are linear, already checked against the segment
+ * and, in long mode, for canonical form.
+ */
+struct emu_ops {
+	/** @read: @len bytes (1 to 32) at @la; may cross a page. @access: enum emu_access. */
+	int (*read)(struct emu *emu, u64 la, void *data, unsigned int len, int access);
+	/** @write: @len bytes (1 to 32) at @la; may cross a page; all or nothing. */
+	int (*write)(struct emu *emu, u64 la, const void *data, unsigned int len);
+	/**
+	 * @cmpxchg: atomically replace @len bytes (1, 2, 4, 8 or 16) at @la by
+	 * @new if they equal @old; *@old gets what was there.  Used for every
+	 * LOCKed or implicitly locked read-modify-write.
+	 */
+	int (*cmpxchg)(struct emu *emu, u64 la, void *old, const void *new, unsigned int len);
+	/** @fetch: up to @len bytes of code at @la, never past its page; sets *@got (>= 1). */
+	int (*fetch)(struct emu *emu, u64 la, void *data, unsigned int len, unsigned int *got);
+
+	/** @segment: the cached descriptor of @seg. */
+	void (*segment)(struct emu *emu, enum emu_seg seg, struct emu_segment *out);
+	/** @read_vec, @write_vec: xmm/ymm @nr; @len 16 or 32. write_vec with 16 zeroes the upper half if @zero_upper. */
+	void (*read_vec)(struct emu *emu, unsigned int nr, void *data, unsigned int len);
+	void (*write_vec)(struct emu *emu, unsigned int nr, const void *data, unsigned int len, bool zero_upper);
+	/** @vec_allowed: may the guest use SSE (@avx: AVX) now? CR0.EM/TS, CR4.OSFXSR/OSXSAVE, XCR0; else fills fault (#UD, #NM). */
+	int (*vec_allowed)(struct emu *emu, bool avx);
+
+	/** @io_allowed: may the guest access @len ports from @port? Else fills #GP (IOPL, TSS bitmap). */
+	int (*io_allowed)(struct emu *emu, u16 port, unsigned int len);
+	/** @in, @out: one access of @len (1, 2, 4) bytes. */
+	int (*in)(struct emu *emu, u16 port, void *data, unsigned int len);
+	int (*out)(struct emu *emu, u16 port, const void *data, unsigned int len);
+
+	/** @get_cr, @set_cr: CR0, 2, 3, 4, 8; set checks and may fault. */
+	int (*get_cr)(struct emu *emu, unsigned int nr, u64 *val);
+	int (*set_cr)(struct emu *emu, unsigned int nr, u64 val);
+	/** @get_dr, @set_dr: DR0 to DR7. */
+	int (*get_dr)(struct emu *emu, unsigned int nr, u64 *val);
+	int (*set_dr)(struct emu *emu, unsigned int nr, u64 val);
+	/** @invlpg: drop translations of @la. */
+	int (*invlpg)(struct emu *emu, u64 la);
+	/** @want_pause: true when a REP should hand back to the guest (signal, pending event). */
+	bool (*want_pause)(struct emu *emu);
+};
+
+#define EMU_INSN_MAX	15		/* SDM 2A "Instruction Format" */
+
+/* What emu_decode() found; private to decode.c and execute.c but for @len and the flags. */
+struct emu_insn {
+	u8	bytes[EMU_INSN_MAX];
+	u8	fetched;		/* bytes of it that are there */
+	u8	len;			/* length of the instruction */
+	bool	two_memory;		/* touches two memory operands (MOVS, CMPS, PUSH m, POP m) */
+	/* decode.c adds its own fields here */
+};
+
+struct emu {
+	const struct emu_ops *ops;
+	void		*ctx;		/* the caller's, untouched */
+	enum emu_mode	mode;
+	u8		cpl;
+	u64		regs[EMU_NREGS];
+	u64		rip;
+	u64		rflags;
+	struct emu_fault fault;
+	struct emu_insn	insn;
+};
+
+/**
+ * emu_decode() - fetch and decode the instruction at CS:RIP
+ * @emu: ops, ctx, mode, cpl, regs, rip and rflags filled by the caller
+ * @bytes: instruction bytes the CPU has already reported, or NULL
+ * @nbytes: how many
+ *
+ * Bytes beyond @nbytes are fetched with ops->fetch, no more than needed to
+ * stay within the instruction's last page.
+ *
+ * Return: EMU_DONE, EMU_FAULT (fetch fault, or #UD/#GP that decoding itself
+ * finds, e.g. LOCK on an instruction that takes none, more than 15 bytes),
+ * EMU_NEED_IO or EMU_UNKNOWN.  emu->insn.bytes/fetched hold what was read.
+ */
+int emu_decode(struct emu *emu, const u8 *bytes, unsigned int nbytes);
+
+/**
+ * emu_execute() - run the decoded instruction once
+ * @emu: as emu_decode() left it
+ *
+ * Return: enum emu_result; see there.
+ */
+int emu_execute(struct emu *emu);
+
+/**
+ * emu_advance() - step over the decoded instruction without executing it
+ * @emu: as emu_decode() left it
+ *
+ * RIP moves by the length, cut to the width of the code segment.
+ */
+void emu_advance(struct emu *emu);
+
+#endif /* EMULATE_EMU_H */
