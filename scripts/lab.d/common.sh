@@ -1,0 +1,129 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# Messages, locking and option parsing that all commands share.
+
+say()
+{
+	printf 'lab: %s\n' "$*" >&2
+}
+
+die()
+{
+	printf 'scripts/lab: %s\n' "$*" >&2
+	exit 1
+}
+
+# A mistake on the command line.
+misuse()
+{
+	printf 'scripts/lab: %s\n' "$*" >&2
+	exit 2
+}
+
+# step TEXT: a progress line with the seconds since the command began.
+step()
+{
+	printf 'lab: %3d s  %s\n' "$SECONDS" "$*" >&2
+}
+
+# logged LOG COMMAND...: run it with its output in a log, shown when it fails.
+logged()
+{
+	local log=$build/logs/$1 status=0
+
+	shift
+	mkdir -p "$build/logs"
+	"$@" >"$log" 2>&1 </dev/null || status=$?
+	if [ $status -ne 0 ]; then
+		tail -n 30 "$log" >&2
+		say "failed (status $status): $*; the whole log is ${log#"$top"/}"
+	fi
+	return $status
+}
+
+# stale TARGET SOURCE...: true when TARGET is missing or older than a source.
+stale()
+{
+	local target=$1 source
+
+	shift
+	[ -e "$target" ] || return 0
+	for source in "$@"; do
+		[ ! "$source" -nt "$target" ] || return 0
+	done
+	return 1
+}
+
+# Two labs may run at once, but only one at a time builds.
+lab_lock()
+{
+	mkdir -p "$build"
+	exec {lock_fd}>"$build/.lock"
+	if ! flock --nonblock "$lock_fd"; then
+		say "waiting for another scripts/lab to finish building"
+		flock "$lock_fd"
+	fi
+}
+
+lab_unlock()
+{
+	exec {lock_fd}>&-
+}
+
+# A directory for this run alone, gone when the lab ends, however it ends.
+lab_tmp()
+{
+	mkdir -p "$build/run"
+	tmp=$(mktemp -d "$build/run/XXXXXX")
+	trap lab_cleanup EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
+lab_cleanup()
+{
+	local pid
+
+	for pid in $(jobs -p); do
+		kill "$pid" 2>/dev/null || :
+	done
+	rm -rf "$tmp"
+}
+
+# value_of OPTION [VALUE]: the option's value; complains when there is none.
+value_of()
+{
+	[ $# -ge 2 ] || misuse "option $1 wants a value"
+	printf '%s' "$2"
+}
+
+# check_file OPTION FILE: FILE must be a readable regular file or a device.
+check_file()
+{
+	[ -e "$2" ] || misuse "$1 $2: no such file"
+	[ ! -d "$2" ] || misuse "$1 $2: is a directory"
+	[ -r "$2" ] || misuse "$1 $2: no permission to read it"
+	[ -b "$2" ] || [ -s "$2" ] || misuse "$1 $2: the file is empty"
+}
+
+# check_count OPTION VALUE LOW HIGH
+check_count()
+{
+	if ! [[ $2 =~ ^[0-9]{1,6}$ ]] || ((10#$2 < $3 || 10#$2 > $4)); then
+		misuse "$1 $2: a number from $3 to $4 is wanted"
+	fi
+}
+
+# mebibytes OPTION SIZE: 256, 256M or 1G in MiB.
+mebibytes()
+{
+	local size=${2%[mMgG]}
+
+	[[ $size =~ ^[0-9]{1,6}$ ]] && ((10#$size > 0)) ||
+		misuse "$1 $2: a size such as 256M or 1G is wanted"
+	case $2 in
+	*[gG]) echo $((10#$size * 1024)) ;;
+	*) echo $((10#$size)) ;;
+	esac
+}

@@ -1,0 +1,134 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# What the test VM finds in its memory and on its disks.  Its initramfs is
+# four cpio archives one after the other, the last of them made for each run:
+#   system (busybox, kernel modules, init), guest (kernel and initrd),
+#   project (kvm.ko, vitro, selftests), job (what this run shall do)
+
+image=$build/image
+
+# pack FOLDER CPIO: FOLDER's files as a cpio archive, owned by root.
+pack()
+{
+	(cd "$1" && find . -mindepth 1 -printf '%P\n' | LC_ALL=C sort |
+		cpio --quiet -o -H newc -R 0:0) >"$2.new"
+	mv "$2.new" "$2"
+}
+
+# put_busybox ROOT: busybox and a name in /bin for each of its applets.
+put_busybox()
+{
+	local applet
+
+	mkdir -p "$1/bin"
+	cp /bin/busybox "$1/bin/busybox"
+	for applet in $(/bin/busybox --list); do
+		ln -s busybox "$1/bin/$applet" 2>/dev/null || :
+	done
+	ln -s bin "$1/sbin"
+}
+
+# put_modules ROOT MODULE...: kernel modules and what they depend on.
+put_modules()
+{
+	local root=$1 dir=lib/modules/$kver module file
+
+	shift
+	mkdir -p "$root/$dir"
+	cp "$kroot/$dir"/modules.{order,builtin,builtin.modinfo} "$root/$dir/"
+	for module in "$@"; do
+		while read -r _ file _; do
+			mkdir -p "$root/$(dirname "${file#"$kroot"/}")"
+			cp "$file" "$root/${file#"$kroot"/}"
+		done < <(modprobe -d "$kroot" -S "$kver" --show-depends "$module" |
+			grep ^insmod)
+	done
+	depmod -b "$root" "$kver"
+}
+
+# put_program ROOT FILE: a program with the shared libraries it needs.
+put_program()
+{
+	local file
+
+	for file in "$2" $(ldd "$2" | grep -o '/[^ ]*'); do
+		mkdir -p "$1$(dirname "$file")"
+		cp -L "$file" "$1$file"
+	done
+}
+
+image_system()
+{
+	local root=$image/system
+
+	stale "$image/system.cpio" "$lab/image.sh" "$lab"/vm/* "$kroot/.done" || return 0
+	step "making the test VM's initramfs"
+	rm -rf "$root"
+	mkdir -p "$root"/{dev,proc,sys,tmp,run,root,lab/bin,lab/disk,qemu}
+	put_busybox "$root"
+	put_modules "$root" virtio_pci virtio_blk virtio_console \
+		irqbypass kvm kvm-amd loop msr cpuid
+	cp "$lab/vm/init" "$root/init"
+	cp "$lab/vm/profile" "$root/lab/profile"
+	cp "$lab"/vm/bin/* "$root/lab/bin/"
+	pack "$root" "$image/system.cpio"
+}
+
+# Our module, the launcher and the tests, as far as they are built.
+image_project()
+{
+	local root=$image/project file
+
+	rm -rf "$root"
+	mkdir -p "$root/lab/bin" "$root/lab/selftests"
+	if [ -e "$top/kmod/kvm.ko" ]; then
+		strip --strip-debug -o "$root/lab/kvm.ko" "$top/kmod/kvm.ko"
+	fi
+	if [ -x "$top/user/vitro" ]; then
+		cp "$top/user/vitro" "$root/lab/bin/"
+	fi
+	for file in "$build"/selftests/* "$build"/bench/*; do
+		if [ -f "$file" ] && [ -x "$file" ]; then
+			cp "$file" "$root/lab/selftests/"
+		fi
+	done
+	pack "$root" "$image/project.cpio"
+}
+
+# lab_images: bring all of them up to date.
+lab_images()
+{
+	lab_lock
+	mkdir -p "$image"
+	image_system
+	image_guest
+	image_project
+	lab_unlock
+}
+
+# vm_qemu_disk: Debian's QEMU with all that it needs, as a read-only disk.
+vm_qemu_disk()
+{
+	local root=$image/qemu file program=/usr/bin/qemu-system-x86_64
+
+	lab_lock
+	if stale "$image/qemu.img" "$lab/image.sh" "$program"; then
+		step "putting Debian's QEMU on a disk for the test VM"
+		rm -rf "$root" "$image"/qemu.img*
+		mkdir -p "$root"/{lib,lib64,usr/bin,usr/share}
+		cp -L "$program" "$root/usr/bin/"
+		cp -L /lib64/ld-linux-x86-64.so.2 "$root/lib64/"
+		for file in $(ldd "$program" | grep -o '/lib[^ ]*\|/usr/lib[^ ]*'); do
+			cp -L "$file" "$root/lib/"
+		done
+		cp -rL /usr/share/seabios "$root/usr/share/"
+		mkdir "$root/usr/share/qemu"
+		cp -L /usr/share/qemu/{kvmvapic,linuxboot,linuxboot_dma,pvh}.bin \
+			/usr/share/qemu/bios*.bin "$root/usr/share/qemu/" 2>/dev/null || :
+		mke2fs -q -t ext4 -d "$root" "$image/qemu.img.new" \
+			$(($(du -sm "$root" | cut -f 1) * 5 / 4 + 16))M
+		mv "$image/qemu.img.new" "$image/qemu.img"
+	fi
+	lab_unlock
+	vm_disks+=("qemu=$image/qemu.img,readonly=on")
+}

@@ -1,0 +1,26 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# A shell in the test VM.
+
+lab_shell()
+{
+	local qemu=
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--stock) vm_kvm=stock ;;
+		--with-qemu) qemu=yes ;;
+		*) misuse "shell takes no option '$1'" ;;
+		esac
+		shift
+	done
+	lab_prepare
+	build_what_builds
+	lab_images
+	[ -z "$qemu" ] || vm_qemu_disk
+	lab_tmp
+	vm_standard_disks
+	mkdir "$tmp/job"
+	cp "$lab/vm/shell" "$tmp/job/main"
+	step "starting the test VM"
+	vm_run shell
+}
