@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The contract with a vendor half (svm/, vmx/).
+ *
+ * State moves in bulk (get_sregs, set_sregs); general registers, RIP, RFLAGS,
+ * CR0, CR2, CR3, CR4 and EFER as the guest sees them live in struct vcpu and
+ * are current whenever the vCPU is outside the guest.  Calls go through static
+ * calls: no retpoline, and one line here per hook.
+ */
+#ifndef VITRO_BACKEND_H
+#define VITRO_BACKEND_H
+
+#include <linux/static_call.h>
+#include "vcpu.h"
+
+/*
+ * name, return type, arguments.  Unless said otherwise: under vcpu->mutex,
+ * preemption and interrupts on.
+ *
+ * enable_cpu, disable_cpu	this CPU; interrupts off or CPU going down
+ * vcpu_init, vcpu_free		the vendor's part; 0 or -ENOMEM
+ * vcpu_reset			hardware state after RESET or INIT (segments, CRs, tables)
+ * run				one entry and exit, interrupts off; returns with the reason kept
+ * handle_exit			act on it, interrupts on: 1 resume, 0 to user space, <0 errno
+ * handle_exit_irqoff		before interrupts come on: NMI, machine check, host interrupt
+ * get_sregs, set_sregs		segments and tables only; CRs and EFER are set by set_crs
+ * set_cr0 .. set_efer		the values passed are valid; also update vcpu->crN
+ * get_segment			one cached descriptor
+ * cpl				current privilege level
+ * get_msr, set_msr		MSRs that live in the vendor's structure: enum msr_result
+ * inject_*			give the event to the next entry
+ * irq_allowed, nmi_allowed	could the guest take one now (flags, shadow, masks)?
+ * *_window			make the next possible moment an exit
+ * set_tsc_offset		and the ratio where the CPU scales
+ * flush_tlb			drop all translations of this vCPU at its next entry, this CPU
+ * update_intercepts		guest_debug, DRs, exits that user space disabled have changed
+ * cpuid_changed		KVM_SET_CPUID2 has new features
+ * tdp_format			how this vendor's second-level entries look (module init)
+ */
+#define BACKEND_HOOKS(HOOK)							\
+	HOOK(enable_cpu, int, (void))						\
+	HOOK(disable_cpu, void, (void))						\
+	HOOK(vcpu_init, int, (struct vcpu *vcpu))				\
+	HOOK(vcpu_free, void, (struct vcpu *vcpu))				\
+	HOOK(vcpu_reset, void, (struct vcpu *vcpu, bool init))			\
+	HOOK(run, void, (struct vcpu *vcpu))					\
+	HOOK(handle_exit_irqoff, void, (struct vcpu *vcpu))			\
+	HOOK(handle_exit, int, (struct vcpu *vcpu))				\
+	HOOK(get_sregs, void, (struct vcpu *vcpu, struct kvm_sregs2 *sregs))	\
+	HOOK(set_sregs, void, (struct vcpu *vcpu, const struct kvm_sregs2 *sregs)) \
+	HOOK(set_cr0, void, (struct vcpu *vcpu, u64 cr0))			\
+	HOOK(set_cr3, void, (struct vcpu *vcpu, u64 cr3))			\
+	HOOK(set_cr4, void, (struct vcpu *vcpu, u64 cr4))			\
+	HOOK(set_efer, void, (struct vcpu *vcpu, u64 efer))			\
+	HOOK(get_segment, void, (struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *out)) \
+	HOOK(cpl, int, (struct vcpu *vcpu))					\
+	HOOK(get_msr, int, (struct vcpu *vcpu, u32 index, u64 *val))		\
+	HOOK(set_msr, int, (struct vcpu *vcpu, u32 index, u64 val))		\
+	HOOK(inject_exception, void, (struct vcpu *vcpu))			\
+	HOOK(inject_nmi, void, (struct vcpu *vcpu))				\
+	HOOK(inject_irq, void, (struct vcpu *vcpu, u8 vector, bool soft))	\
+	HOOK(irq_allowed, bool, (struct vcpu *vcpu))				\
+	HOOK(nmi_allowed, bool, (struct vcpu *vcpu))				\
+	HOOK(irq_window, void, (struct vcpu *vcpu))				\
+	HOOK(nmi_window, void, (struct vcpu *vcpu))				\
+	HOOK(get_shadow, u8, (struct vcpu *vcpu))				\
+	HOOK(set_shadow, void, (struct vcpu *vcpu, u8 shadow))			\
+	HOOK(set_tsc_offset, void, (struct vcpu *vcpu))				\
+	HOOK(flush_tlb, void, (struct vcpu *vcpu))				\
+	HOOK(update_intercepts, void, (struct vcpu *vcpu))			\
+	HOOK(cpuid_changed, void, (struct vcpu *vcpu))				\
+	HOOK(exit_info, void, (struct vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2, u32 *intr_info, u32 *error_code))
+
+#define BACKEND_DECLARE(name, ret, args) ret (*name) args;
+
+struct backend {
+	const char *name;			/* "svm" or "vmx", as exits are named in traces */
+	unsigned int isa;			/* KVM_ISA_SVM, KVM_ISA_VMX for tracepoints */
+	const struct tdp_format *tdp_format;	/* ready after hardware_setup() */
+	bool has_tsc_scaling;
+	u64 max_tsc_ratio;
+	u8 tsc_ratio_frac_bits;
+	const u32 *msrs;			/* MSRs of get_msr/set_msr for the index list */
+	unsigned int nr_msrs;
+	/* Is this CPU ours? NULL, or the one line that says what is missing. */
+	const char *(*check)(void);
+	int (*hardware_setup)(void);
+	void (*hardware_unsetup)(void);
+	/* Does the CPU offer this to guests beyond what its CPUID says? cpuid.c asks while it builds the supported set. */
+	void (*adjust_cpuid)(struct kvm_cpuid_entry2 *entry);
+	BACKEND_HOOKS(BACKEND_DECLARE)
+};
+
+#undef BACKEND_DECLARE
+#define BACKEND_CALL(name, ret, args) \
+	DECLARE_STATIC_CALL(backend_##name, *(((struct backend *)0)->name));
+BACKEND_HOOKS(BACKEND_CALL)
+#undef BACKEND_CALL
+
+/* backend(cpl)(vcpu) */
+#define backend(name) static_call(backend_##name)
+
+extern const struct backend *backend_ops;	/* main.c: what was chosen */
+extern const struct backend svm_backend;	/* svm/svm.c; named in main.c only */
+
+#endif /* VITRO_BACKEND_H */

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The guest's FPU, SSE, AVX and XSAVE state, kept in the kernel's guest-FPU container. */
+#ifndef VITRO_FPU_H
+#define VITRO_FPU_H
+
+#include <linux/kvm.h>
+#include "vcpu.h"
+
+int fpu_vcpu_init(struct vcpu *vcpu);
+void fpu_vcpu_free(struct vcpu *vcpu);
+void fpu_reset(struct vcpu *vcpu, bool init);
+
+/* KVM_RUN begins and ends: guest state into the registers, and out. Preemption on. */
+void fpu_load_guest(struct vcpu *vcpu);
+void fpu_put_guest(struct vcpu *vcpu);
+/* Right around the world switch, interrupts off: XCR0, XSS, PKRU (only when they differ). */
+void fpu_enter(struct vcpu *vcpu);
+void fpu_leave(struct vcpu *vcpu);
+
+/* XSETBV: 0, or -EINVAL where the guest gets #GP(0). */
+int fpu_set_xcr(struct vcpu *vcpu, u32 index, u64 val);
+
+int fpu_ioctl_get(struct vcpu *vcpu, struct kvm_fpu *fpu);
+int fpu_ioctl_set(struct vcpu *vcpu, const struct kvm_fpu *fpu);
+int fpu_ioctl_get_xsave(struct vcpu *vcpu, void __user *user, unsigned int size);
+int fpu_ioctl_set_xsave(struct vcpu *vcpu, const void __user *user);
+int fpu_ioctl_get_xcrs(struct vcpu *vcpu, struct kvm_xcrs *xcrs);
+int fpu_ioctl_set_xcrs(struct vcpu *vcpu, const struct kvm_xcrs *xcrs);
+unsigned int fpu_xsave_size(struct vm *vm);	/* KVM_CAP_XSAVE2 */
+u64 fpu_supported_xcr0(void);
+
+/* xmm and ymm registers for the emulator; only between fpu_load_guest() and fpu_put_guest(). */
+void fpu_read_vec(unsigned int nr, void *data, unsigned int len);
+void fpu_write_vec(unsigned int nr, const void *data, unsigned int len, bool zero_upper);
+
+#endif /* VITRO_FPU_H */

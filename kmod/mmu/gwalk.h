@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The guest's own page tables, walked in software: gva -> gpa, with the
+ * checks, the accessed and dirty bits and the page-fault error code that the
+ * CPU would give.  SDM 3A "Paging"; APM 2 "Page Translation and Protection".
+ */
+#ifndef MMU_GWALK_H
+#define MMU_GWALK_H
+
+#include "../types.h"
+
+struct vcpu;
+
+/* Paging mode, worked out once when CR0, CR4, EFER or CPUID change. */
+struct gwalk_mode {
+	u8	levels;		/* 0: paging off; 2: 32-bit; 3: PAE; 4, 5: long mode */
+	bool	pse, nxe, wp, smep, smap, pku;
+	u64	reserved;	/* address bits above MAXPHYADDR: reserved in an entry */
+	bool	gbpages;	/* 1G leaves allowed at level 3 */
+};
+
+enum gwalk_access {
+	GWALK_READ	= 0,
+	GWALK_WRITE	= 1 << 0,
+	GWALK_FETCH	= 1 << 1,
+	GWALK_USER	= 1 << 2,	/* CPL 3 */
+	GWALK_IMPLICIT	= 1 << 3,	/* GDT, IDT, TSS: supervisor even at CPL 3, SMAP without AC */
+	GWALK_AC	= 1 << 4,	/* EFLAGS.AC set: SMAP lets it pass (not with IMPLICIT) */
+	GWALK_PEEK	= 1 << 5,	/* for user space's eyes: no rights checked, A and D left alone */
+};
+
+struct gwalk_result {
+	gpa_t	gpa;
+	u32	error_code;	/* when the walk failed: X86_PF_* */
+	u8	page_shift;	/* of the guest's own leaf */
+};
+
+/**
+ * gwalk_set_mode() - work out the paging mode
+ * @mode: filled
+ * @cr0, @cr4, @efer: the guest's view
+ * @maxphyaddr: of the guest's CPUID, in bits
+ * @gbpages: CPUID offers 1G pages
+ */
+void gwalk_set_mode(struct gwalk_mode *mode, u64 cr0, u64 cr4, u64 efer, u8 maxphyaddr, bool gbpages);
+
+/**
+ * gwalk() - translate one guest virtual address
+ * @vcpu: whose memory is read for page-table entries
+ * @mode: its paging mode
+ * @cr3: its CR3
+ * @pkru: its PKRU (if mode->pku)
+ * @gva: linear address
+ * @access: enum gwalk_access
+ * @res: filled
+ *
+ * Return: 0; -EFAULT with res->error_code set when the guest deserves #PF;
+ * -EIO when a page table lies where there is no guest RAM (res->gpa says where).
+ */
+int gwalk(struct vcpu *vcpu, const struct gwalk_mode *mode, u64 cr3, u32 pkru,
+	  gva_t gva, int access, struct gwalk_result *res);
+
+/* gwalk.c calls these; memslot.c has them in the kernel, the test in user space. 0 or -EFAULT. */
+int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, void *entry, unsigned int size);
+/* Atomically old -> new; 0 done, 1 it had changed (walk again), -EFAULT. Marks the page dirty. */
+int gwalk_cmpxchg_entry(struct vcpu *vcpu, gpa_t gpa, u64 old, u64 new, unsigned int size);
+
+#endif /* MMU_GWALK_H */

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A virtual CPU: the state both vendors share.
+ *
+ * One thread at a time works on a vCPU, under vcpu->mutex.  Others reach it
+ * only by vcpu_request(), vcpu_kick(), and the atomic bitmaps of its local
+ * APIC.  Fields without a letter belong to the thread that holds the mutex.
+ */
+#ifndef VITRO_VCPU_H
+#define VITRO_VCPU_H
+
+#include <linux/hrtimer.h>
+#include <linux/kvm.h>
+#include <linux/mutex.h>
+#include <linux/rcuwait.h>
+#include <asm/fpu/types.h>
+#include <asm/processor-flags.h>
+#include "types.h"
+#include "emulate/emu.h"
+#include "mmu/gwalk.h"
+#include "mmu/tdp.h"
+#include "vm.h"
+
+struct lapic;
+struct cpuid_table;
+
+/* What another thread, or this one, asks of a vCPU before its next entry. */
+enum vcpu_request {
+	REQ_EVENT,		/* look for something to inject */
+	REQ_TLB_FLUSH,		/* second-level translations changed: flush this guest's */
+	REQ_GUEST_TLB_FLUSH,	/* first-level only: PV flush, CR writes by ioctl */
+	REQ_CLOCK_UPDATE,	/* write the kvmclock page anew */
+	REQ_STEAL_UPDATE,
+	REQ_TRIPLE_FAULT,
+	REQ_NMI,		/* count of waiting NMIs is in nmi_queued */
+	REQ_SMI,
+	REQ_APIC_STATE,		/* INIT or SIPI arrived: lapic_accept_init_sipi() */
+	REQ_APIC_TIMER,		/* timer expired while not injectable at once */
+	REQ_EOI_EXIT,		/* KVM_EXIT_IOAPIC_EOI for user space (split irqchip) */
+	REQ_EXIT,		/* leave to user space with EINTR */
+	REQ_VM_DEAD,
+	NR_VCPU_REQUESTS
+};
+
+/*
+ * Where the vCPU's thread is.  Written by that thread with interrupts off;
+ * a kicker that moves IN_GUEST to EXITING sends the IPI, later ones need not.
+ */
+enum vcpu_mode { VCPU_OUTSIDE, VCPU_IN_GUEST, VCPU_EXITING };
+
+/* One event of the exception class on its way into the guest. */
+struct vcpu_exception {
+	bool	pending;	/* found by us, not yet given to the CPU */
+	bool	injected;	/* given to the CPU; an exit cut it off: give it again */
+	bool	has_error_code;
+	bool	has_payload;
+	u8	vector;
+	u32	error_code;
+	u64	payload;	/* CR2 for #PF, DR6 bits for #DB */
+};
+
+#define VCPU_MMIO_FRAGS	4	/* 32 bytes of AVX in pieces of 8 */
+
+/* An access that a device in user space completes; saved across KVM_RUN. */
+struct pending_io {
+	enum { IO_NONE, IO_MMIO_READ, IO_MMIO_WRITE, IO_PIO_IN, IO_PIO_OUT } kind;
+	u16	port;
+	u8	size;			/* of one access */
+	u32	count;			/* string PIO: accesses in the data page */
+	u32	done;
+	gpa_t	gpa;			/* MMIO: where the next fragment goes */
+	u8	len;			/* MMIO: bytes in all */
+	u8	pos;			/* MMIO: bytes done */
+	u8	data[32];
+	bool	have_data;		/* the read's data is here: the emulator may go on */
+};
+
+struct vcpu {
+	/* hot: touched at every exit */
+	u64		regs[EMU_NREGS];	/* entry.S knows the offset */
+	u64		rip;
+	u64		rflags;
+	u64		cr2;
+	u64		cr0, cr3, cr4, efer;	/* the guest's view */
+	unsigned long	requests;		/* atomic bits, enum vcpu_request */
+	int		mode;			/* enum vcpu_mode, atomic */
+	int		cpu;			/* the CPU it last ran on, -1 never */
+	struct vm	*vm;
+	struct kvm_run	*run;			/* shared with user space: read each field once */
+	struct lapic	*lapic;			/* NULL with IRQCHIP_NONE */
+	struct gwalk_mode walk;			/* from cr0, cr4, efer, CPUID */
+
+	/* identity */
+	u32		id;			/* KVM_CREATE_VCPU's argument: the APIC id */
+	int		idx;			/* in vm->vcpus[] */
+	struct mutex	mutex;
+	struct rcuwait	wait;			/* where it sleeps when halted */
+	struct pid __rcu *pid;			/* the thread that runs it */
+
+	/* events */
+	struct vcpu_exception exception;
+	struct { bool injected, soft; u8 vector; } interrupt;
+	u8		nmi_pending;		/* 0 to 2 */
+	bool		nmi_injected;
+	bool		nmi_masked;		/* between NMI and IRET */
+	atomic_t	nmi_queued;
+	bool		event_exit_inst_len;	/* length of the soft event's instruction */
+	u32		mp_state;		/* KVM_MP_STATE_* */
+	bool		pv_unhalted;
+	bool		interrupt_shadow_off;
+	bool		smi_pending, in_smm;
+	u64		smbase;
+
+	/* what user space has to complete */
+	struct pending_io io;
+	int		(*complete)(struct vcpu *vcpu);	/* run first by the next KVM_RUN */
+	struct emu	emu;
+	gpa_t		fault_gpa;		/* of the memory operand, if the exit told it */
+	bool		fault_gpa_valid;
+	void		*pio_data;		/* the page at KVM_PIO_PAGE_OFFSET */
+
+	/* debug registers, guest debugging */
+	u64		dr[4], dr6, dr7;
+	u32		guest_debug;		/* KVM_GUESTDBG_* */
+	u64		debug_dr[4], debug_dr7;	/* KVM_SET_GUEST_DEBUG's */
+	u64		singlestep_rip;
+
+	/* fpu.c */
+	struct fpu_guest fpu;
+	bool		fpu_loaded;
+	u64		xcr0, xss;
+	u64		guest_supported_xcr0;
+	u32		pkru, host_pkru;
+
+	/* cpuid.c, msr.c, clock.c */
+	struct cpuid_table *cpuid;
+	u64		guest_caps;		/* cpuid.c: CPUID bits asked for often, enum vcpu_cap */
+	u8		maxphyaddr;
+	u64		cr4_reserved;		/* bits the guest may not set */
+	u64		apic_base;
+	u64		pat, misc_enable, tsc_aux, spec_ctrl, virt_spec_ctrl;
+	u64		arch_capabilities, microcode_version, smi_count, platform_info, misc_features;
+	u64		mcg_cap, mcg_status, mcg_ctl, *mce_banks;
+	u64		mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
+	u64		tsc_offset;		/* guest TSC = host TSC * ratio + offset */
+	u64		tsc_scaling_ratio;
+	u64		tsc_adjust;
+	u64		tsc_khz;
+	u64		kvmclock_msr, steal_msr, pv_eoi_msr, poll_control_msr;
+	u64		steal_last;
+	bool		kvmclock_new;
+	u32		kvmclock_version;
+
+	/* tables made ready before tdp->lock is taken */
+	struct tdp_cache tdp_cache;
+
+	struct vcpu_stats {
+		u64 exits, halt_exits, io_exits, mmio_exits, irq_exits, irq_injections,
+		    nmi_injections, tlb_flush, pf_fixed, request_irq_exits, insn_emulation,
+		    insn_emulation_fail, signal_exits, hypercalls, halt_wakeup;
+	} stat;
+};
+
+/* ---- vcpu.c ---- */
+
+/**
+ * vcpu_request() - ask something of a vCPU; follow with vcpu_kick() if it must see it now
+ * @vcpu: any vCPU, running or not
+ * @req: what
+ *
+ * The request is visible before anything the caller stores later is.
+ */
+static inline void vcpu_request(struct vcpu *vcpu, enum vcpu_request req)
+{
+	smp_wmb();	/* what the request speaks of, before the request */
+	set_bit(req, &vcpu->requests);
+}
+
+/* Take a request if it is there; only the vCPU's own thread. */
+static inline bool vcpu_take_request(struct vcpu *vcpu, enum vcpu_request req)
+{
+	if (!test_bit(req, &vcpu->requests))
+		return false;
+	clear_bit(req, &vcpu->requests);
+	smp_mb__after_atomic();		/* pairs with smp_wmb() in vcpu_request() */
+	return true;
+}
+
+/* Wake it if it sleeps, make it exit if it is in the guest. Any context, also with interrupts off. */
+void vcpu_kick(struct vcpu *vcpu);
+/* request all vCPUs and wait until none still runs guest code without having seen it; not in atomic context */
+void vcpu_request_all(struct vm *vm, enum vcpu_request req);
+/* As vcpu_request_all() but callable under spinlocks with interrupts on. */
+
+/* Queue an exception; #DF and triple fault follow SDM 3A "Interrupt 8". */
+void vcpu_queue_exception(struct vcpu *vcpu, u8 vector);
+void vcpu_queue_exception_err(struct vcpu *vcpu, u8 vector, u32 error_code);
+void vcpu_queue_page_fault(struct vcpu *vcpu, gva_t address, u32 error_code);
+void vcpu_queue_gp(struct vcpu *vcpu);	/* #GP(0) */
+
+/* APIC side: vector for a vCPU in INIT/SIPI reset. CS = vector << 12. */
+void vcpu_reset(struct vcpu *vcpu, bool init);
+void vcpu_start_at(struct vcpu *vcpu, u8 sipi_vector);
+void vcpu_nmi(struct vcpu *vcpu);	/* queue one NMI, any context; caller kicks */
+
+static inline bool vcpu_is_bsp(const struct vcpu *vcpu)
+{
+	return vcpu->id == vcpu->vm->boot_vcpu_id;
+}
+
+static inline bool vcpu_long_mode(const struct vcpu *vcpu)
+{
+	return vcpu->efer & EFER_LMA;
+}
+
+static inline bool vcpu_paging(const struct vcpu *vcpu)
+{
+	return vcpu->cr0 & X86_CR0_PG;
+}
+
+int vcpu_create(struct vm *vm, u32 id);
+void vcpu_destroy(struct vcpu *vcpu);
+
+#endif /* VITRO_VCPU_H */

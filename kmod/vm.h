@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A virtual machine: its memory, its vCPUs, its interrupt controllers.
+ *
+ * Lifetime: one reference for the VM fd, one for each vCPU fd.  The last one
+ * out tears the VM down.  Everything a VM holds is charged to it here.
+ *
+ * Locks, outermost first:
+ *   vm->lock	[V]  the shape of the VM: vCPUs, irqchip, routes, enabled capabilities
+ *   vcpu->mutex	     one ioctl at a time on a vCPU (KVM_RUN holds it)
+ *   vm->slots_lock [S]  who may change memory slots; readers use memslot_srcu
+ *   tdp->lock	[T]  second-level page tables and the invalidation count
+ *   pic, ioapic, pit locks (spinlocks, interrupts off): see irq/
+ */
+#ifndef VITRO_VM_H
+#define VITRO_VM_H
+
+#include <linux/kvm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include "types.h"
+#include "mmu/tdp.h"
+
+#define VM_MAX_VCPUS	255
+#define VM_MAX_VCPU_ID	1024	/* ids (= initial APIC ids) are below this */
+
+struct vcpu;
+struct memslots;
+struct pic;
+struct ioapic;
+struct pit;
+struct irq_routes;
+struct apic_map;
+struct ioeventfds;
+
+enum irqchip_mode {
+	IRQCHIP_NONE,		/* user space has the APICs, KVM_INTERRUPT injects */
+	IRQCHIP_SPLIT,		/* local APICs here, PIC and I/O APIC in user space */
+	IRQCHIP_KERNEL,		/* all here */
+};
+
+struct vm {
+	struct mutex	lock;
+	refcount_t	refs;
+	bool		bugged;			/* first fatal reason seen; every ioctl answers EIO */
+
+	/* memory */
+	struct mm_struct *mm;
+	struct mmu_notifier mmu_notifier;
+	struct mutex	slots_lock;
+	struct memslots __rcu *slots;		/* [S], read under memslot_srcu */
+	struct tdp	tdp;			/* [T] */
+	gpa_t		tss_addr;		/* VMX real-mode TSS, kept for its ABI */
+	gpa_t		identity_map_addr;
+
+	/* vCPUs: slots [0, nr_vcpus) are published in order and stay until the VM ends */
+	int		created_vcpus;		/* [V] including ones still being made */
+	int		nr_vcpus;		/* read with smp_load_acquire() */
+	struct vcpu	*vcpus[VM_MAX_VCPUS];
+	u32		boot_vcpu_id;
+
+	/* interrupts */
+	enum irqchip_mode irqchip;		/* [V], set once before the first vCPU */
+	struct pic	*pic;
+	struct ioapic	*ioapic;
+	struct pit	*pit;			/* [V] */
+	struct irq_routes __rcu *routes;	/* [V], read under RCU */
+	struct apic_map	__rcu *apic_map;	/* destination -> vCPU, read under RCU */
+	struct mutex	apic_map_lock;
+	struct mutex	eventfd_lock;		/* irqfds and ioeventfds */
+	struct list_head irqfds;		/* eventfd_lock */
+	struct ioeventfds __rcu *ioeventfds;	/* eventfd_lock, read under RCU */
+
+	/* time: clock.c */
+	raw_spinlock_t	clock_lock;
+	s64		clock_offset;		/* ns: guest clock = ktime boot based + offset */
+	u64		tsc_khz;		/* default of new vCPUs */
+	u64		tsc_sync_offset;	/* last offset written, to keep vCPUs in step */
+	u64		tsc_sync_value;
+	u64		tsc_sync_ns;
+	u64		wall_clock_msr;
+
+	/* what KVM_ENABLE_CAP turned on */
+	u64		disabled_quirks;
+	u64		disabled_exits;		/* KVM_X86_DISABLE_EXITS_* */
+	bool		exception_payload;
+	bool		triple_fault_event;
+	u32		user_msr_mask;		/* KVM_MSR_EXIT_REASON_* */
+};
+
+#define vm_for_each_vcpu(i, vcpu, vm)						\
+	for ((i) = 0; (i) < smp_load_acquire(&(vm)->nr_vcpus) &&		\
+	     ((vcpu) = (vm)->vcpus[i]); (i)++)
+
+int vm_dev_ioctl_create(unsigned long type);
+void vm_get(struct vm *vm);
+void vm_put(struct vm *vm);
+struct vcpu *vm_vcpu_by_id(struct vm *vm, u32 id);
+int vm_check_extension(struct vm *vm, long cap);
+
+#endif /* VITRO_VM_H */
