@@ -91,20 +91,13 @@ lab_cleanup()
 	rm -rf "$tmp"
 }
 
-# value_of OPTION [VALUE]: the option's value; complains when there is none.
-value_of()
-{
-	[ $# -ge 2 ] || misuse "option $1 wants a value"
-	printf '%s' "$2"
-}
-
-# check_file OPTION FILE: FILE must be a readable regular file or a device.
+# check_file OPTION FILE: FILE must be there, readable and not empty.
 check_file()
 {
 	[ -e "$2" ] || misuse "$1 $2: no such file"
 	[ ! -d "$2" ] || misuse "$1 $2: is a directory"
 	[ -r "$2" ] || misuse "$1 $2: no permission to read it"
-	[ -b "$2" ] || [ -s "$2" ] || misuse "$1 $2: the file is empty"
+	[ ! -f "$2" ] || [ -s "$2" ] || misuse "$1 $2: the file is empty"
 }
 
 # check_count OPTION VALUE LOW HIGH
@@ -120,8 +113,7 @@ mebibytes()
 {
 	local size=${2%[mMgG]}
 
-	[[ $size =~ ^[0-9]{1,6}$ ]] && ((10#$size > 0)) ||
-		misuse "$1 $2: a size such as 256M or 1G is wanted"
+	[[ $size =~ ^[0-9]{1,6}$ ]] || misuse "$1 $2: a size such as 256M or 1G is wanted"
 	case $2 in
 	*[gG]) echo $((10#$size * 1024)) ;;
 	*) echo $((10#$size)) ;;

@@ -43,6 +43,7 @@ guest_disk()
 	mkdir -p "$root"
 	echo "This is the disk of the lab's guest." >"$root/README"
 	rm -f "$image/disk.new"
-	mke2fs -qq -t ext4 -L vitro -E root_owner=0:0 -d "$root" "$image/disk.new" 64M
+	mke2fs -q -t ext4 -L vitro -E root_owner=0:0 -d "$root" \
+		"$image/disk.new" 64M >/dev/null
 	mv "$image/disk.new" "$image/disk.img"
 }

@@ -126,7 +126,7 @@ vm_qemu_disk()
 		cp -L /usr/share/qemu/{kvmvapic,linuxboot,linuxboot_dma,pvh}.bin \
 			/usr/share/qemu/bios*.bin "$root/usr/share/qemu/" 2>/dev/null || :
 		mke2fs -q -t ext4 -d "$root" "$image/qemu.img.new" \
-			$(($(du -sm "$root" | cut -f 1) * 5 / 4 + 16))M
+			$(($(du -sm "$root" | cut -f 1) * 5 / 4 + 16))M >/dev/null
 		mv "$image/qemu.img.new" "$image/qemu.img"
 	fi
 	lab_unlock

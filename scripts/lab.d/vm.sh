@@ -63,8 +63,8 @@ vm_run()
 	cat "$image"/{system,guest,project}.cpio "$tmp/job.cpio" >"$tmp/vm.initrd"
 
 	argv=(qemu-system-x86_64 -nodefaults -no-user-config -display none
-		-machine q35,accel=tcg -cpu max
-		-m $vm_memory -smp $vm_cpus -no-reboot
+		-machine "q35,accel=tcg" -cpu max
+		-m "$vm_memory" -smp "$vm_cpus" -no-reboot
 		-kernel "$kroot/boot/vmlinuz-$kver" -initrd "$tmp/vm.initrd"
 		-append "console=ttyS1,115200 panic=-1 oops=panic printk.devkmsg=on"
 		-chardev "file,id=log,path=$tmp/kernel.log"
@@ -76,7 +76,7 @@ vm_run()
 	done
 	argv+=("${vm_options[@]}")
 	if [ $vm_timeout -gt 0 ]; then
-		argv=(timeout --foreground -k 5 $vm_timeout "${argv[@]}")
+		argv=(timeout --foreground -k 5 "$vm_timeout" "${argv[@]}")
 	fi
 	vm_qemu_$io || status=$?
 	vm_verdict $status
