@@ -80,16 +80,21 @@ image_project()
 	local root=$image/project file
 
 	rm -rf "$root"
-	mkdir -p "$root/lab/bin" "$root/lab/selftests"
+	mkdir -p "$root/lab/bin" "$root/lab/selftests" "$root/lab/bench"
 	if [ -e "$top/kmod/kvm.ko" ]; then
 		strip --strip-debug -o "$root/lab/kvm.ko" "$top/kmod/kvm.ko"
 	fi
 	if [ -x "$top/user/vitro" ]; then
 		cp "$top/user/vitro" "$root/lab/bin/"
 	fi
-	for file in "$build"/selftests/* "$build"/bench/*; do
+	for file in "$build"/selftests/* "$top"/selftests/*.sh; do
 		if [ -f "$file" ] && [ -x "$file" ]; then
 			cp "$file" "$root/lab/selftests/"
+		fi
+	done
+	for file in "$build"/selftests/bench/*; do
+		if [ -f "$file" ] && [ -x "$file" ]; then
+			cp "$file" "$root/lab/bench/"
 		fi
 	done
 	pack "$root" "$image/project.cpio"

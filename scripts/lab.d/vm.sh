@@ -14,6 +14,7 @@ vm_timeout=0			# seconds, 0 for none
 vm_kvm=vitro			# or stock
 vm_disks=()			# NAME=FILE[,QEMU OPTION...]
 vm_options=()			# more of QEMU's options
+vm_judge=vm_verdict		# called with QEMU's exit status in the end
 
 # Kernel messages that no test VM may show.
 vm_splat='BUG:|Oops|WARNING:|Kernel panic|Call Trace:|general protection fault'
@@ -55,6 +56,7 @@ vm_run()
 
 	[ ! -t 0 ] || io=terminal
 	vm_log=$build/logs/$1.log
+	rm -rf "$tmp/initrd"
 	mkdir -p "$build/logs" "$tmp/initrd/job"
 	: >"$tmp/kernel.log"
 	cp -r "$tmp/job/." "$tmp/initrd/job"
@@ -64,7 +66,7 @@ vm_run()
 
 	argv=(qemu-system-x86_64 -nodefaults -no-user-config -display none
 		-machine "q35,accel=tcg" -cpu max
-		-m "$vm_memory" -smp "$vm_cpus" -no-reboot
+		-m "$vm_memory" -smp "$vm_cpus" -no-reboot -pidfile "$tmp/qemu.pid"
 		-kernel "$kroot/boot/vmlinuz-$kver" -initrd "$tmp/vm.initrd"
 		-append "console=ttyS1,115200 panic=-1 oops=panic printk.devkmsg=on"
 		-chardev "file,id=log,path=$tmp/kernel.log"
@@ -79,7 +81,7 @@ vm_run()
 		argv=(timeout --foreground -k 5 "$vm_timeout" "${argv[@]}")
 	fi
 	vm_qemu_$io || status=$?
-	vm_verdict $status
+	$vm_judge $status
 }
 
 vm_qemu_terminal()
@@ -125,11 +127,17 @@ vm_verdict()
 		tail -n 25 "$vm_log" >&2
 		status=125
 	fi
-	if grep -Eq "$vm_splat" "$vm_log"; then
+	if vm_complained; then
 		say "the test VM's kernel complained:"
 		grep -E -B 3 -A 30 "$vm_splat" "$vm_log" | head -n 80 >&2
 		[ "$status" -ne 0 ] || status=1
 	fi
 	[ "$status" -eq 0 ] || say "the kernel log is ${vm_log#"$top"/}"
 	return "$status"
+}
+
+# vm_complained: is there anything in the kernel log that must not be?
+vm_complained()
+{
+	grep -Eq "$vm_splat" "$vm_log"
 }

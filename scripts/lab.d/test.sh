@@ -1,0 +1,279 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# All tests.  Here: "check" (what a script can prove about the source), "lab"
+# (the lab's own manners) and the unit tests.  In the test VM: the kselftests.
+
+test_passed=0
+test_failed=0
+test_skipped=0
+
+lab_test()
+{
+	local wanted=()
+
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--stock) vm_kvm=stock ;;
+		-*) misuse "test takes no option '$1'" ;;
+		*) wanted+=("$1") ;;
+		esac
+		shift
+	done
+	lab_tmp
+	mkdir "$tmp/result"
+	test_select "${wanted[@]}"
+	lab_prepare
+	test_here
+	test_in_vm
+	printf '%d passed, %d failed, %d skipped\n' \
+		$test_passed $test_failed $test_skipped
+	[ $test_failed -eq 0 ] && [ $((test_passed + test_skipped)) -gt 0 ]
+}
+
+# test_select NAME...: sort what shall run into the arrays here, unit and vm;
+# without a name all of it.  module_reload is the end, since it tells whether
+# the tests before it left anything behind.
+test_select()
+{
+	local name
+
+	here=(check lab)
+	mapfile -t unit < <(test_names unit/test_ .c)
+	mapfile -t vm < <({ test_names '' .c; test_names '' .sh; } |
+		sort | grep -v '^module_reload$'; echo module_reload)
+	[ $# -gt 0 ] || return 0
+	for name in "$@"; do
+		[[ " ${here[*]} ${unit[*]} ${vm[*]} " = *" ${name#test_} "* ]] ||
+			misuse "no test is named '$name'; there are: ${here[*]} ${unit[*]} ${vm[*]}"
+	done
+	test_keep here "$@"
+	test_keep unit "$@"
+	test_keep vm "$@"
+}
+
+# test_names PREFIX SUFFIX: the tests in selftests/ whose files are named so.
+test_names()
+{
+	local file
+
+	for file in "$top/selftests/$1"*"$2"; do
+		[ -e "$file" ] || continue
+		file=${file#"$top/selftests/$1"}
+		echo "${file%"$2"}"
+	done
+}
+
+# test_keep ARRAY NAME...: drop from ARRAY what is not named.
+test_keep()
+{
+	local -n array=$1
+	local name kept=()
+
+	for name in "${array[@]}"; do
+		[[ " ${*:2} " != *" $name "* && " ${*:2} " != *" test_$name "* ]] || kept+=("$name")
+	done
+	array=("${kept[@]}")
+}
+
+# test_judge NAME STATUS SECONDS: count the output in $tmp/result/NAME, and
+# show all of it when something failed.
+test_judge()
+{
+	local result=$tmp/result/$1 passed failed skipped verdict=ok reasons
+
+	reasons=$(awk -v status="$2" -f "$lab/tap.awk" "$result")
+	read -r passed failed skipped <<<"$reasons"
+	reasons=$(tail -n +2 <<<"$reasons")
+	if [ -s "$result.splat" ]; then
+		failed=$((failed + 1))
+		reasons+=${reasons:+$'\n'}"the test VM's kernel complained"
+	fi
+	[ "$failed" -eq 0 ] || verdict=FAIL
+	printf '%-4s  %-24s %4d passed, %d failed, %d skipped  (%d s)\n' \
+		$verdict "$1" "$passed" "$failed" "$skipped" "$3"
+	if [ "$failed" -gt 0 ]; then
+		tail -n 300 "$result" | sed 's/^/      | /'
+		[ ! -s "$result.splat" ] || sed 's/^/      kernel | /' "$result.splat"
+		[ -z "$reasons" ] || sed "s/^/      $1: /" <<<"$reasons"
+	fi
+	test_passed=$((test_passed + passed))
+	test_failed=$((test_failed + failed))
+	test_skipped=$((test_skipped + skipped))
+}
+
+# test_broken NAME TEXT: a failure that is no program's.
+test_broken()
+{
+	printf 'FAIL  %s: %s\n' "$1" "$2"
+	test_failed=$((test_failed + 1))
+}
+
+# test_program NAME LIMIT COMMAND...: run one here.
+test_program()
+{
+	local name=$1 limit=$2 begin=$SECONDS status=0
+
+	shift 2
+	timeout -k 5 "$limit" "$@" >"$tmp/result/$name" 2>&1 </dev/null || status=$?
+	test_judge "$name" $status $((SECONDS - begin))
+}
+
+test_here()
+{
+	local name
+
+	for name in "${here[@]}"; do
+		case $name in
+		check) test_program check 900 "$top/scripts/check" ;;
+		lab) test_program lab 60 "$lab/manners" "$top/scripts/lab" ;;
+		esac
+	done
+	[ ${#unit[@]} -gt 0 ] || return 0
+	step "building the unit tests"
+	logged make-unit.log make -k -C "$top/selftests/unit" -j"$(nproc)" \
+		KSELFTEST="$kselftest" "${unit[@]/#/../../build/unit/test_}" || :
+	for name in "${unit[@]}"; do
+		if test_is_built unit "../../build/unit/test_$name"; then
+			test_program "test_$name" 900 "$build/unit/test_$name"
+		else
+			test_broken "test_$name" "does not build"
+		fi
+	done
+}
+
+# test_is_built FOLDER TARGET
+test_is_built()
+{
+	make -q -s -C "$top/selftests/$1" KSELFTEST="$kselftest" "$2" >/dev/null 2>&1
+}
+
+test_in_vm()
+{
+	[ ${#vm[@]} -gt 0 ] || return 0
+	lab_lock
+	if [ "$vm_kvm" != stock ] && ! build_kmod; then
+		lab_unlock
+		test_broken kmod "does not build, so ${#vm[@]} tests did not run"
+		return 0
+	fi
+	build_user || test_broken user "does not build"
+	test_build
+	lab_unlock
+	lab_images
+	vm_standard_disks
+	if [[ " ${vm[*]} " = *" qemu_boot "* ]]; then
+		vm_qemu_disk
+	fi
+	test_rounds
+}
+
+# test_build: build the programs among vm and drop those that do not build.
+test_build()
+{
+	local name target built=() targets=()
+
+	for name in "${vm[@]}"; do
+		[ ! -e "$top/selftests/$name.c" ] || targets+=("$build/selftests/$name")
+	done
+	if [ ${#targets[@]} -gt 0 ]; then
+		step "building the tests"
+		logged make-selftests.log make -k -C "$top/selftests" -j"$(nproc)" \
+			KSELFTEST="$kselftest" "${targets[@]}" || :
+	fi
+	for name in "${vm[@]}"; do
+		target=$build/selftests/$name
+		if [ -e "$top/selftests/$name.sh" ] || test_is_built . "$target"; then
+			built+=("$name")
+		else
+			test_broken "$name" "does not build"
+		fi
+	done
+	vm=("${built[@]}")
+}
+
+# test_rounds: one test VM runs all; when it dies, another runs the rest.
+test_rounds()
+{
+	local left=("${vm[@]}") round=1 name
+
+	vm_judge=test_vm_ended
+	while [ ${#left[@]} -gt 0 ]; do
+		step "starting the test VM for ${#left[@]} tests"
+		rm -rf "$tmp/job"
+		mkdir "$tmp/job"
+		cp "$lab/vm/test" "$tmp/job/main"
+		cp "$top/selftests/settings" "$tmp/job/settings"
+		printf '%s\n' "${left[@]}" >"$tmp/job/tests"
+		: >"$tmp/begun"
+		vm_run "test-$round" </dev/null | test_collect || :
+		test_splats "$build/logs/test-$round.log"
+		mapfile -t begun <"$tmp/begun"
+		if [ ${#begun[@]} -eq 0 ]; then
+			tail -n 25 "$build/logs/test-$round.log"
+			test_broken "test VM" "did not come up, ${#left[@]} tests did not run"
+			return 0
+		fi
+		for name in "${begun[@]}"; do
+			test_judge "$name" "$(cat "$tmp/result/$name.status")" \
+				"$(cat "$tmp/result/$name.seconds")"
+		done
+		left=("${left[@]:${#begun[@]}}")
+		round=$((round + 1))
+	done
+}
+
+# test_vm_ended STATUS: the end of a test VM; its tests tell how it went.
+test_vm_ended()
+{
+	tr -d '\r' <"$tmp/kernel.log" >"$vm_log"
+}
+
+# test_collect: sort the test VM's output into a file a test.  A test VM that
+# keeps silent for longer than a test may take hangs, and is ended.
+test_collect()
+{
+	local line name='' limit=60 status=0 begin=0 result=/dev/null
+
+	while IFS= read -r -t $((limit + 30)) line || { status=$?; false; }; do
+		case $line in
+		'@begin '*)
+			read -r _ name limit <<<"$line"
+			result=$tmp/result/$name
+			begin=$SECONDS
+			echo "$name" >>"$tmp/begun"
+			: >"$result"
+			echo 125 >"$result.status"
+			;;
+		'@end '*)
+			echo "${line#@end }" >"$result.status"
+			echo $((SECONDS - begin)) >"$result.seconds"
+			result=/dev/null
+			;;
+		*)
+			printf '%s\n' "$line" >>"$result"
+			;;
+		esac
+	done
+	if [ $status -gt 128 ]; then
+		echo "the test VM hung" >>"$result"
+		kill "$(cat "$tmp/qemu.pid")"
+	elif [ "$result" != /dev/null ]; then
+		echo "the test VM died" >>"$result"
+	fi
+	[ -z "$name" ] || [ -e "$tmp/result/$name.seconds" ] ||
+		echo $((SECONDS - begin)) >"$tmp/result/$name.seconds"
+}
+
+# test_splats LOG: give each complaint of the kernel to the test it fell in.
+test_splats()
+{
+	awk -v splat="$vm_splat" -v result="$tmp/result/" '
+	/lab: begin / { name = $NF; left = 0 }
+	$0 ~ splat { left = 40 }
+	left > 0 && name { print >(result name ".splat"); left-- }
+	left > 0 && !name { print; left-- }' "$1" >"$tmp/boot.splat"
+	if [ -s "$tmp/boot.splat" ]; then
+		sed 's/^/      kernel | /' "$tmp/boot.splat"
+		test_broken "test VM" "its kernel complained before the tests"
+	fi
+}
