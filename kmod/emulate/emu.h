@@ -8,17 +8,21 @@
  * struct emu_ops, includes no kernel header and builds in user space, where
  * the unit tests run it against the CPU itself.
  *
- *   emu_init()   state of the vCPU -> struct emu
  *   emu_decode() bytes at CS:RIP   -> struct emu_insn
  *   emu_execute()                  -> registers, flags, memory
  *
- * An instruction is atomic towards its caller: emu_execute() works on copies
- * and commits regs, rip and rflags together when it returns EMU_DONE.  When a
- * device in user space has to supply data, an op answers EMU_NEED_IO and so
- * does emu_execute(); the caller keeps struct emu and calls emu_execute()
- * again with the data at hand.  Nothing is decoded twice, and the ops are
- * called again in the same order (an op that has its data returns EMU_DONE).
- * A REP string instruction commits after each iteration.
+ * The caller fills ops, ctx, mode, la57, cpl, regs, rip and rflags of struct
+ * emu; everything else is the emulator's.
+ *
+ * An instruction is atomic towards its caller: emu_execute() touches regs, rip
+ * and rflags only after the last op that can fail.  When a device in user space
+ * has to supply data, an op answers EMU_NEED_IO and so does emu_execute(); the
+ * caller keeps struct emu and calls emu_execute() again with the data at hand.
+ * Nothing is decoded twice, and the ops are called again in the same order (an
+ * op that has its data returns EMU_DONE).  A REP string instruction commits
+ * after each iteration and counts it in emu->step: an answer of user space
+ * belongs to the step that asked for it.  With RFLAGS.TF set it stops after
+ * each iteration with EMU_AGAIN; raising #DB is the caller's part.
  */
 #ifndef EMULATE_EMU_H
 #define EMULATE_EMU_H
@@ -34,7 +38,7 @@ enum emu_mode {
 };
 
 enum emu_result {
-	EMU_DONE,		/* executed and committed */
+	EMU_DONE,		/* executed and committed; the only one that is 0 */
 	EMU_FAULT,		/* emu->fault must be raised; RIP unmoved */
 	EMU_NEED_IO,		/* user space first; then emu_execute() again */
 	EMU_AGAIN,		/* a long REP paused: re-enter the guest */
@@ -59,6 +63,14 @@ enum emu_access {
 	EMU_RMW		= 1 << 2,	/* read now, written by the same instruction */
 };
 
+/* Exceptions the emulator itself finds: APM 2 "Vectors". */
+enum emu_vector {
+	EMU_EXC_DE	= 0,
+	EMU_EXC_UD	= 6,
+	EMU_EXC_SS	= 12,
+	EMU_EXC_GP	= 13,
+};
+
 struct emu_segment {
 	u64	base;
 	u32	limit;			/* in bytes, granularity applied */
@@ -66,7 +78,8 @@ struct emu_segment {
 	bool	writable;		/* data segment, type bit W */
 	bool	readable;		/* data, or code with type bit R */
 	bool	expand_down;
-	bool	present;
+	bool	present;		/* false: also a null selector's */
+	bool	db;			/* D/B: a 32-bit stack; upper bound of expand-down */
 };
 
 struct emu_fault {
@@ -128,21 +141,40 @@ struct emu_ops {
 
 #define EMU_INSN_MAX	15		/* SDM 2A "Instruction Format" */
 
-/* What emu_decode() found; private to decode.c and execute.c but for @len and the flags. */
+/* What emu_decode() found; private to kmod/emulate but for the first four. */
 struct emu_insn {
 	u8	bytes[EMU_INSN_MAX];
 	u8	fetched;		/* bytes of it that are there */
 	u8	len;			/* length of the instruction */
 	bool	two_memory;		/* touches two memory operands (MOVS, CMPS, PUSH m, POP m) */
-	/* decode.c adds its own fields here */
+
+	u8	status;			/* enum emu_result of the first failed fetch */
+	u8	prefixes;		/* enum emu_prefix */
+	u8	rex;			/* the REX byte, or what VEX says of it; 0: none */
+	u8	seg;			/* of the memory operand, or a string's source */
+	bool	mem;			/* the r/m operand is memory */
+	bool	rip_relative;		/* and ea counts from the next instruction */
+	u8	vex;			/* bytes of a vector by VEX.L; 0: no VEX */
+	u8	opcode;			/* its last byte */
+	u8	reg;			/* the operand that is always a register */
+	u8	rm;			/* the r/m operand, if that is one too */
+	u8	asize;			/* address size in bytes */
+	u8	size;			/* operand size in bytes */
+	u8	rm_size;		/* of the r/m operand, where that differs */
+	u16	vec;			/* enum emu_vec: shape of an SSE or AVX move */
+	u32	desc;			/* the word of the opcode table */
+	u64	ea;			/* offset of the memory operand in its segment */
+	u64	imm;			/* sign-extended */
 };
 
 struct emu {
 	const struct emu_ops *ops;
 	void		*ctx;		/* the caller's, untouched */
 	enum emu_mode	mode;
+	bool		la57;		/* CR4.LA57: 57-bit linear addresses */
 	u8		cpl;
-	u64		regs[EMU_NREGS];
+	u32		step;		/* iterations of a REP that are committed */
+	u64		*regs;		/* the vCPU's EMU_NREGS registers, changed in place */
 	u64		rip;
 	u64		rflags;
 	struct emu_fault fault;
@@ -168,7 +200,11 @@ int emu_decode(struct emu *emu, const u8 *bytes, unsigned int nbytes);
  * emu_execute() - run the decoded instruction once
  * @emu: as emu_decode() left it
  *
- * Return: enum emu_result; see there.
+ * After EMU_DONE regs, rip and rflags (RF cleared) are those behind the
+ * instruction; the caller ends the interrupt shadow and looks at RFLAGS.TF.
+ *
+ * Return: enum emu_result; see there.  EMU_UNKNOWN also for an instruction of
+ * which only the length is known (CPUID, HLT, VMMCALL, ...).
  */
 int emu_execute(struct emu *emu);
 
@@ -176,7 +212,8 @@ int emu_execute(struct emu *emu);
  * emu_advance() - step over the decoded instruction without executing it
  * @emu: as emu_decode() left it
  *
- * RIP moves by the length, cut to the width of the code segment.
+ * RIP moves by the length, cut to the width of the code segment; RFLAGS.RF is
+ * cleared.
  */
 void emu_advance(struct emu *emu);
 

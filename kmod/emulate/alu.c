@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Integer arithmetic with the flags an x86 CPU leaves: APM 3 "General-Purpose
+ * Instruction Reference".  Pure functions: no registers, no memory.
+ *
+ * Flags that the manual leaves undefined get what Intel's CPUs were seen to
+ * leave where that costs nothing.
+ */
+#include "insn.h"
+
+#define SZP	(X86_EFLAGS_SF | X86_EFLAGS_ZF | X86_EFLAGS_PF)
+#define STATUS	(SZP | X86_EFLAGS_CF | X86_EFLAGS_AF | X86_EFLAGS_OF)
+
+static inline bool bit(u64 val, unsigned int nr)
+{
+	return val >> nr & 1;
+}
+
+static inline u64 flag_if(bool set, u64 flag)
+{
+	return set ? flag : 0;
+}
+
+static u64 szp_flags(u64 result, unsigned int bits)
+{
+	return flag_if(bit(result, bits - 1), X86_EFLAGS_SF) |
+	       flag_if(!result, X86_EFLAGS_ZF) |
+	       flag_if(!__builtin_parity(result & 0xff), X86_EFLAGS_PF);
+}
+
+/* @carries: the carry (or borrow) out of each bit. */
+static u64 carry_flags(u64 carries, unsigned int bits)
+{
+	return flag_if(bit(carries, bits - 1), X86_EFLAGS_CF) |
+	       flag_if(bit(carries, 3), X86_EFLAGS_AF) |
+	       flag_if(bit(carries, bits - 1) != bit(carries, bits - 2), X86_EFLAGS_OF);
+}
+
+static void set_result(struct emu_alu *alu, u64 result, u64 changed, u64 flags)
+{
+	alu->result = result & size_mask(alu->size);
+	flags |= szp_flags(alu->result, 8 * alu->size);
+	alu->flags = (alu->flags & ~changed) | (flags & changed);
+}
+
+static void alu_add(struct emu_alu *alu, u64 b, bool carry, u64 changed)
+{
+	u64 a = alu->dst, sum = a + b + carry;
+	u64 carries = (a & b) | ((a | b) & ~sum);
+
+	set_result(alu, sum, changed, carry_flags(carries, 8 * alu->size));
+}
+
+static void alu_sub(struct emu_alu *alu, u64 a, u64 b, bool borrow, u64 changed)
+{
+	u64 diff = a - b - borrow;
+	u64 borrows = (~a & b) | ((~a | b) & diff);
+
+	set_result(alu, diff, changed, carry_flags(borrows, 8 * alu->size));
+}
+
+static void set_carry_overflow(struct emu_alu *alu, bool carry, bool overflow)
+{
+	alu->flags &= ~(u64)(X86_EFLAGS_CF | X86_EFLAGS_OF);
+	alu->flags |= flag_if(carry, X86_EFLAGS_CF) | flag_if(overflow, X86_EFLAGS_OF);
+}
+
+/* ROL and ROR turn the operand alone, RCL and RCR with CF as one bit more. */
+static void alu_rotate(struct emu_alu *alu, unsigned int count)
+{
+	unsigned int top = 8 * alu->size - 1;
+	bool through_carry = alu->op == OP_RCL || alu->op == OP_RCR;
+	bool left = alu->op == OP_ROL || alu->op == OP_RCL;
+	bool carry = alu->flags & X86_EFLAGS_CF, out;
+	u64 val = alu->dst;
+
+	while (count--) {
+		out = bit(val, left ? top : 0);
+		if (!through_carry)
+			carry = out;
+		if (left)
+			val = (val << 1 | carry) & size_mask(alu->size);
+		else
+			val = val >> 1 | (u64)carry << top;
+		carry = out;
+	}
+	alu->result = val;
+	set_carry_overflow(alu, carry, bit(val, top) != (left ? carry : bit(val, top - 1)));
+}
+
+static void alu_shift(struct emu_alu *alu, unsigned int count)
+{
+	unsigned int bits = 8 * alu->size;
+	bool carry, overflow = false;
+	u64 val = alu->dst;
+
+	if (alu->op == OP_SHL) {
+		carry = count <= bits && bit(val, bits - count);
+		val <<= count;
+		overflow = bit(val, bits - 1) != carry;
+	} else if (alu->op == OP_SHR) {
+		carry = bit(val, count - 1);
+		overflow = count == 1 && bit(val, bits - 1);
+		val >>= count;
+	} else {
+		val = sign_extend(val, alu->size);
+		carry = bit(val, count - 1);
+		val = (s64)val >> count;
+	}
+	set_result(alu, val, STATUS, flag_if(carry, X86_EFLAGS_CF) |
+		   flag_if(overflow, X86_EFLAGS_OF));
+}
+
+/* A count beyond the operand's 16 bits leaves the result undefined. */
+static void alu_shift_double(struct emu_alu *alu, unsigned int count)
+{
+	unsigned int bits = 8 * alu->size;
+	unsigned int rest = count < bits ? bits - count : 0;
+	bool sign = bit(alu->dst, bits - 1), carry;
+	u64 val;
+
+	if (alu->op == OP_SHLD) {
+		carry = bit(alu->dst, rest);
+		val = alu->dst << count | alu->src >> rest;
+	} else {
+		carry = bit(alu->dst, count - 1);
+		val = alu->dst >> count | alu->src << rest;
+	}
+	set_result(alu, val, STATUS, flag_if(carry, X86_EFLAGS_CF) |
+		   flag_if(bit(val, bits - 1) != sign, X86_EFLAGS_OF));
+}
+
+/* Shifts and rotates: a count of zero leaves the flags alone. */
+static void alu_move_bits(struct emu_alu *alu)
+{
+	bool twice = alu->op == OP_SHLD || alu->op == OP_SHRD;
+	unsigned int count = (twice ? alu->third : alu->src) & (alu->size == 8 ? 63 : 31);
+
+	alu->result = alu->dst;
+	if (!count)
+		return;
+	if (twice)
+		alu_shift_double(alu, count);
+	else if (alu->op <= OP_RCR)
+		alu_rotate(alu, count);
+	else
+		alu_shift(alu, count);
+}
+
+static void alu_bit_test(struct emu_alu *alu)
+{
+	unsigned int nr = alu->src & (8 * alu->size - 1);
+	u64 mask = 1ULL << nr;
+
+	alu->result = alu->dst;
+	if (alu->op == OP_BTS)
+		alu->result |= mask;
+	else if (alu->op == OP_BTR)
+		alu->result &= ~mask;
+	else if (alu->op == OP_BTC)
+		alu->result ^= mask;
+	alu->flags &= ~(u64)X86_EFLAGS_CF;
+	alu->flags |= flag_if(alu->dst & mask, X86_EFLAGS_CF);
+}
+
+/* BSF, BSR and POPCNT.  Of nothing, the first two leave the register alone. */
+static void alu_scan(struct emu_alu *alu)
+{
+	alu->flags &= ~(u64)STATUS;
+	alu->flags |= flag_if(!alu->src, X86_EFLAGS_ZF);
+	alu->result = alu->dst;
+	if (alu->op == OP_POPCNT) {
+		for (alu->result = 0; alu->src; alu->src &= alu->src - 1)
+			alu->result++;
+	} else if (alu->src) {
+		alu->result = alu->op == OP_BSF ? __builtin_ctzll(alu->src) :
+						  63 - __builtin_clzll(alu->src);
+	}
+}
+
+static void alu_cmpxchg(struct emu_alu *alu)
+{
+	u64 found = alu->dst;
+
+	alu_sub(alu, alu->third, found, false, STATUS);
+	alu->result = alu->flags & X86_EFLAGS_ZF ? alu->src : found;
+}
+
+static void alu_imul(struct emu_alu *alu, u64 factor)
+{
+	u64 low, high;
+	bool overflow = emu_mul(true, alu->size, alu->src, factor, &low, &high);
+
+	alu->result = low;
+	set_carry_overflow(alu, overflow, overflow);
+}
+
+/**
+ * emu_alu() - one arithmetic instruction
+ * @alu: @op, @size, @dst, @src, @third and @flags; gets @result and new @flags
+ *
+ * @dst and @src have no bits beyond @size, but for a count or a bit number in
+ * @src.  Of OP_CMP, OP_TEST and OP_BT the result is @dst or of no interest.
+ */
+void emu_alu(struct emu_alu *alu)
+{
+	u64 a = alu->dst, b = alu->src & size_mask(alu->size);
+	bool carry = alu->flags & X86_EFLAGS_CF;
+
+	switch (alu->op) {
+	case OP_ADD:
+	case OP_XADD:
+		alu_add(alu, b, false, STATUS);
+		break;
+	case OP_ADC:
+		alu_add(alu, b, carry, STATUS);
+		break;
+	case OP_SUB:
+	case OP_CMP:
+		alu_sub(alu, a, b, false, STATUS);
+		break;
+	case OP_SBB:
+		alu_sub(alu, a, b, carry, STATUS);
+		break;
+	case OP_AND:
+	case OP_TEST:
+		set_result(alu, a & b, STATUS, 0);
+		break;
+	case OP_OR:
+		set_result(alu, a | b, STATUS, 0);
+		break;
+	case OP_XOR:
+		set_result(alu, a ^ b, STATUS, 0);
+		break;
+	case OP_INC:
+		alu_add(alu, 1, false, STATUS & ~X86_EFLAGS_CF);
+		break;
+	case OP_DEC:
+		alu_sub(alu, a, 1, false, STATUS & ~X86_EFLAGS_CF);
+		break;
+	case OP_NEG:
+		alu_sub(alu, 0, a, false, STATUS);
+		break;
+	case OP_NOT:
+		alu->result = ~a & size_mask(alu->size);
+		break;
+	case OP_XCHG:
+		alu->result = b;
+		break;
+	case OP_ROL ... OP_SHRD:
+		alu_move_bits(alu);
+		break;
+	case OP_BT ... OP_BTC:
+		alu_bit_test(alu);
+		break;
+	case OP_CMPXCHG:
+		alu_cmpxchg(alu);
+		break;
+	case OP_IMUL2:
+		alu_imul(alu, a);
+		break;
+	case OP_IMUL3:
+		alu_imul(alu, alu->third);
+		break;
+	case OP_BSF ... OP_POPCNT:
+		alu_scan(alu);
+		break;
+	}
+}
+
+/**
+ * emu_mul() - multiply to twice the size
+ * @is_signed: IMUL rather than MUL
+ * @size: of the factors, in bytes
+ * @a: a factor; bits beyond @size do not matter
+ * @b: the other
+ * @low: the product's lower half
+ * @high: its upper half
+ *
+ * Return: whether the product does not fit the lower half (CF and OF).
+ */
+bool emu_mul(bool is_signed, unsigned int size, u64 a, u64 b, u64 *low, u64 *high)
+{
+	unsigned __int128 product;
+	u64 mask = size_mask(size);
+
+	if (is_signed)
+		product = (__int128)sign_extend(a, size) * sign_extend(b, size);
+	else
+		product = (unsigned __int128)(a & mask) * (b & mask);
+	*low = product & mask;
+	*high = product >> 8 * size & mask;
+	return *high != (is_signed && bit(*low, 8 * size - 1) ? mask : 0);
+}
+
+/**
+ * emu_div() - divide a number of twice the size
+ * @is_signed: IDIV rather than DIV
+ * @size: of the divisor, in bytes
+ * @low: the dividend's lower half; gets the quotient
+ * @high: its upper half; gets the remainder
+ * @divisor: bits beyond @size are zero
+ *
+ * Works on magnitudes; the remainder has the sign of the dividend.
+ *
+ * Return: false, and nothing changed, where the CPU raises #DE.
+ */
+bool emu_div(bool is_signed, unsigned int size, u64 *low, u64 *high, u64 divisor)
+{
+	unsigned int bits = 8 * size;
+	u64 mask = size_mask(size), quotient, rest, limit = mask;
+	unsigned __int128 dividend = (unsigned __int128)*high << bits | *low;
+	bool minus = is_signed && bit(*high, bits - 1);
+	bool minus_divisor = is_signed && bit(divisor, bits - 1);
+
+	if (minus)	/* its two's complement, in twice the bits */
+		dividend = -dividend << (128 - 2 * bits) >> (128 - 2 * bits);
+	if (minus_divisor)
+		divisor = -divisor & mask;
+	if (is_signed)
+		limit = (mask >> 1) + (minus != minus_divisor);
+	if ((u64)(dividend >> 64) >= divisor)
+		return false;
+	asm("divq %[divisor]" : "=a" (quotient), "=d" (rest)
+	    : "a" ((u64)dividend), "d" ((u64)(dividend >> 64)), [divisor] "r" (divisor) : "cc");
+	if (quotient > limit)
+		return false;
+	*low = (minus != minus_divisor ? -quotient : quotient) & mask;
+	*high = (minus ? -rest : rest) & mask;
+	return true;
+}
+
+/**
+ * emu_condition() - evaluate a condition code
+ * @flags: RFLAGS
+ * @cc: the low four bits of a SETcc or CMOVcc opcode; bit 0 negates
+ */
+bool emu_condition(u64 flags, unsigned int cc)
+{
+	bool less = !(flags & X86_EFLAGS_SF) != !(flags & X86_EFLAGS_OF);
+	bool holds;
+
+	switch (cc >> 1 & 7) {
+	case 0:
+		holds = flags & X86_EFLAGS_OF;
+		break;
+	case 1:
+		holds = flags & X86_EFLAGS_CF;
+		break;
+	case 2:
+		holds = flags & X86_EFLAGS_ZF;
+		break;
+	case 3:
+		holds = flags & (X86_EFLAGS_CF | X86_EFLAGS_ZF);
+		break;
+	case 4:
+		holds = flags & X86_EFLAGS_SF;
+		break;
+	case 5:
+		holds = flags & X86_EFLAGS_PF;
+		break;
+	case 6:
+		holds = less;
+		break;
+	default:
+		holds = less || flags & X86_EFLAGS_ZF;
+	}
+	return holds != (cc & 1);
+}

@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The decoder: APM 3 "Instruction Encoding", SDM 2A "Instruction Format".
+ *
+ * It reads prefixes, opcode, ModRM, SIB, displacement and immediate in their
+ * order, each through take().  A byte that cannot be had reads as zero and
+ * leaves the reason in insn->status, which emu_decode() looks at once, at the
+ * end: no step in between has to.  Nothing here runs forever on zeros, and no
+ * more than 15 bytes are ever read.
+ */
+#include "insn.h"
+
+/* Fields of ModRM and SIB that do not mean what their number says. */
+enum {
+	MOD_REG		= 3,	/* r/m is a register */
+	RM_SIB		= 4,	/* a SIB byte follows */
+	RM_DISP32	= 5,	/* with mod = 0: no base; in long mode relative to RIP */
+	RM_DISP16	= 6,	/* the same with 16-bit addresses */
+	SIB_NO_INDEX	= 4,
+};
+
+/* Make the first @want bytes of the instruction be there. */
+static int fill(struct emu *emu, unsigned int want)
+{
+	struct emu_insn *insn = &emu->insn;
+	unsigned int len, got = 0;
+	struct emu_segment cs;
+	u64 la;
+	int r;
+
+	if (want > EMU_INSN_MAX)
+		return emu_raise(emu, EMU_EXC_GP);
+	while (insn->fetched < want) {
+		la = emu->rip + insn->fetched;
+		len = EMU_INSN_MAX - insn->fetched;
+		if (emu->mode != EMU_MODE_LONG) {
+			emu->ops->segment(emu, EMU_CS, &cs);
+			if (la > cs.limit)
+				return emu_raise(emu, EMU_EXC_GP);
+			if (len > cs.limit - la)
+				len = cs.limit - la + 1;
+			la = (u32)(la + cs.base);
+		} else if (!emu_is_canonical(emu, la)) {
+			return emu_raise(emu, EMU_EXC_GP);
+		}
+		r = emu->ops->fetch(emu, la, insn->bytes + insn->fetched, len, &got);
+		if (r)
+			return r;
+		insn->fetched += got;
+	}
+	return EMU_DONE;
+}
+
+/* The next @n bytes of the instruction; zeros once reading has failed. */
+static inline const u8 *take(struct emu *emu, unsigned int n)
+{
+	static const u8 zeros[8];
+	struct emu_insn *insn = &emu->insn;
+	unsigned int pos = insn->len;
+
+	if (unlikely(pos + n > insn->fetched)) {
+		if (!insn->status)
+			insn->status = fill(emu, pos + n);
+		if (insn->status)
+			return zeros;
+	}
+	insn->len = pos + n;
+	return insn->bytes + pos;
+}
+
+static inline u8 take_byte(struct emu *emu)
+{
+	return *take(emu, 1);
+}
+
+static s64 take_signed(struct emu *emu, unsigned int n)
+{
+	const u8 *bytes = take(emu, n);
+	s16 word;
+	s32 dword;
+	s64 qword;
+
+	switch (n) {
+	case 1:
+		return (s8)*bytes;
+	case 2:
+		memcpy(&word, bytes, sizeof(word));
+		return word;
+	case 4:
+		memcpy(&dword, bytes, sizeof(dword));
+		return dword;
+	}
+	memcpy(&qword, bytes, sizeof(qword));
+	return qword;
+}
+
+static void decode_segment_prefix(struct emu *emu, u8 byte)
+{
+	/* 26 2E 36 3E: ES to DS, ignored in long mode; 64 65: FS and GS. */
+	if (byte >= 0x64)
+		emu->insn.seg = byte & 7;
+	else if (emu->mode != EMU_MODE_LONG)
+		emu->insn.seg = byte >> 3 & 3;
+}
+
+static void decode_legacy_prefix(struct emu *emu, u8 byte, unsigned int esc)
+{
+	struct emu_insn *insn = &emu->insn;
+
+	switch (esc) {
+	case ESC_SEG:
+		decode_segment_prefix(emu, byte);
+		break;
+	case ESC_OPSIZE:
+		insn->prefixes |= PREFIX_OPSIZE;
+		break;
+	case ESC_ADSIZE:
+		insn->prefixes |= PREFIX_ADSIZE;
+		break;
+	case ESC_LOCK:
+		insn->prefixes |= PREFIX_LOCK;
+		break;
+	case ESC_REPNE:		/* the last of F2 and F3 counts */
+		insn->prefixes = (insn->prefixes & ~PREFIX_REP) | PREFIX_REPNE;
+		break;
+	case ESC_REP:
+		insn->prefixes = (insn->prefixes & ~PREFIX_REPNE) | PREFIX_REP;
+		break;
+	}
+}
+
+/*
+ * APM 3 "VEX Prefix".  R, X, B and vvvv are stored inverted:
+ *
+ *   C5   R vvvv L pp
+ *   C4   R X B map   W vvvv L pp
+ *
+ * Return: the opcode's word; 0 where it is no VEX prefix (LES and LDS), or the
+ * instruction is not one of the moves.
+ */
+static u32 decode_vex(struct emu *emu, unsigned int esc)
+{
+	static const u8 pp[] = { 0, PREFIX_OPSIZE, PREFIX_REP, PREFIX_REPNE };
+	struct emu_insn *insn = &emu->insn;
+	u8 rxb_map = take_byte(emu), rest = rxb_map & 0x7f;
+	u32 desc = 0;
+
+	if (emu->mode < EMU_MODE_PROT16 ||
+	    (emu->mode != EMU_MODE_LONG && rxb_map >> 6 != MOD_REG))
+		return 0;
+	if (esc == ESC_VEX3)
+		rest = take_byte(emu);
+	else
+		rxb_map = (rxb_map & 0x80) | 0x61;
+	if (insn->rex || insn->prefixes & ~PREFIX_ADSIZE) {
+		insn->status = emu_raise(emu, EMU_EXC_UD);
+		return 0;
+	}
+	if (emu->mode == EMU_MODE_LONG)
+		insn->rex = REX | (~rxb_map >> 5 & 7) | (rest & 0x80 ? REX_W : 0);
+	insn->prefixes |= pp[rest & 3];
+	insn->vex = rest & 4 ? 32 : 16;
+	insn->opcode = take_byte(emu);
+	if ((rxb_map & 0x1f) == 1)
+		desc = emu_opcodes_0f[insn->opcode];
+	else if ((rxb_map & 0x1f) == 2)
+		desc = emu_opcode_0f38(insn->opcode);
+	if ((desc & F_OP) < OP_VEC || (desc & F_OP) >= OP_VEC_END)
+		return 0;
+	if ((rest >> 3 & 0xf) != 0xf)
+		insn->status = emu_raise(emu, EMU_EXC_UD);
+	return desc;
+}
+
+/* Read prefixes and opcode; return the opcode's word, 0 if it is unknown. */
+static u32 decode_opcode(struct emu *emu)
+{
+	struct emu_insn *insn = &emu->insn;
+	u8 byte = take_byte(emu);
+	u32 desc = emu_opcodes[byte];
+
+	while (desc & F_ESCAPE && (desc & F_OP) < ESC_PREFIXES_END) {
+		insn->rex = 0;		/* REX counts only right before the opcode */
+		if ((desc & F_OP) != ESC_REX)
+			decode_legacy_prefix(emu, byte, desc & F_OP);
+		else if (emu->mode == EMU_MODE_LONG)
+			insn->rex = byte;
+		else
+			return 0;
+		byte = take_byte(emu);
+		desc = emu_opcodes[byte];
+	}
+	if (unlikely(desc & F_ESCAPE)) {
+		if ((desc & F_OP) != ESC_0F)
+			return decode_vex(emu, desc & F_OP);
+		byte = take_byte(emu);
+		desc = emu_opcodes_0f[byte];
+		if (desc & F_ESCAPE) {
+			byte = take_byte(emu);
+			desc = emu_opcode_0f38(byte);
+		}
+	} else if (byte == 0x63 && emu->mode != EMU_MODE_LONG) {
+		return 0;		/* ARPL there */
+	}
+	insn->opcode = byte;
+	return desc;
+}
+
+/* Offset of a memory operand with 16-bit addresses; sets the default segment. */
+static u64 decode_ea16(struct emu *emu, unsigned int mod, unsigned int rm, u8 *seg)
+{
+	static const u8 base[] = {
+		EMU_RBX, EMU_RBX, EMU_RBP, EMU_RBP, EMU_RSI, EMU_RDI, EMU_RBP, EMU_RBX,
+	};
+	u64 ea;
+
+	if (mod == 0 && rm == RM_DISP16)
+		return take_signed(emu, 2);
+	ea = emu->regs[base[rm]];
+	if (rm < 4)
+		ea += emu->regs[rm & 1 ? EMU_RDI : EMU_RSI];
+	if (base[rm] == EMU_RBP)
+		*seg = EMU_SS;
+	if (mod)
+		ea += take_signed(emu, mod);
+	return ea;
+}
+
+/*
+ * The same with 32- and 64-bit addresses.  POP counts RSP up before it takes it
+ * as a base.  An offset from the next instruction is finished by decode_imm().
+ */
+static u64 decode_ea(struct emu *emu, unsigned int mod, unsigned int rm, u8 *seg)
+{
+	struct emu_insn *insn = &emu->insn;
+	unsigned int base = rm, index;
+	u64 ea = 0;
+	u8 sib;
+
+	if (rm == RM_SIB) {
+		sib = take_byte(emu);
+		base = sib & 7;
+		index = (sib >> 3 & 7) | (insn->rex & REX_X ? 8 : 0);
+		if (index != SIB_NO_INDEX)
+			ea = emu->regs[index] << (sib >> 6);
+	}
+	if (base == RM_DISP32 && mod == 0) {
+		insn->rip_relative = rm == RM_DISP32 && emu->mode == EMU_MODE_LONG;
+		return ea + take_signed(emu, 4);
+	}
+	base |= insn->rex & REX_B ? 8 : 0;
+	ea += emu->regs[base];
+	if (base == EMU_RSP || base == EMU_RBP)
+		*seg = EMU_SS;
+	if (base == EMU_RSP && (insn->desc & F_OP) == OP_POP)
+		ea += insn->size;
+	if (mod == 1)
+		ea += take_signed(emu, 1);
+	else if (mod == 2)
+		ea += take_signed(emu, 4);
+	return ea;
+}
+
+static void decode_modrm(struct emu *emu, u8 modrm)
+{
+	struct emu_insn *insn = &emu->insn;
+	unsigned int mod = modrm >> 6, rm = modrm & 7;
+	u8 seg = EMU_DS;
+
+	insn->reg = (modrm >> 3 & 7) | (insn->rex & REX_R ? 8 : 0);
+	if (mod == MOD_REG || insn->desc & F_RM_IS_REG) {
+		insn->rm = rm | (insn->rex & REX_B ? 8 : 0);
+		return;
+	}
+	insn->mem = true;
+	if (unlikely(insn->asize == 2))
+		insn->ea = decode_ea16(emu, mod, rm, &seg);
+	else
+		insn->ea = decode_ea(emu, mod, rm, &seg);
+	if (insn->seg == EMU_NSEGS)
+		insn->seg = seg;
+}
+
+/* Follow a group by ModRM.reg; its word adds to the opcode's. */
+static u32 decode_group(u32 desc, u8 modrm)
+{
+	unsigned int group = desc & F_OP;
+	u32 more;
+
+	if (desc & F_SPLIT && modrm >> 6 == MOD_REG)
+		group++;
+	more = emu_groups[group][modrm >> 3 & 7];
+	return more ? (desc & ~(F_OP | F_GROUP)) | more : 0;
+}
+
+static void decode_sizes(struct emu *emu, u32 desc)
+{
+	struct emu_insn *insn = &emu->insn;
+	bool opsize = insn->prefixes & PREFIX_OPSIZE;
+	bool adsize = insn->prefixes & PREFIX_ADSIZE;
+
+	if (likely(emu->mode == EMU_MODE_LONG)) {
+		insn->asize = adsize ? 4 : 8;
+		insn->size = opsize ? 2 : 4;
+		if (insn->rex & REX_W || (desc & F_D64 && !opsize))
+			insn->size = 8;
+	} else if (emu->mode == EMU_MODE_PROT32) {
+		insn->asize = adsize ? 2 : 4;
+		insn->size = opsize ? 2 : 4;
+	} else {
+		insn->asize = adsize ? 4 : 2;
+		insn->size = opsize ? 4 : 2;
+	}
+	if (desc & F_BYTE)
+		insn->size = 1;
+	insn->rm_size = insn->size;
+	if (unlikely(desc & F_RMSIZE)) {
+		insn->rm_size = 1 << ((desc & F_RMSIZE) / F_RM8 - 1);
+		if (insn->rm_size > insn->size)
+			insn->rm_size = insn->size;
+	}
+}
+
+static void decode_imm(struct emu *emu, u32 desc)
+{
+	struct emu_insn *insn = &emu->insn;
+
+	switch (desc & F_IMM) {
+	case 0:
+		break;
+	case F_IMM_Z:
+		insn->imm = take_signed(emu, insn->size == 8 ? 4 : insn->size);
+		break;
+	case F_IMM_8:
+		insn->imm = take_signed(emu, 1);
+		break;
+	case F_IMM_ONE:
+		insn->imm = 1;
+		break;
+	case F_IMM_CL:
+		insn->imm = emu->regs[EMU_RCX] & 0xff;
+		break;
+	case F_IMM_MOFFS:
+		insn->ea = take_signed(emu, insn->asize);
+		insn->mem = true;
+		break;
+	}
+	if (insn->rip_relative)
+		insn->ea += emu->rip + insn->len;
+}
+
+/* The operand of a bit instruction is part of a string of 2^size bits. */
+static u64 bitstring_offset(struct emu *emu)
+{
+	struct emu_insn *insn = &emu->insn;
+	s64 bit = sign_extend(emu->regs[insn->reg], insn->size);
+
+	return (bit >> 3) & -(s64)insn->size;
+}
+
+/* Pick the shape of an SSE or AVX move; false if it is something else. */
+static bool decode_vec(struct emu *emu, u32 desc)
+{
+	struct emu_insn *insn = &emu->insn;
+	unsigned int column = 0, length = insn->vex ?: 16;
+	u16 form;
+
+	if (insn->prefixes & PREFIX_ANY_REP)
+		column = insn->prefixes & PREFIX_REP ? 2 : 3;
+	else if (insn->prefixes & PREFIX_OPSIZE)
+		column = 1;
+	form = emu_vec_forms[(desc & F_OP) - OP_VEC][column];
+	if (!form || (form & V_MERGE && insn->vex))
+		return false;
+	insn->vec = form;
+	insn->size = form & V_SIZE;
+	if (insn->size == V_FULL)
+		insn->size = length;
+	else if (length == 32 && !(form & V_LIG))
+		return false;
+	else if (insn->size == V_4OR8)
+		insn->size = insn->rex & REX_W ? 8 : 4;
+	return true;
+}
+
+/* What else the encoding has to fulfil to be the instruction of the table. */
+static bool is_known(struct emu *emu, u32 desc)
+{
+	struct emu_insn *insn = &emu->insn;
+	unsigned int op = desc & F_OP;
+
+	if (desc & F_MEM && !insn->mem)
+		return false;
+	if (desc & F_NOREP && insn->prefixes & PREFIX_ANY_REP)
+		return false;
+	if (desc & F_NEED_F3 && !(insn->prefixes & PREFIX_REP))
+		return false;
+	return op < OP_VEC || decode_vec(emu, desc);
+}
+
+/* #UD, unless the instruction could not even be read. */
+static int undefined(struct emu *emu)
+{
+	return emu->insn.status ?: emu_raise(emu, EMU_EXC_UD);
+}
+
+static int decode(struct emu *emu)
+{
+	struct emu_insn *insn = &emu->insn;
+	u32 desc = decode_opcode(emu);
+	u8 modrm = 0;
+
+	if (desc & F_MODRM) {
+		modrm = take_byte(emu);
+		if (desc & F_GROUP)
+			desc = decode_group(desc, modrm);
+	}
+	if (!desc)		/* every instruction that takes LOCK is known */
+		return insn->prefixes & PREFIX_LOCK ? undefined(emu) : EMU_UNKNOWN;
+	insn->desc = desc;
+	decode_sizes(emu, desc);
+	if (desc & F_MODRM)
+		decode_modrm(emu, modrm);
+	if (insn->seg == EMU_NSEGS)
+		insn->seg = EMU_DS;
+	decode_imm(emu, desc);
+
+	if (desc & F_REG)
+		insn->reg = desc & F_REG_ACC ? EMU_RAX :
+			    (insn->opcode & 7) | (insn->rex & REX_B ? 8 : 0);
+	if (desc & F_BITSTRING)
+		insn->ea += bitstring_offset(emu);
+	insn->ea &= size_mask(insn->asize);
+	insn->two_memory = desc & F_TWO_MEM && (insn->mem || !(desc & F_MODRM));
+	if (unlikely(insn->prefixes & PREFIX_LOCK) && !(desc & F_LOCK && insn->mem))
+		return undefined(emu);
+	if (desc & (F_MEM | F_NOREP | F_NEED_F3) && !is_known(emu, desc))
+		return EMU_UNKNOWN;
+	return EMU_DONE;
+}
+
+int emu_decode(struct emu *emu, const u8 *bytes, unsigned int nbytes)
+{
+	struct emu_insn *insn = &emu->insn;
+	int r;
+
+	insn->fetched = 0;
+	insn->len = 0;
+	insn->two_memory = false;
+	insn->status = EMU_DONE;
+	insn->prefixes = 0;
+	insn->rex = 0;
+	insn->seg = EMU_NSEGS;
+	insn->mem = false;
+	insn->rip_relative = false;
+	insn->vex = 0;
+	insn->ea = 0;
+	emu->step = 0;
+
+	if (nbytes >= EMU_INSN_MAX) {		/* what decode assists give */
+		memcpy(insn->bytes, bytes, EMU_INSN_MAX);
+		insn->fetched = EMU_INSN_MAX;
+	} else if (nbytes) {
+		memcpy(insn->bytes, bytes, nbytes);
+		insn->fetched = nbytes;
+	}
+	r = decode(emu);
+	return insn->status ?: r;
+}

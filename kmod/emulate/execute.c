@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The executor of general-purpose instructions.  Each function reads, computes
+ * and writes memory first; registers, flags and RIP come last, where nothing
+ * can fail any more.  So an instruction that faults or waits for user space has
+ * changed nothing, and can be run again from its start.
+ */
+#include "insn.h"
+
+/* The r/m operand, whichever it is. */
+static int rm_read(struct emu *emu, u64 *val, unsigned int size, int access)
+{
+	struct emu_insn *insn = &emu->insn;
+
+	if (insn->mem) {
+		*val = 0;
+		return emu_read(emu, insn->seg, insn->ea, val, size, access);
+	}
+	*val = emu_reg(emu, insn->rm, size);
+	return EMU_DONE;
+}
+
+static int rm_write(struct emu *emu, u64 val, unsigned int size)
+{
+	struct emu_insn *insn = &emu->insn;
+
+	if (insn->mem)
+		return emu_write(emu, insn->seg, insn->ea, &val, size);
+	emu_set_reg(emu, insn->rm, size, val);
+	return EMU_DONE;
+}
+
+static int source_read(struct emu *emu, u64 *val)
+{
+	struct emu_insn *insn = &emu->insn;
+
+	switch (insn->desc & F_SRC) {
+	case F_SRC_RM:
+		return rm_read(emu, val, insn->rm_size, EMU_READ);
+	case F_SRC_REG:
+		*val = emu_reg(emu, insn->reg, insn->size);
+		break;
+	default:
+		*val = insn->imm;
+	}
+	return EMU_DONE;
+}
+
+static u64 swap_bytes(u64 val, unsigned int size)
+{
+	return __builtin_bswap64(val) >> (64 - 8 * size);
+}
+
+/* What MOV's relatives make of the value that MOV would write. */
+static int convert(struct emu *emu, u64 *val)
+{
+	struct emu_insn *insn = &emu->insn;
+	struct emu_segment segment;
+
+	switch (insn->desc & F_OP) {
+	case OP_MOVSX:
+		*val = sign_extend(*val, insn->rm_size);
+		break;
+	case OP_MOVBE:
+		*val = swap_bytes(*val, insn->size);
+		break;
+	case OP_CMOV:
+		if (!emu_condition(emu->rflags, insn->opcode))
+			*val = emu_reg(emu, insn->reg, insn->size);
+		break;
+	case OP_SETCC:
+		*val = emu_condition(emu->rflags, insn->opcode);
+		break;
+	case OP_MOVSEG:		/* memory gets the selector alone */
+		if (insn->reg >= EMU_NSEGS)
+			return emu_raise(emu, EMU_EXC_UD);
+		emu->ops->segment(emu, insn->reg, &segment);
+		*val = segment.selector;
+		if (insn->mem)
+			insn->size = sizeof(segment.selector);
+		break;
+	}
+	return EMU_DONE;
+}
+
+/* MOV and what differs from it by a conversion of the value only. */
+static int exec_mov(struct emu *emu)
+{
+	struct emu_insn *insn = &emu->insn;
+	u64 val;
+	int r = source_read(emu, &val);
+
+	if (unlikely(!r && (insn->desc & F_OP) != OP_MOV))
+		r = convert(emu, &val);
+	if (r)
+		return r;
+	if (insn->desc & F_DST_REG)
+		emu_set_reg(emu, insn->reg, insn->size, val);
+	else
+		r = rm_write(emu, val, insn->size);
+	return r ?: emu_complete(emu);
+}
+
+/* Registers and flags of an arithmetic instruction; @found was in the r/m operand. */
+static int commit_alu(struct emu *emu, const struct emu_alu *alu, u64 found)
+{
+	struct emu_insn *insn = &emu->insn;
+	unsigned int op = alu->op;
+
+	if (op == OP_XCHG || op == OP_XADD)
+		emu_set_reg(emu, insn->reg, alu->size, found);
+	else if (op == OP_CMPXCHG && alu->third != found)
+		emu_set_reg(emu, EMU_RAX, alu->size, found);
+	if (insn->desc & F_DST_REG && !(insn->desc & F_NOWRITE))
+		emu_set_reg(emu, insn->reg, alu->size, alu->result);
+	else if (!insn->mem && !(insn->desc & F_NOWRITE))
+		emu_set_reg(emu, insn->rm, alu->size, alu->result);
+	emu->rflags = alu->flags;
+	return emu_complete(emu);
+}
+
+/* Arithmetic on memory; with LOCK again until nobody has come in between. */
+static int exec_alu_memory(struct emu *emu, struct emu_alu *alu)
+{
+	struct emu_insn *insn = &emu->insn;
+	bool write = !(insn->desc & F_NOWRITE);
+	bool locked = insn->prefixes & PREFIX_LOCK || alu->op == OP_XCHG;
+	int r, access = write ? EMU_RMW : EMU_READ;
+	u64 la, found;
+
+	alu->dst = 0;
+	r = emu_linear(emu, insn->seg, insn->ea, alu->size, access, &la);
+	r = r ?: emu->ops->read(emu, la, &alu->dst, alu->size, access);
+	while (!r) {
+		alu->flags = emu->rflags;
+		emu_alu(alu);
+		found = alu->dst;
+		if (write && locked)
+			r = emu->ops->cmpxchg(emu, la, &found, &alu->result, alu->size);
+		else if (write)
+			r = emu->ops->write(emu, la, &alu->result, alu->size);
+		if (!r && found == alu->dst)
+			return commit_alu(emu, alu, found);
+		alu->dst = found;
+	}
+	return r;
+}
+
+/* Two operands, or one, to a result and flags. */
+static int exec_alu(struct emu *emu)
+{
+	struct emu_insn *insn = &emu->insn;
+	struct emu_alu alu = {
+		.op = insn->desc & F_OP,
+		.size = insn->size,
+		.flags = emu->rflags,
+		.third = insn->imm,
+	};
+	int r = source_read(emu, &alu.src);
+
+	if (r)
+		return r;
+	if (alu.op == OP_CMPXCHG)
+		alu.third = emu_reg(emu, EMU_RAX, alu.size);
+	if (insn->desc & F_DST_REG)
+		alu.dst = emu_reg(emu, insn->reg, alu.size);
+	else if (insn->mem)
+		return exec_alu_memory(emu, &alu);
+	else
+		alu.dst = emu_reg(emu, insn->rm, alu.size);
+	emu_alu(&alu);
+	return commit_alu(emu, &alu, alu.dst);
+}
+
+/*
+ * MUL, IMUL, DIV and IDIV by the accumulator: RDX:RAX, or AX for bytes.  Flags
+ * that the manual leaves undefined stay as they are.
+ */
+static int exec_muldiv(struct emu *emu)
+{
+	struct emu_insn *insn = &emu->insn;
+	unsigned int op = insn->desc & F_OP, size = insn->size;
+	bool is_signed = op == OP_IMUL || op == OP_IDIV, overflow;
+	u64 low = emu->regs[EMU_RAX] & size_mask(size), high, factor;
+	int r = rm_read(emu, &factor, size, EMU_READ);
+
+	if (r)
+		return r;
+	high = size == 1 ? emu->regs[EMU_RAX] >> 8 & 0xff :
+			   emu->regs[EMU_RDX] & size_mask(size);
+	if (op == OP_MUL || op == OP_IMUL) {
+		overflow = emu_mul(is_signed, size, low, factor, &low, &high);
+		emu->rflags &= ~(u64)(X86_EFLAGS_CF | X86_EFLAGS_OF);
+		if (overflow)
+			emu->rflags |= X86_EFLAGS_CF | X86_EFLAGS_OF;
+	} else if (!emu_div(is_signed, size, &low, &high, factor)) {
+		return emu_raise(emu, EMU_EXC_DE);
+	}
+	if (size == 1) {
+		emu_set_reg(emu, EMU_RAX, 2, high << 8 | low);
+	} else {
+		emu_set_reg(emu, EMU_RAX, size, low);
+		emu_set_reg(emu, EMU_RDX, size, high);
+	}
+	return emu_complete(emu);
+}
+
+/* A pair of registers or of memory words: CMPXCHG8B uses half of each. */
+struct pair {
+	u64	low, high;
+};
+
+static struct pair pair_of_regs(struct emu *emu, unsigned int low, unsigned int high)
+{
+	u64 a = emu->regs[low], b = emu->regs[high];
+
+	if (emu->insn.size == 8)
+		return (struct pair) { a, b };
+	return (struct pair) { (u32)a | b << 32, 0 };
+}
+
+static bool pair_equal(struct pair a, struct pair b)
+{
+	return a.low == b.low && a.high == b.high;
+}
+
+/* Memory holds @found, not RDX:RAX: there it goes. */
+static void load_pair(struct emu *emu, struct pair found)
+{
+	if (emu->insn.size == 8) {
+		emu->regs[EMU_RAX] = found.low;
+		emu->regs[EMU_RDX] = found.high;
+	} else {
+		emu->regs[EMU_RAX] = (u32)found.low;
+		emu->regs[EMU_RDX] = found.low >> 32;
+	}
+}
+
+/* CMPXCHG8B and CMPXCHG16B; they write whether it compares equal or not. */
+static int exec_cmpxchg8b(struct emu *emu)
+{
+	struct emu_insn *insn = &emu->insn;
+	unsigned int len = insn->size == 8 ? 16 : 8;
+	struct pair expected = pair_of_regs(emu, EMU_RAX, EMU_RDX);
+	struct pair wanted = pair_of_regs(emu, EMU_RBX, EMU_RCX);
+	struct pair memory = { 0, 0 }, found, new;
+	u64 la;
+	int r = emu_linear(emu, insn->seg, insn->ea, len, EMU_RMW, &la);
+
+	if (!r && len == 16 && la % 16)
+		r = emu_raise(emu, EMU_EXC_GP);
+	r = r ?: emu->ops->read(emu, la, &memory, len, EMU_RMW);
+	while (!r) {
+		new = pair_equal(memory, expected) ? wanted : memory;
+		found = memory;
+		if (insn->prefixes & PREFIX_LOCK)
+			r = emu->ops->cmpxchg(emu, la, &found, &new, len);
+		else
+			r = emu->ops->write(emu, la, &new, len);
+		if (!r && pair_equal(found, memory))
+			break;
+		memory = found;
+	}
+	if (r)
+		return r;
+	emu->rflags &= ~(u64)X86_EFLAGS_ZF;
+	if (pair_equal(memory, expected))
+		emu->rflags |= X86_EFLAGS_ZF;
+	else
+		load_pair(emu, memory);
+	return emu_complete(emu);
+}
+
+/* Width of the stack pointer: APM 2 "Stack-Address Size" follows SS.B. */
+static unsigned int stack_size(struct emu *emu)
+{
+	struct emu_segment ss;
+
+	if (emu->mode == EMU_MODE_LONG)
+		return 8;
+	emu->ops->segment(emu, EMU_SS, &ss);
+	return ss.db ? 4 : 2;
+}
+
+static int exec_push(struct emu *emu)
+{
+	unsigned int size = emu->insn.size, width = stack_size(emu);
+	u64 val, sp = (emu->regs[EMU_RSP] - size) & size_mask(width);
+	int r = source_read(emu, &val);
+
+	r = r ?: emu_write(emu, EMU_SS, sp, &val, size);
+	if (r)
+		return r;
+	emu_set_reg(emu, EMU_RSP, width, sp);
+	return emu_complete(emu);
+}
+
+/* RSP moves first: POP into the stack pointer keeps what was popped. */
+static int exec_pop(struct emu *emu)
+{
+	struct emu_insn *insn = &emu->insn;
+	unsigned int size = insn->size, width = stack_size(emu);
+	u64 val = 0, sp = emu->regs[EMU_RSP] & size_mask(width);
+	int r = emu_read(emu, EMU_SS, sp, &val, size, EMU_READ);
+
+	if (!r && insn->mem)
+		r = emu_write(emu, insn->seg, insn->ea, &val, size);
+	if (r)
+		return r;
+	emu_set_reg(emu, EMU_RSP, width, sp + size);
+	if (!insn->mem)
+		emu_set_reg(emu, insn->desc & F_DST_REG ? insn->reg : insn->rm, size, val);
+	return emu_complete(emu);
+}
+
+void emu_advance(struct emu *emu)
+{
+	u64 rip = emu->rip + emu->insn.len;
+
+	if (emu->mode != EMU_MODE_LONG)
+		rip = emu->mode == EMU_MODE_PROT32 ? (u32)rip : (u16)rip;
+	emu->rip = rip;
+	emu->rflags &= ~(u64)X86_EFLAGS_RF;
+}
+
+int emu_execute(struct emu *emu)
+{
+	switch (emu->insn.desc & F_OP) {
+	case OP_NOP:
+		return emu_complete(emu);
+	case OP_MOV ... OP_SETCC:
+		return exec_mov(emu);
+	case OP_ADD ... OP_POPCNT:
+		return exec_alu(emu);
+	case OP_MUL ... OP_IDIV:
+		return exec_muldiv(emu);
+	case OP_CMPXCHG8B:
+		return exec_cmpxchg8b(emu);
+	case OP_PUSH:
+		return exec_push(emu);
+	case OP_POP:
+		return exec_pop(emu);
+	case OP_MOVS ... OP_OUTS:
+		return emu_exec_string(emu);
+	case OP_IN ... OP_OUT:
+		return emu_exec_io(emu);
+	case OP_MOV_FROM_CR ... OP_INVLPG:
+		return emu_exec_system(emu);
+	case OP_VEC ... OP_VEC_END - 1:
+		return emu_exec_vec(emu);
+	}
+	return EMU_UNKNOWN;
+}

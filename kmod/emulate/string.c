@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * String instructions and port I/O: APM 1 "Block Transfers", "REP Prefixes".
+ *
+ * An iteration commits by itself, so that a fault, a wait for user space or a
+ * pause in the middle of a REP leaves registers from which it goes on.
+ */
+#include "insn.h"
+
+/* A REP asks this often whether it has to pause. */
+enum { PAUSE_PERIOD = 64 };
+
+/* What a string instruction uses, by its opcode. */
+static bool uses_si(unsigned int op)
+{
+	return op == OP_MOVS || op == OP_CMPS || op == OP_LODS || op == OP_OUTS;
+}
+
+static bool uses_di(unsigned int op)
+{
+	return op != OP_LODS && op != OP_OUTS;
+}
+
+static bool compares(unsigned int op)
+{
+	return op == OP_CMPS || op == OP_SCAS;
+}
+
+/* A port transfers 4 bytes at most. */
+static unsigned int io_size(const struct emu *emu)
+{
+	return emu->insn.size == 8 ? 4 : emu->insn.size;
+}
+
+/*
+ * INS: the destination is read first, as one that will be written, for a page
+ * fault has to come before the port has given its data away.
+ */
+static int string_in(struct emu *emu, u64 di, unsigned int size)
+{
+	u16 port = emu->regs[EMU_RDX];
+	u64 val = 0;
+	int r = emu->ops->io_allowed(emu, port, size);
+
+	r = r ?: emu_read(emu, EMU_ES, di, &val, size, EMU_RMW);
+	r = r ?: emu->ops->in(emu, port, &val, size);
+	return r ?: emu_write(emu, EMU_ES, di, &val, size);
+}
+
+static int string_out(struct emu *emu, u64 si, unsigned int size)
+{
+	u16 port = emu->regs[EMU_RDX];
+	u64 val = 0;
+	int r = emu->ops->io_allowed(emu, port, size);
+
+	r = r ?: emu_read(emu, emu->insn.seg, si, &val, size, EMU_READ);
+	return r ?: emu->ops->out(emu, port, &val, size);
+}
+
+/* CMPS and SCAS: the first operand is memory at rSI, or the accumulator. */
+static int string_compare(struct emu *emu, u64 si, u64 di, unsigned int size)
+{
+	struct emu_alu alu = { .op = OP_CMP, .size = size, .flags = emu->rflags };
+	int r = EMU_DONE;
+
+	if ((emu->insn.desc & F_OP) == OP_CMPS)
+		r = emu_read(emu, emu->insn.seg, si, &alu.dst, size, EMU_READ);
+	else
+		alu.dst = emu_reg(emu, EMU_RAX, size);
+	r = r ?: emu_read(emu, EMU_ES, di, &alu.src, size, EMU_READ);
+	if (r)
+		return r;
+	emu_alu(&alu);
+	emu->rflags = alu.flags;
+	return EMU_DONE;
+}
+
+/* The data part of one iteration. */
+static int string_transfer(struct emu *emu, unsigned int size)
+{
+	u64 mask = size_mask(emu->insn.asize), val = 0;
+	u64 si = emu->regs[EMU_RSI] & mask, di = emu->regs[EMU_RDI] & mask;
+	int r;
+
+	switch (emu->insn.desc & F_OP) {
+	case OP_MOVS:
+		r = emu_read(emu, emu->insn.seg, si, &val, size, EMU_READ);
+		return r ?: emu_write(emu, EMU_ES, di, &val, size);
+	case OP_STOS:
+		return emu_write(emu, EMU_ES, di, &emu->regs[EMU_RAX], size);
+	case OP_LODS:
+		r = emu_read(emu, emu->insn.seg, si, &val, size, EMU_READ);
+		if (!r)
+			emu_set_reg(emu, EMU_RAX, size, val);
+		return r;
+	case OP_INS:
+		return string_in(emu, di, size);
+	case OP_OUTS:
+		return string_out(emu, si, size);
+	}
+	return string_compare(emu, si, di, size);
+}
+
+static void add_to_reg(struct emu *emu, unsigned int nr, s64 delta)
+{
+	emu_set_reg(emu, nr, emu->insn.asize, emu->regs[nr] + delta);
+}
+
+static int string_iterate(struct emu *emu, bool rep)
+{
+	unsigned int op = emu->insn.desc & F_OP;
+	unsigned int size = op == OP_INS || op == OP_OUTS ? io_size(emu) : emu->insn.size;
+	s64 delta = emu->rflags & X86_EFLAGS_DF ? -(s64)size : size;
+	int r = string_transfer(emu, size);
+
+	if (r)
+		return r;
+	if (uses_si(op))
+		add_to_reg(emu, EMU_RSI, delta);
+	if (uses_di(op))
+		add_to_reg(emu, EMU_RDI, delta);
+	if (rep)
+		add_to_reg(emu, EMU_RCX, -1);
+	emu->step++;
+	return EMU_DONE;
+}
+
+static u64 rep_count(const struct emu *emu)
+{
+	return emu->regs[EMU_RCX] & size_mask(emu->insn.asize);
+}
+
+/* REPE goes on while ZF is set, REPNE while it is clear; others do not ask. */
+static bool rep_ends(const struct emu *emu)
+{
+	bool zf = emu->rflags & X86_EFLAGS_ZF;
+
+	if (!rep_count(emu))
+		return true;
+	return compares(emu->insn.desc & F_OP) && zf == !!(emu->insn.prefixes & PREFIX_REPNE);
+}
+
+/**
+ * emu_exec_string() - MOVS, CMPS, STOS, LODS, SCAS, INS and OUTS, with or without REP
+ * @emu: the decoded instruction
+ *
+ * Return: EMU_DONE when it is through; EMU_AGAIN when ops->want_pause or
+ * RFLAGS.TF ended it between two iterations; else what an op returned.
+ */
+int emu_exec_string(struct emu *emu)
+{
+	bool rep = emu->insn.prefixes & PREFIX_ANY_REP;
+	int r;
+
+	if (rep && !rep_count(emu))
+		return emu_complete(emu);
+	for (;;) {
+		r = string_iterate(emu, rep);
+		if (r)
+			return r;
+		if (!rep || rep_ends(emu))
+			return emu_complete(emu);
+		if (emu->rflags & X86_EFLAGS_TF)
+			return EMU_AGAIN;
+		if (emu->step % PAUSE_PERIOD == 0 && emu->ops->want_pause(emu))
+			return EMU_AGAIN;
+	}
+}
+
+/**
+ * emu_exec_io() - IN and OUT
+ * @emu: the decoded instruction
+ *
+ * Return: EMU_DONE, or what an op returned.
+ */
+int emu_exec_io(struct emu *emu)
+{
+	struct emu_insn *insn = &emu->insn;
+	unsigned int size = io_size(emu);
+	u16 port = insn->desc & F_IMM ? (u8)insn->imm : emu->regs[EMU_RDX];
+	u64 val = emu->regs[EMU_RAX];
+	int r = emu->ops->io_allowed(emu, port, size);
+
+	if (r)
+		return r;
+	if ((insn->desc & F_OP) == OP_OUT) {
+		r = emu->ops->out(emu, port, &val, size);
+	} else {
+		r = emu->ops->in(emu, port, &val, size);
+		if (!r)
+			emu_set_reg(emu, EMU_RAX, size, val);
+	}
+	return r ?: emu_complete(emu);
+}
