@@ -55,10 +55,30 @@ skip()
 # sources PATTERN...: the project's own files of these names, not what is built.
 sources()
 {
-	git ls-files --cached --others --exclude-standard -- "$@" |
+	local file
+
+	if git rev-parse --git-dir >/dev/null 2>&1; then
+		git ls-files --cached --others --exclude-standard -- "$@"
+	else
+		sources_without_git "$@"
+	fi | while read -r file; do
+		[ ! -f "$file" ] || echo "$file"
+	done
+}
+
+# The same for a tree out of an archive; a folder's name stands for all in it.
+sources_without_git()
+{
+	local pattern files
+
+	files=$(find . -path ./build -prune -o -type f ! -name '*.mod.c' ! -name '*.o' \
+		! -name '*.s' ! -name offsets.h ! -name '.*.cmd' -printf '%P\n')
+	for pattern in "$@"; do
 		while read -r file; do
-			[ ! -f "$file" ] || echo "$file"
-		done
+			# shellcheck disable=SC2053 # a pattern on purpose
+			[[ $file != $pattern && $file != $pattern/* ]] || echo "$file"
+		done <<<"$files"
+	done
 }
 
 # grep_in PATTERN FILE...: the lines that match; no file and no match are fine.

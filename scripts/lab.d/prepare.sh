@@ -28,12 +28,9 @@ lab_prepare()
 # missing_packages PACKAGE...: print those that are not installed.
 missing_packages()
 {
-	local package state
-
-	for package in "$@"; do
-		state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) || :
-		[ "$state" = 'ii ' ] || echo "$package"
-	done
+	printf '%s\n' "$@" | sort | comm -23 - <(
+		dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null |
+			sed -n 's/^ii  *//p' | sort)
 }
 
 # install_packages PACKAGE...: as root, or say what root has to type.
