@@ -20,6 +20,7 @@
  * enable_cpu, disable_cpu	this CPU; interrupts off or CPU going down
  * vcpu_init, vcpu_free		the vendor's part; 0 or -ENOMEM
  * vcpu_reset			hardware state after RESET or INIT (segments, CRs, tables)
+ * run_begin			KVM_RUN starts: what only changes outside of it may have
  * run				one entry and exit, interrupts off; returns with the reason kept
  * handle_exit			act on it, interrupts on: 1 resume, 0 to user space, <0 errno
  * handle_exit_irqoff		before interrupts come on: NMI, machine check, host interrupt
@@ -30,7 +31,9 @@
  * get_msr, set_msr		MSRs that live in the vendor's structure: enum msr_result
  * inject_*			give the event to the next entry
  * irq_allowed, nmi_allowed	could the guest take one now (flags, shadow, masks)?
- * *_window			make the next possible moment an exit
+ * irq_window, nmi_window	make the next possible moment an exit
+ * tpr_window			make a lowered TPR (MOV to CR8) an exit
+ * get_shadow, set_shadow	KVM_X86_SHADOW_INT_*: STI and MOV SS hold interrupts off
  * set_tsc_offset		and the ratio where the CPU scales
  * flush_tlb			drop all translations of this vCPU at its next entry, this CPU
  * update_intercepts		guest_debug, DRs, exits that user space disabled have changed
@@ -43,6 +46,7 @@
 	HOOK(vcpu_init, int, (struct vcpu *vcpu))				\
 	HOOK(vcpu_free, void, (struct vcpu *vcpu))				\
 	HOOK(vcpu_reset, void, (struct vcpu *vcpu, bool init))			\
+	HOOK(run_begin, void, (struct vcpu *vcpu))				\
 	HOOK(run, void, (struct vcpu *vcpu))					\
 	HOOK(handle_exit_irqoff, void, (struct vcpu *vcpu))			\
 	HOOK(handle_exit, int, (struct vcpu *vcpu))				\
@@ -63,6 +67,7 @@
 	HOOK(nmi_allowed, bool, (struct vcpu *vcpu))				\
 	HOOK(irq_window, void, (struct vcpu *vcpu))				\
 	HOOK(nmi_window, void, (struct vcpu *vcpu))				\
+	HOOK(tpr_window, void, (struct vcpu *vcpu, bool on))			\
 	HOOK(get_shadow, u8, (struct vcpu *vcpu))				\
 	HOOK(set_shadow, void, (struct vcpu *vcpu, u8 shadow))			\
 	HOOK(set_tsc_offset, void, (struct vcpu *vcpu))				\
@@ -76,6 +81,7 @@
 struct backend {
 	const char *name;			/* "svm" or "vmx", as exits are named in traces */
 	unsigned int isa;			/* KVM_ISA_SVM, KVM_ISA_VMX for tracepoints */
+	size_t vcpu_size;			/* of the vendor's struct, which begins with struct vcpu */
 	const struct tdp_format *tdp_format;	/* ready after hardware_setup() */
 	bool has_tsc_scaling;
 	u64 max_tsc_ratio;

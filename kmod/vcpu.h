@@ -59,20 +59,30 @@ struct vcpu_exception {
 	u64	payload;	/* CR2 for #PF, DR6 bits for #DB */
 };
 
-#define VCPU_MMIO_FRAGS	4	/* 32 bytes of AVX in pieces of 8 */
+/* One access that user space answers: KVM_EXIT_MMIO and KVM_EXIT_IO carry 8 bytes at most. */
+struct io_piece {
+	gpa_t	addr;			/* or port */
+	u8	len;
+	bool	pio;
+	u8	data[8];
+};
 
-/* An access that a device in user space completes; saved across KVM_RUN. */
-struct pending_io {
-	enum { IO_NONE, IO_MMIO_READ, IO_MMIO_WRITE, IO_PIO_IN, IO_PIO_OUT } kind;
-	u16	port;
-	u8	size;			/* of one access */
-	u32	count;			/* string PIO: accesses in the data page */
-	u32	done;
-	gpa_t	gpa;			/* MMIO: where the next fragment goes */
-	u8	len;			/* MMIO: bytes in all */
-	u8	pos;			/* MMIO: bytes done */
-	u8	data[32];
-	bool	have_data;		/* the read's data is here: the emulator may go on */
+#define VCPU_IO_PIECES	4		/* 32 bytes of AVX in pieces of 8 */
+
+/*
+ * Accesses of one emulated instruction that user space completes.  Writes are
+ * collected and go out when the instruction is done; a read stops it, and it
+ * starts over once the data has come: what it has read so far is kept in
+ * order, so that no device is read twice.
+ */
+struct vcpu_io {
+	struct io_piece	piece[VCPU_IO_PIECES];
+	u8		nr, next;	/* pieces there are; the one user space works on */
+	bool		write;
+	struct { u8 len; u8 data[32]; } read[VCPU_IO_PIECES];
+	u8		nr_reads, cursor;
+	/* a plain IN or OUT that needed no emulator */
+	u64		rip, next_rip;
 };
 
 struct vcpu {
@@ -104,26 +114,24 @@ struct vcpu {
 	bool		nmi_injected;
 	bool		nmi_masked;		/* between NMI and IRET */
 	atomic_t	nmi_queued;
-	bool		event_exit_inst_len;	/* length of the soft event's instruction */
+	bool		event_again;		/* something had to wait for the next exit */
 	u32		mp_state;		/* KVM_MP_STATE_* */
 	bool		pv_unhalted;
-	bool		interrupt_shadow_off;
-	bool		smi_pending, in_smm;
-	u64		smbase;
 
 	/* what user space has to complete */
-	struct pending_io io;
+	struct vcpu_io	io;
 	int		(*complete)(struct vcpu *vcpu);	/* run first by the next KVM_RUN */
 	struct emu	emu;
 	gpa_t		fault_gpa;		/* of the memory operand, if the exit told it */
-	bool		fault_gpa_valid;
+	gva_t		fault_gva;		/* its linear address, once seen */
+	enum { FAULT_GPA_NONE, FAULT_GPA_NEW, FAULT_GPA_BOUND } fault_gpa_state;
 	void		*pio_data;		/* the page at KVM_PIO_PAGE_OFFSET */
 
 	/* debug registers, guest debugging */
 	u64		dr[4], dr6, dr7;
 	u32		guest_debug;		/* KVM_GUESTDBG_* */
 	u64		debug_dr[4], debug_dr7;	/* KVM_SET_GUEST_DEBUG's */
-	u64		singlestep_rip;
+	bool		step_done;		/* KVM_GUESTDBG_SINGLESTEP: an instruction was emulated */
 
 	/* fpu.c */
 	struct fpu_guest fpu;
@@ -188,20 +196,42 @@ static inline bool vcpu_take_request(struct vcpu *vcpu, enum vcpu_request req)
 
 /* Wake it if it sleeps, make it exit if it is in the guest. Any context, also with interrupts off. */
 void vcpu_kick(struct vcpu *vcpu);
-/* request all vCPUs and wait until none still runs guest code without having seen it; not in atomic context */
+/* Ask all vCPUs, and wait until none runs guest code that has not seen it. Interrupts on; spinlocks may be held. */
 void vcpu_request_all(struct vm *vm, enum vcpu_request req);
-/* As vcpu_request_all() but callable under spinlocks with interrupts on. */
+/* Paging mode anew, after CR0, CR4, EFER or CPUID changed. */
+void vcpu_update_walk(struct vcpu *vcpu);
+void vcpu_reset(struct vcpu *vcpu, bool init);
+/* SIPI: real mode at vector << 12. */
+void vcpu_start_at(struct vcpu *vcpu, u8 sipi_vector);
+int vcpu_create(struct vm *vm, u32 id);
+void vcpu_destroy(struct vcpu *vcpu);
 
-/* Queue an exception; #DF and triple fault follow SDM 3A "Interrupt 8". */
+/* ---- vcpu_state.c: ioctls that move state ---- */
+long vcpu_state_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg);
+
+/* ---- event.c: exceptions, NMIs and interrupts on their way in ---- */
+
+/* Queue an exception; two in a row follow SDM 3A "Interrupt 8 - Double Fault Exception (#DF)". */
 void vcpu_queue_exception(struct vcpu *vcpu, u8 vector);
 void vcpu_queue_exception_err(struct vcpu *vcpu, u8 vector, u32 error_code);
 void vcpu_queue_page_fault(struct vcpu *vcpu, gva_t address, u32 error_code);
+void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits);
 void vcpu_queue_gp(struct vcpu *vcpu);	/* #GP(0) */
-
-/* APIC side: vector for a vCPU in INIT/SIPI reset. CS = vector << 12. */
-void vcpu_reset(struct vcpu *vcpu, bool init);
-void vcpu_start_at(struct vcpu *vcpu, u8 sipi_vector);
-void vcpu_nmi(struct vcpu *vcpu);	/* queue one NMI, any context; caller kicks */
+/* An instruction done in software with RFLAGS.TF set. */
+void vcpu_queue_single_step(struct vcpu *vcpu);
+/* Queue one NMI, any context; the caller kicks. */
+void vcpu_nmi(struct vcpu *vcpu);
+/* REQ_EVENT: give the next entry what it may take; ask for windows. */
+void event_inject(struct vcpu *vcpu);
+void event_collect_nmis(struct vcpu *vcpu);
+void event_deliver_payload(struct vcpu *vcpu);
+/* Could an event wake it from HLT? */
+bool event_wakes(struct vcpu *vcpu);
+/* Was the delivery of an event cut off by the exit at hand? */
+static inline bool event_cut_off(const struct vcpu *vcpu)
+{
+	return vcpu->exception.injected || vcpu->interrupt.injected || vcpu->nmi_injected;
+}
 
 static inline bool vcpu_is_bsp(const struct vcpu *vcpu)
 {
@@ -217,8 +247,5 @@ static inline bool vcpu_paging(const struct vcpu *vcpu)
 {
 	return vcpu->cr0 & X86_CR0_PG;
 }
-
-int vcpu_create(struct vm *vm, u32 id);
-void vcpu_destroy(struct vcpu *vcpu);
 
 #endif /* VITRO_VCPU_H */

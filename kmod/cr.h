@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Control registers: what a guest may load into them, and what follows. */
+#ifndef VITRO_CR_H
+#define VITRO_CR_H
+
+#include "vcpu.h"
+
+/* 0, or 1 where the guest deserves #GP(0). By the guest's own instruction. */
+int vcpu_set_cr0(struct vcpu *vcpu, u64 cr0);
+int vcpu_set_cr3(struct vcpu *vcpu, u64 cr3);
+int vcpu_set_cr4(struct vcpu *vcpu, u64 cr4);
+int vcpu_set_cr8(struct vcpu *vcpu, u64 cr8);
+u64 vcpu_get_cr8(struct vcpu *vcpu);
+/* Could these four stand together? For KVM_SET_SREGS. */
+bool vcpu_sregs_valid(struct vcpu *vcpu, const struct kvm_sregs2 *sregs);
+int vcpu_set_dr(struct vcpu *vcpu, unsigned int nr, u64 val);
+u64 vcpu_get_dr(struct vcpu *vcpu, unsigned int nr);
+
+#endif /* VITRO_CR_H */

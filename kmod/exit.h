@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What both vendors do on an exit, once the vendor has told what it was. */
+#ifndef VITRO_EXIT_H
+#define VITRO_EXIT_H
+
+#include <asm/processor-flags.h>
+#include "vcpu.h"
+
+/*
+ * Handlers return 1 to resume, 0 to go out to user space (kvm_run is filled),
+ * a negative errno to fail KVM_RUN; EXIT_ADVANCE: done, step over the
+ * instruction and resume.
+ */
+enum { EXIT_USER = 0, EXIT_RESUME = 1, EXIT_ADVANCE = 2 };
+
+/* A second-level violation, as the vendor read it from its exit. */
+struct tdp_exit {
+	gpa_t		gpa;
+	u64		error_code;	/* X86_PF_* for tracing */
+	bool		write, fetch;
+	bool		operand;	/* gpa is the access's own, not a page table's */
+	const u8	*bytes;		/* instruction bytes the CPU reported */
+	unsigned int	nbytes;
+};
+
+int exit_cpuid(struct vcpu *vcpu);
+int exit_rdmsr(struct vcpu *vcpu);
+int exit_wrmsr(struct vcpu *vcpu);
+int exit_xsetbv(struct vcpu *vcpu);
+int exit_hypercall(struct vcpu *vcpu);
+int exit_ud(struct vcpu *vcpu);			/* injects #UD */
+int exit_hlt(struct vcpu *vcpu);		/* RIP is past HLT already */
+int exit_pio(struct vcpu *vcpu, u16 port, unsigned int size, bool in, u64 next_rip);
+int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault);
+int exit_debug(struct vcpu *vcpu, u64 dr6);
+int exit_breakpoint(struct vcpu *vcpu);
+int exit_shutdown(struct vcpu *vcpu);
+int exit_internal_error(struct vcpu *vcpu, u32 suberror, unsigned int ndata, const u64 *data);
+int exit_unknown(struct vcpu *vcpu, u64 reason);
+int exit_fail_entry(struct vcpu *vcpu, u64 reason);
+
+/* emulation.c: run, or step over, the instruction at CS:RIP in software. */
+int vcpu_emulate(struct vcpu *vcpu, const u8 *bytes, unsigned int nbytes);
+int vcpu_emulate_ud(struct vcpu *vcpu);	/* #UD: another vendor's hypercall, or the guest's own */
+/* Length of the instruction at CS:RIP, expected to be @opcode of @n bytes; 0 and a fault queued if it cannot be read. */
+unsigned int vcpu_insn_length(struct vcpu *vcpu, const u8 *opcode, unsigned int n);
+/* Is there a device at this gpa or port in the kernel? Then the access is done. */
+bool mmio_kernel_read(struct vcpu *vcpu, gpa_t gpa, void *data, unsigned int len);
+bool mmio_kernel_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len);
+bool pio_kernel(struct vcpu *vcpu, u16 port, void *data, unsigned int len, bool in);
+
+/* Move RIP past an instruction that was executed here: the guest's own single step must not miss it. */
+static inline void vcpu_advance(struct vcpu *vcpu, u64 rip)
+{
+	vcpu->rip = rip;
+	if (unlikely(vcpu->rflags & X86_EFLAGS_TF))
+		vcpu_queue_single_step(vcpu);
+}
+
+#endif /* VITRO_EXIT_H */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Telling the kernel that this CPU is about to run guest code, and that it is
+ * back: RCU and context tracking, lockdep's view of the interrupt flag, and
+ * whose time it is.  Both run loops use these around their world switch.
+ *
+ * Between guest_mode_enter() and guest_mode_leave() nothing may be traced.
+ */
+#ifndef VITRO_GUEST_MODE_H
+#define VITRO_GUEST_MODE_H
+
+#include <linux/context_tracking.h>
+#include <linux/instrumentation.h>
+#include <linux/irqflags.h>
+#include <linux/vtime.h>
+
+/* The guest runs with host interrupts enabled, in an RCU extended quiescent state. */
+static __always_inline void guest_mode_enter(void)
+{
+	instrumentation_begin();
+	trace_hardirqs_on_prepare();
+	lockdep_hardirqs_on_prepare();
+	/* A guest is like user mode to RCU: without context tracking, at least note it. */
+	if (!context_tracking_guest_enter())
+		rcu_virt_note_context_switch();
+	instrumentation_end();
+	lockdep_hardirqs_on(CALLER_ADDR0);
+}
+
+static __always_inline void guest_mode_leave(void)
+{
+	lockdep_hardirqs_off(CALLER_ADDR0);
+	context_tracking_guest_exit();
+	instrumentation_begin();
+	trace_hardirqs_off_finish();
+	instrumentation_end();
+}
+
+#endif /* VITRO_GUEST_MODE_H */

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Why an AMD-V guest came out, and who deals with it.
+ * APM 2 "Instruction Intercepts", "Intercept Details", and appendix "SVM Intercept Exit Codes".
+ */
+#include <asm/svm.h>
+#include <asm/trapnr.h>
+#include "../backend.h"
+#include "../exit.h"
+#include "svm.h"
+
+/* ---- stepping over an instruction ---- */
+
+enum svm_insn {
+	INSN_CPUID, INSN_RDMSR, INSN_HLT, INSN_VMMCALL, INSN_XSETBV, INSN_INVD, INSN_WBINVD,
+	INSN_MONITOR, INSN_MWAIT, INSN_PAUSE, INSN_RDPMC,
+};
+
+/* As they stand without prefixes. */
+static const struct { u8 len, bytes[3]; } svm_insns[] = {
+	[INSN_CPUID]	= { 2, { 0x0f, 0xa2 } },
+	[INSN_RDMSR]	= { 2, { 0x0f, 0x32 } },
+	[INSN_HLT]	= { 1, { 0xf4 } },
+	[INSN_VMMCALL]	= { 3, { 0x0f, 0x01, 0xd9 } },
+	[INSN_XSETBV]	= { 3, { 0x0f, 0x01, 0xd1 } },
+	[INSN_INVD]	= { 2, { 0x0f, 0x08 } },
+	[INSN_WBINVD]	= { 2, { 0x0f, 0x09 } },
+	[INSN_MONITOR]	= { 3, { 0x0f, 0x01, 0xc8 } },
+	[INSN_MWAIT]	= { 3, { 0x0f, 0x01, 0xc9 } },
+	[INSN_PAUSE]	= { 2, { 0xf3, 0x90 } },
+	[INSN_RDPMC]	= { 2, { 0x0f, 0x33 } },
+};
+
+static const u8 svm_wrmsr[] = { 0x0f, 0x30 };
+
+static int svm_advance_to(struct vcpu *vcpu, u64 rip)
+{
+	to_svm(vcpu)->vmcb->control.int_state &= ~SVM_INTERRUPT_SHADOW_MASK;
+	vcpu_advance(vcpu, rip);
+	return EXIT_RESUME;
+}
+
+/*
+ * RIP of the next instruction: told by the CPU (next-RIP save), else read from
+ * the instruction, which is most likely @opcode without prefixes.
+ */
+static int svm_advance(struct vcpu *vcpu, const u8 *opcode, unsigned int n)
+{
+	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
+	unsigned int len;
+	u64 rip;
+
+	if (static_cpu_has(X86_FEATURE_NRIPS) && control->next_rip)
+		return svm_advance_to(vcpu, control->next_rip);
+
+	len = vcpu_insn_length(vcpu, opcode, n);
+	if (!len)
+		return EXIT_RESUME;		/* a fault is queued */
+	rip = vcpu->rip + len;
+	if (!(to_svm(vcpu)->vmcb->save.cs.attrib & SVM_SELECTOR_L_MASK))
+		rip = (u32)rip;
+	return svm_advance_to(vcpu, rip);
+}
+
+static int svm_finish(struct vcpu *vcpu, enum svm_insn insn, int r)
+{
+	if (likely(r == EXIT_ADVANCE))
+		return svm_advance(vcpu, svm_insns[insn].bytes, svm_insns[insn].len);
+	return r;
+}
+
+/* ---- one function an exit code ---- */
+
+static int svm_exit_msr(struct vcpu *vcpu, bool write)
+{
+	int r = write ? exit_wrmsr(vcpu) : exit_rdmsr(vcpu);
+
+	if (likely(r == EXIT_ADVANCE))
+		return svm_advance(vcpu, write ? svm_wrmsr : svm_insns[INSN_RDMSR].bytes, 2);
+	return r;
+}
+
+static int svm_exit_hlt(struct vcpu *vcpu)
+{
+	u64 rip = vcpu->rip;
+
+	svm_finish(vcpu, INSN_HLT, EXIT_ADVANCE);
+	return vcpu->rip == rip ? EXIT_RESUME : exit_hlt(vcpu);
+}
+
+/* EXITINFO1: APM 2 "IOIO Intercept Information"; EXITINFO2 is the next RIP. */
+static int svm_exit_ioio(struct vcpu *vcpu)
+{
+	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
+	u32 info = control->exit_info_1;
+
+	if (unlikely(info & SVM_IOIO_STR_MASK))
+		return vcpu_emulate(vcpu, NULL, 0);
+	to_svm(vcpu)->vmcb->control.int_state &= ~SVM_INTERRUPT_SHADOW_MASK;
+	return exit_pio(vcpu, info >> 16, (info & SVM_IOIO_SIZE_MASK) >> SVM_IOIO_SIZE_SHIFT,
+			info & SVM_IOIO_TYPE_MASK, control->exit_info_2);
+}
+
+/* EXITINFO1: APM 2 "Nested versus Guest Page Faults, Fault Ordering". */
+enum svm_npf {
+	SVM_NPF_WRITE	= 1 << 1,
+	SVM_NPF_FETCH	= 1 << 4,
+	SVM_NPF_FINAL	= 32,	/* bit: the guest's final address, not one of its tables */
+};
+
+static int svm_exit_npf(struct vcpu *vcpu)
+{
+	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
+	u64 info = control->exit_info_1;
+
+	return exit_tdp_fault(vcpu, &(struct tdp_exit) {
+		.gpa = control->exit_info_2,
+		.error_code = info,
+		.write = info & SVM_NPF_WRITE,
+		.fetch = info & SVM_NPF_FETCH,
+		.operand = info >> SVM_NPF_FINAL & 1,
+		.bytes = control->insn_bytes,
+		.nbytes = static_cpu_has(X86_FEATURE_DECODEASSISTS) ? control->insn_len : 0,
+	});
+}
+
+/* NMIs stay masked until IRET has run: look again when RIP has moved. */
+static int svm_exit_iret(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm_intercept(svm, INTERCEPT_IRET, false);
+	svm->iret_pending = true;
+	svm->iret_rip = vcpu->rip;
+	if (vcpu->nmi_pending)
+		vcpu_request(vcpu, REQ_EVENT);
+	return EXIT_RESUME;
+}
+
+static int svm_exit_db(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	u64 dr6 = svm->vmcb->save.dr6;
+
+	if (svm->nmi_step) {
+		bool guest_step = svm->step_tf_was;
+
+		svm_nmi_step_end(svm);
+		vcpu_request(vcpu, REQ_EVENT);
+		if (!guest_step && !(vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP))
+			return EXIT_RESUME;
+	}
+	return exit_debug(vcpu, dr6);
+}
+
+/*
+ * NOTDONE: task switches in software (32-bit only; 64-bit systems never make
+ * one); user space is told, with what the CPU reported.
+ */
+static int svm_exit_task_switch(struct vcpu *vcpu)
+{
+	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
+	u64 data[] = { control->exit_code, control->exit_info_1, control->exit_info_2 };
+
+	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, ARRAY_SIZE(data), data);
+}
+
+static int svm_exit_ac(struct vcpu *vcpu)
+{
+	vcpu_queue_exception_err(vcpu, AC_VECTOR, 0);
+	return EXIT_RESUME;
+}
+
+static int svm_exit_rdpmc(struct vcpu *vcpu)
+{
+	vcpu_queue_gp(vcpu);		/* no counters: every index is out of range */
+	return EXIT_RESUME;
+}
+
+/* A CR8 write could lower TPR: vcpu.c looks for interrupts again. */
+static int svm_exit_cr(struct vcpu *vcpu)
+{
+	vcpu_request(vcpu, REQ_EVENT);
+	return vcpu_emulate(vcpu, NULL, 0);
+}
+
+static int svm_exit_failed(struct vcpu *vcpu)
+{
+	pr_warn_ratelimited("kvm: VMRUN refused the state of vCPU %u\n", vcpu->id);
+	return exit_fail_entry(vcpu, to_svm(vcpu)->vmcb->control.exit_code);
+}
+
+/**
+ * svm_handle_exit() - act on the exit in the VMCB
+ * @vcpu: outside the guest; interrupts and preemption on
+ *
+ * Return: 1 to resume, 0 to user space, negative errno.
+ */
+int svm_handle_exit(struct vcpu *vcpu)
+{
+	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
+	u32 code = control->exit_code;
+
+	/* The common ones first: jump tables would cost a retpoline. */
+	if (code == SVM_EXIT_NPF)
+		return svm_exit_npf(vcpu);
+	if (code == SVM_EXIT_MSR)
+		return svm_exit_msr(vcpu, control->exit_info_1 & 1);
+	if (code == SVM_EXIT_INTR)
+		return EXIT_RESUME;		/* taken when interrupts came on */
+	if (code == SVM_EXIT_IOIO)
+		return svm_exit_ioio(vcpu);
+	if (code == SVM_EXIT_HLT)
+		return svm_exit_hlt(vcpu);
+	if (code == SVM_EXIT_CPUID)
+		return svm_finish(vcpu, INSN_CPUID, exit_cpuid(vcpu));
+
+	switch (code) {
+	case SVM_EXIT_VINTR:		/* svm_events_after_exit() asked for REQ_EVENT */
+	case SVM_EXIT_NMI:
+	case SVM_EXIT_SMI:
+	case SVM_EXIT_INIT:
+	case SVM_EXIT_EXCP_BASE + MC_VECTOR:
+		return EXIT_RESUME;
+	case SVM_EXIT_VMMCALL:
+		return svm_finish(vcpu, INSN_VMMCALL, exit_hypercall(vcpu));
+	case SVM_EXIT_IRET:
+		return svm_exit_iret(vcpu);
+	case SVM_EXIT_PAUSE:
+		return svm_finish(vcpu, INSN_PAUSE, EXIT_ADVANCE);
+	case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_DR7:
+	case SVM_EXIT_CR0_SEL_WRITE:
+		return svm_exit_cr(vcpu);
+	case SVM_EXIT_XSETBV:
+		return svm_finish(vcpu, INSN_XSETBV, exit_xsetbv(vcpu));
+	/* Caches are coherent and devices see them: nothing to write back. */
+	case SVM_EXIT_INVD:
+		return svm_finish(vcpu, INSN_INVD, EXIT_ADVANCE);
+	case SVM_EXIT_WBINVD:
+		return svm_finish(vcpu, INSN_WBINVD, EXIT_ADVANCE);
+	/* CPUID hides them; as stock KVM does, they pass as NOPs all the same. */
+	case SVM_EXIT_MONITOR:
+		return svm_finish(vcpu, INSN_MONITOR, EXIT_ADVANCE);
+	case SVM_EXIT_MWAIT:
+		return svm_finish(vcpu, INSN_MWAIT, EXIT_ADVANCE);
+	case SVM_EXIT_RDPMC:
+		return svm_exit_rdpmc(vcpu);
+	case SVM_EXIT_EXCP_BASE + UD_VECTOR:
+		return vcpu_emulate_ud(vcpu);
+	case SVM_EXIT_EXCP_BASE + DB_VECTOR:
+		return svm_exit_db(vcpu);
+	case SVM_EXIT_EXCP_BASE + BP_VECTOR:
+		return exit_breakpoint(vcpu);
+	case SVM_EXIT_EXCP_BASE + AC_VECTOR:
+		return svm_exit_ac(vcpu);
+	case SVM_EXIT_TASK_SWITCH:
+		return svm_exit_task_switch(vcpu);
+	case SVM_EXIT_SHUTDOWN:
+		return exit_shutdown(vcpu);
+	case SVM_EXIT_VMRUN:
+	case SVM_EXIT_VMLOAD ... SVM_EXIT_RDTSCP:
+	case SVM_EXIT_INVLPGA:
+	case SVM_EXIT_RSM:
+	case SVM_EXIT_RDPRU:
+	case SVM_EXIT_INVPCID:
+		return exit_ud(vcpu);
+	case (u32)SVM_EXIT_ERR:
+		return svm_exit_failed(vcpu);
+	default:
+		return exit_unknown(vcpu, code);
+	}
+}
+
+/**
+ * svm_handle_exit_irqoff() - what must not wait for interrupts to come on
+ * @vcpu: just back from the guest; interrupts off
+ *
+ * The CPU delivers NMIs and interrupts itself, at STGI and STI.  A machine
+ * check it only reported: the host's handler is called the way the CPU would.
+ */
+void svm_handle_exit_irqoff(struct vcpu *vcpu)
+{
+	if (unlikely(to_svm(vcpu)->vmcb->control.exit_code == SVM_EXIT_EXCP_BASE + MC_VECTOR))
+		asm volatile("int %0" : : "i" (MC_VECTOR));
+}

@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * AMD-V: detection, the per-CPU switch, and one trip into the guest and back.
+ */
+#include <linux/cpu.h>
+#include <linux/gfp.h>
+#include <linux/percpu.h>
+#include <linux/slab.h>
+#include <asm/cpufeature.h>
+#include <asm/debugreg.h>
+#include <asm/fpu/api.h>
+#include <asm/msr.h>
+#include <asm/nospec-branch.h>
+#include <asm/spec-ctrl.h>
+#include <asm/svm.h>
+#include "../backend.h"
+#include "../compat.h"
+#include "../fpu.h"
+#include "../guest_mode.h"
+#include "../irq/irq.h"
+#include "../trace.h"
+#include "svm.h"
+
+DEFINE_PER_CPU(struct svm_cpu, svm_cpus);
+
+/* ---- detection ---- */
+
+/* Return NULL, or the one line that says why this machine will not do. */
+static const char *svm_check(void)
+{
+	u64 vm_cr;
+
+	if (boot_cpu_data.x86_vendor != X86_VENDOR_AMD &&
+	    boot_cpu_data.x86_vendor != X86_VENDOR_HYGON)
+		return "the CPU is not AMD's or Hygon's";
+	if (!boot_cpu_has(X86_FEATURE_SVM))
+		return "the CPU has no AMD-V (SVM)";
+	if (!rdmsrl_safe(MSR_VM_CR, &vm_cr) && (vm_cr & (1 << SVM_VM_CR_SVM_DISABLE)))
+		return "AMD-V (SVM) is turned off by the firmware (VM_CR.SVMDIS)";
+	if (!boot_cpu_has(X86_FEATURE_NPT))
+		return "the CPU has no nested paging (NPT)";
+	return NULL;
+}
+
+/* ---- one CPU ---- */
+
+static void svm_cpu_free(struct svm_cpu *cpu)
+{
+	if (cpu->hsave)
+		__free_page(cpu->hsave);
+	if (cpu->host)
+		__free_page(cpu->host);
+	memset(cpu, 0, sizeof(*cpu));
+}
+
+static int svm_cpu_alloc(struct svm_cpu *cpu)
+{
+	cpu->hsave = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	cpu->host = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	return cpu->hsave && cpu->host ? 0 : -ENOMEM;
+}
+
+/* APM 2 "Enabling SVM". Also after resume: the CPU comes back with SVM off. */
+static int svm_enable_cpu(void)
+{
+	struct svm_cpu *cpu = this_cpu_ptr(&svm_cpus);
+	u64 efer;
+
+	rdmsrl(MSR_EFER, efer);
+	if (efer & EFER_SVME)
+		return -EBUSY;			/* somebody else's */
+	wrmsrl(MSR_EFER, efer | EFER_SVME);
+	wrmsrl(MSR_VM_HSAVE_PA, page_to_phys(cpu->hsave));
+
+	cpu->current_vcpu = NULL;
+	cpu->asid_generation++;			/* what ran here before is forgotten */
+	cpu->max_asid = cpuid_ebx(SVM_CPUID_FUNC) - 1;
+	cpu->next_asid = cpu->max_asid + 1;	/* the first entry flushes all */
+	return 0;
+}
+
+static void svm_disable_cpu(void)
+{
+	u64 efer;
+
+	rdmsrl(MSR_EFER, efer);
+	if (!(efer & EFER_SVME))
+		return;
+	/* A crash may catch us with GIF clear: NMI and INIT must not stay blocked. */
+	asm_volatile_goto("1: stgi\n" _ASM_EXTABLE(1b, %l[off]) : : : "memory" : off);
+off:
+	wrmsrl(MSR_VM_HSAVE_PA, 0);
+	wrmsrl(MSR_EFER, efer & ~EFER_SVME);
+}
+
+static void svm_hardware_unsetup(void)
+{
+	int i;
+
+	for_each_possible_cpu(i)
+		svm_cpu_free(per_cpu_ptr(&svm_cpus, i));
+	svm_maps_destroy();
+}
+
+/* NPT walks as the host itself pages. APM 2 "Nested Paging". */
+static struct tdp_format svm_tdp_format = {
+	.max_level	= TDP_2M,
+	.present	= _PAGE_PRESENT,
+	.table		= _PAGE_PRESENT | _PAGE_RW | _PAGE_USER,
+	.leaf		= _PAGE_PRESENT | _PAGE_USER,
+	.large		= _PAGE_PSE,
+	.write		= _PAGE_RW,
+	.noexec		= _PAGE_NX,
+	.device		= _PAGE_PCD | _PAGE_PWT,
+	.accessed	= _PAGE_ACCESSED,
+	.dirty		= _PAGE_DIRTY,
+};
+
+static int svm_hardware_setup(void)
+{
+	int i, r;
+
+	svm_tdp_format.levels = pgtable_l5_enabled() ? 5 : 4;
+	svm_tdp_format.address = physical_mask & PAGE_MASK;
+	if (boot_cpu_has(X86_FEATURE_GBPAGES))
+		svm_tdp_format.max_level = TDP_1G;
+
+	r = svm_maps_create();
+	for_each_possible_cpu(i)
+		r = r ?: svm_cpu_alloc(per_cpu_ptr(&svm_cpus, i));
+	if (r)
+		svm_hardware_unsetup();
+	return r;
+}
+
+/* ---- one vCPU ---- */
+
+static int svm_vcpu_init(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm->vmcb = (struct vmcb *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!svm->vmcb)
+		return -ENOMEM;
+	svm->vmcb_pa = __pa(svm->vmcb);
+	svm_vmcb_init(svm);
+	return 0;
+}
+
+static void svm_vcpu_free(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	int i;
+
+	/* A vCPU made later at the same address must not pass for this one. */
+	for_each_possible_cpu(i)
+		cmpxchg(&per_cpu_ptr(&svm_cpus, i)->current_vcpu, svm, NULL);
+	free_page((unsigned long)svm->vmcb);
+}
+
+/* ---- translations ---- */
+
+/*
+ * When what the TLB may hold for a vCPU must go.  APM 2 "TLB Control".
+ *
+ *   the vCPU ...				with FLUSHBYASID	without
+ *   enters a CPU for the first time,
+ *     or after others used up the ASIDs	new ASID		new ASID
+ *   needs a flush (NPT changed, or the
+ *     guest asks for a full one)		flush its ASID		new ASID
+ *   takes the last ASID of a generation	new generation: flush all ASIDs
+ *   just re-enters				nothing			nothing
+ *
+ * A new ASID has no translations, for each ASID is given out once between two
+ * flushes of all.  Emulators flush at every VMRUN, so none of this can fail
+ * there.
+ */
+static void svm_assign_asid(struct svm_vcpu *svm, struct svm_cpu *cpu)
+{
+	struct vmcb_control_area *control = &svm->vmcb->control;
+
+	if (cpu->next_asid > cpu->max_asid) {
+		cpu->asid_generation++;
+		cpu->next_asid = 1;
+		control->tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
+	}
+	svm->asid_generation = cpu->asid_generation;
+	control->asid = cpu->next_asid++;
+	svm_dirty(svm, SVM_CLEAN_ASID);
+}
+
+static void svm_flush_at_entry(struct svm_vcpu *svm, struct svm_cpu *cpu)
+{
+	if (svm->asid_generation == cpu->asid_generation && svm->flush &&
+	    static_cpu_has(X86_FEATURE_FLUSHBYASID))
+		svm->vmcb->control.tlb_ctl = TLB_CONTROL_FLUSH_ASID;
+	else
+		svm_assign_asid(svm, cpu);
+	svm->flush = false;
+}
+
+static void svm_flush_tlb(struct vcpu *vcpu)
+{
+	to_svm(vcpu)->flush = true;
+}
+
+/* ---- into the guest and back ---- */
+
+/* Another vCPU, or the same one from another CPU: nothing cached here is its own. */
+static void svm_take_cpu(struct svm_vcpu *svm, struct svm_cpu *cpu)
+{
+	cpu->current_vcpu = svm;
+	svm->host_saved = false;
+	svm->vmcb->control.clean = 0;
+	if (svm->vcpu.cpu != smp_processor_id()) {
+		/* An ASID belongs to a CPU. */
+		svm->asid_generation = 0;
+		svm->vcpu.cpu = smp_processor_id();
+	}
+	/* Its branches must not follow predictions the last one trained. */
+	indirect_branch_prediction_barrier();
+}
+
+/* Host state that VMRUN does not save; it changes only outside KVM_RUN. */
+static void svm_save_host(struct svm_vcpu *svm, struct svm_cpu *cpu)
+{
+	asm volatile("vmsave %0" : : "a" (page_to_phys(cpu->host)) : "memory");
+	svm->host_saved = true;
+}
+
+static void svm_run_begin(struct vcpu *vcpu)
+{
+	to_svm(vcpu)->host_saved = false;
+}
+
+static noinstr void svm_switch(struct svm_vcpu *svm, hpa_t host_pa)
+{
+	guest_mode_enter();
+	raw_local_irq_enable();		/* GIF is 0: none is taken before VMRUN */
+	svm_world_switch(svm, host_pa);
+	raw_local_irq_disable();
+	guest_mode_leave();
+}
+
+/* Old AMD CPUs have SSBD in other places than IA32_SPEC_CTRL. */
+static inline bool svm_virt_ssbd(void)
+{
+	return static_cpu_has(X86_FEATURE_LS_CFG_SSBD) || static_cpu_has(X86_FEATURE_VIRT_SSBD);
+}
+
+static void svm_load_debug_regs(struct svm_vcpu *svm)
+{
+	struct vcpu *vcpu = &svm->vcpu;
+	const u64 *dr = vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug_dr : vcpu->dr;
+
+	set_debugreg(dr[0], 0);
+	set_debugreg(dr[1], 1);
+	set_debugreg(dr[2], 2);
+	set_debugreg(dr[3], 3);
+}
+
+/* Registers that live in struct vcpu outside the guest, into the VMCB. */
+static void svm_commit(struct svm_vcpu *svm)
+{
+	struct vcpu *vcpu = &svm->vcpu;
+	struct vmcb_save_area *save = &svm->vmcb->save;
+
+	save->rax = vcpu->regs[EMU_RAX];
+	save->rsp = vcpu->regs[EMU_RSP];
+	save->rip = vcpu->rip;
+	save->rflags = vcpu->rflags;
+	if (unlikely(save->cr2 != vcpu->cr2)) {
+		save->cr2 = vcpu->cr2;
+		svm_dirty(svm, SVM_CLEAN_CR2);
+	}
+	if (vcpu->lapic) {
+		svm->tpr = lapic_get_cr8(vcpu);
+		if (unlikely((svm->vmcb->control.int_ctl & V_TPR_MASK) != svm->tpr)) {
+			svm->vmcb->control.int_ctl &= ~V_TPR_MASK;
+			svm->vmcb->control.int_ctl |= svm->tpr;
+			svm_dirty(svm, SVM_CLEAN_TPR);
+		}
+	}
+}
+
+/* And out of it again. CR0.TS and CR0.MP change without an exit. */
+static void svm_fetch(struct svm_vcpu *svm)
+{
+	struct vcpu *vcpu = &svm->vcpu;
+	const struct vmcb_save_area *save = &svm->vmcb->save;
+	u8 tpr = svm->vmcb->control.int_ctl & V_TPR_MASK;
+
+	vcpu->regs[EMU_RAX] = save->rax;
+	vcpu->regs[EMU_RSP] = save->rsp;
+	vcpu->rip = save->rip;
+	vcpu->rflags = save->rflags;
+	vcpu->cr2 = save->cr2;
+	vcpu->cr3 = save->cr3;
+	vcpu->cr0 = (vcpu->cr0 & ~(X86_CR0_TS | X86_CR0_MP)) |
+		    (save->cr0 & (X86_CR0_TS | X86_CR0_MP));
+	if (unlikely(tpr != svm->tpr) && vcpu->lapic)
+		lapic_set_cr8(vcpu, tpr);
+}
+
+/**
+ * svm_run() - one entry into the guest, up to its exit
+ * @vcpu: its events are injected, its requests done
+ *
+ * Interrupts off.  A host interrupt that ended the guest is still pending on
+ * return; an NMI was taken at STGI.  The exit's reason stays in the VMCB.
+ */
+static void svm_run(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	struct svm_cpu *cpu = this_cpu_ptr(&svm_cpus);
+
+	if (unlikely(cpu->current_vcpu != svm))
+		svm_take_cpu(svm, cpu);
+	if (unlikely(svm->flush || svm->asid_generation != cpu->asid_generation))
+		svm_flush_at_entry(svm, cpu);
+	if (unlikely(!svm->host_saved))
+		svm_save_host(svm, cpu);
+	if (unlikely(svm->vmcb->save.dr7 & (DR_LOCAL_ENABLE_MASK | DR_GLOBAL_ENABLE_MASK)))
+		svm_load_debug_regs(svm);
+	svm_commit(svm);
+
+	asm volatile("clgi" : : : "memory");
+	fpu_enter(vcpu);
+	if (svm_virt_ssbd())
+		x86_virt_spec_ctrl(vcpu->virt_spec_ctrl, true);
+	svm_switch(svm, page_to_phys(cpu->host));
+	if (svm_virt_ssbd())
+		x86_virt_spec_ctrl(vcpu->virt_spec_ctrl, false);
+	fpu_leave(vcpu);
+	asm volatile("stgi" : : : "memory");
+
+	if (unlikely(hw_breakpoint_active()))
+		hw_breakpoint_restore();
+	svm->vmcb->control.tlb_ctl = TLB_CONTROL_DO_NOTHING;
+	svm->vmcb->control.clean = SVM_CLEAN_ALL;
+	svm_fetch(svm);
+	svm_events_after_exit(svm);
+}
+
+static void svm_set_tsc_offset(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm->vmcb->control.tsc_offset = vcpu->tsc_offset;
+	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
+}
+
+static int svm_cpl(struct vcpu *vcpu)
+{
+	return to_svm(vcpu)->vmcb->save.cpl;
+}
+
+static void svm_exit_info(struct vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2,
+			  u32 *intr_info, u32 *error_code)
+{
+	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
+
+	*reason = control->exit_code;
+	*info1 = control->exit_info_1;
+	*info2 = control->exit_info_2;
+	*intr_info = control->exit_int_info;
+	*error_code = *intr_info & SVM_EXITINTINFO_VALID_ERR ? control->exit_int_info_err : 0;
+}
+
+static const u32 svm_msrs[] = {
+	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_KERNEL_GS_BASE,
+	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+	MSR_IA32_DEBUGCTLMSR,
+	MSR_VM_HSAVE_PA,
+};
+
+const struct backend svm_backend = {
+	.name		= "svm",
+	.isa		= 2,		/* KVM_ISA_SVM of stock KVM's tracepoints */
+	.vcpu_size	= sizeof(struct svm_vcpu),
+	.tdp_format	= &svm_tdp_format,
+	.msrs		= svm_msrs,
+	.nr_msrs	= ARRAY_SIZE(svm_msrs),
+	.check		= svm_check,
+	.hardware_setup	= svm_hardware_setup,
+	.hardware_unsetup = svm_hardware_unsetup,
+
+	.enable_cpu	= svm_enable_cpu,
+	.disable_cpu	= svm_disable_cpu,
+	.vcpu_init	= svm_vcpu_init,
+	.vcpu_free	= svm_vcpu_free,
+	.vcpu_reset	= svm_vmcb_reset,
+	.run_begin	= svm_run_begin,
+	.run		= svm_run,
+	.handle_exit_irqoff = svm_handle_exit_irqoff,
+	.handle_exit	= svm_handle_exit,
+	.get_sregs	= svm_get_sregs,
+	.set_sregs	= svm_set_sregs,
+	.set_cr0	= svm_set_cr0,
+	.set_cr3	= svm_set_cr3,
+	.set_cr4	= svm_set_cr4,
+	.set_efer	= svm_set_efer,
+	.get_segment	= svm_get_segment,
+	.cpl		= svm_cpl,
+	.get_msr	= svm_get_msr,
+	.set_msr	= svm_set_msr,
+	.inject_exception = svm_inject_exception,
+	.inject_nmi	= svm_inject_nmi,
+	.inject_irq	= svm_inject_irq,
+	.irq_allowed	= svm_irq_allowed,
+	.nmi_allowed	= svm_nmi_allowed,
+	.irq_window	= svm_irq_window,
+	.nmi_window	= svm_nmi_window,
+	.tpr_window	= svm_tpr_window,
+	.get_shadow	= svm_get_shadow,
+	.set_shadow	= svm_set_shadow,
+	.set_tsc_offset	= svm_set_tsc_offset,
+	.flush_tlb	= svm_flush_tlb,
+	.update_intercepts = svm_update_intercepts,
+	.cpuid_changed	= svm_cpuid_changed,
+	.exit_info	= svm_exit_info,
+};

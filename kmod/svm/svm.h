@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The AMD-V backend's own: one struct per vCPU, one per CPU, and their helpers. */
+#ifndef SVM_SVM_H
+#define SVM_SVM_H
+
+#include <linux/container_of.h>
+#include <asm/svm.h>
+#include "../vcpu.h"
+
+/*
+ * VMCB clean bits: a set bit lets the CPU keep what it cached of that group.
+ * APM 2 "VMCB Clean Field".
+ */
+enum svm_clean {
+	SVM_CLEAN_INTERCEPTS	= 1 << 0,	/* intercepts, TSC offset, pause filter */
+	SVM_CLEAN_MAPS		= 1 << 1,	/* IOPM and MSRPM addresses */
+	SVM_CLEAN_ASID		= 1 << 2,
+	SVM_CLEAN_TPR		= 1 << 3,	/* V_TPR, V_IRQ and the rest of int_ctl */
+	SVM_CLEAN_NPT		= 1 << 4,	/* nested paging, nCR3, gPAT */
+	SVM_CLEAN_CR		= 1 << 5,	/* CR0, CR3, CR4, EFER */
+	SVM_CLEAN_DR		= 1 << 6,	/* DR6, DR7 */
+	SVM_CLEAN_DT		= 1 << 7,	/* GDTR, IDTR */
+	SVM_CLEAN_SEG		= 1 << 8,	/* CS, DS, SS, ES, CPL */
+	SVM_CLEAN_CR2		= 1 << 9,
+	SVM_CLEAN_LBR		= 1 << 10,
+	SVM_CLEAN_ALL		= (1 << 11) - 1,
+};
+
+struct svm_vcpu {
+	struct vcpu	vcpu;		/* first: svm and vcpu are the same address */
+	struct vmcb	*vmcb;
+	hpa_t		vmcb_pa;	/* entry.S */
+	u64		spec_ctrl;	/* the guest's IA32_SPEC_CTRL; entry.S */
+	bool		spec_ctrl_owned; /* writes it without exits */
+	u64		asid_generation;
+	bool		flush;		/* all translations must go at the next entry */
+	bool		host_saved;	/* VMSAVE of the host was done in this KVM_RUN */
+	bool		iret_pending;	/* IRET seen at iret_rip: NMIs open once it is past */
+	bool		nmi_step;	/* RFLAGS.TF is ours, to stop right after that IRET */
+	bool		step_tf_was;	/* the guest's own TF meanwhile */
+	u8		tpr;		/* V_TPR at the last entry */
+	u64		iret_rip;
+};
+
+/* What one CPU needs to host guests. */
+struct svm_cpu {
+	struct page	*hsave;		/* VM_HSAVE_PA: the CPU's own, opaque */
+	struct page	*host;		/* VMSAVE and VMLOAD of the host's state */
+	struct svm_vcpu	*current_vcpu;	/* the last one that ran here */
+	u64		asid_generation;
+	u32		next_asid;
+	u32		max_asid;
+};
+
+DECLARE_PER_CPU(struct svm_cpu, svm_cpus);
+
+static inline struct svm_vcpu *to_svm(struct vcpu *vcpu)
+{
+	return container_of(vcpu, struct svm_vcpu, vcpu);
+}
+
+static inline void svm_dirty(struct svm_vcpu *svm, enum svm_clean groups)
+{
+	svm->vmcb->control.clean &= ~groups;
+}
+
+static inline void svm_intercept_set(struct svm_vcpu *svm, unsigned int bit)
+{
+	__set_bit(bit, (unsigned long *)svm->vmcb->control.intercepts);
+	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
+}
+
+static inline void svm_intercept_clear(struct svm_vcpu *svm, unsigned int bit)
+{
+	__clear_bit(bit, (unsigned long *)svm->vmcb->control.intercepts);
+	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
+}
+
+static inline bool svm_intercepted(const struct svm_vcpu *svm, unsigned int bit)
+{
+	return test_bit(bit, (const unsigned long *)svm->vmcb->control.intercepts);
+}
+
+static inline void svm_intercept(struct svm_vcpu *svm, unsigned int bit, bool on)
+{
+	if (svm_intercepted(svm, bit) == on)
+		return;
+	if (on)
+		svm_intercept_set(svm, bit);
+	else
+		svm_intercept_clear(svm, bit);
+}
+
+/* entry.S */
+void svm_world_switch(struct svm_vcpu *svm, hpa_t host_pa);
+
+/* vmcb.c: the VMCB, its permission maps, and the guest state kept in it */
+int svm_maps_create(void);
+void svm_maps_destroy(void);
+void svm_vmcb_init(struct svm_vcpu *svm);
+void svm_vmcb_reset(struct vcpu *vcpu, bool init);
+void svm_get_sregs(struct vcpu *vcpu, struct kvm_sregs2 *sregs);
+void svm_set_sregs(struct vcpu *vcpu, const struct kvm_sregs2 *sregs);
+void svm_get_segment(struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *out);
+void svm_set_cr0(struct vcpu *vcpu, u64 cr0);
+void svm_set_cr3(struct vcpu *vcpu, u64 cr3);
+void svm_set_cr4(struct vcpu *vcpu, u64 cr4);
+void svm_set_efer(struct vcpu *vcpu, u64 efer);
+int svm_get_msr(struct vcpu *vcpu, u32 index, u64 *val);
+int svm_set_msr(struct vcpu *vcpu, u32 index, u64 val);
+void svm_update_intercepts(struct vcpu *vcpu);
+void svm_cpuid_changed(struct vcpu *vcpu);
+
+/* exits.c */
+int svm_handle_exit(struct vcpu *vcpu);
+void svm_handle_exit_irqoff(struct vcpu *vcpu);
+
+/* events.c: what goes into the guest */
+void svm_inject_exception(struct vcpu *vcpu);
+void svm_inject_nmi(struct vcpu *vcpu);
+void svm_inject_irq(struct vcpu *vcpu, u8 vector, bool soft);
+bool svm_irq_allowed(struct vcpu *vcpu);
+bool svm_nmi_allowed(struct vcpu *vcpu);
+void svm_irq_window(struct vcpu *vcpu);
+void svm_nmi_window(struct vcpu *vcpu);
+void svm_tpr_window(struct vcpu *vcpu, bool on);
+void svm_events_after_exit(struct svm_vcpu *svm);
+void svm_nmi_step_end(struct svm_vcpu *svm);
+u8 svm_get_shadow(struct vcpu *vcpu);
+void svm_set_shadow(struct vcpu *vcpu, u8 shadow);
+
+#endif /* SVM_SVM_H */

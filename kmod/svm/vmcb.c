@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The VMCB: how it is set up, and the guest state that lives in it.
+ * APM 2 "VMCB Layout", "Guest Mode".
+ */
+#include <linux/gfp.h>
+#include <asm/debugreg.h>
+#include <asm/msr-index.h>
+#include <asm/svm.h>
+#include <asm/tlbflush.h>
+#include "../backend.h"
+#include "../cpuid.h"
+#include "../msr.h"
+#include "svm.h"
+
+static_assert(sizeof(struct vmcb_control_area) == 0x400);
+static_assert(offsetof(struct vmcb, save) == 0x400);
+static_assert(offsetof(struct vmcb_control_area, next_rip) == 0xc8);
+static_assert(offsetof(struct vmcb_save_area, rax) == 0x1f8);
+
+/* ---- permission maps, shared by all vCPUs ---- */
+
+#define IOPM_ORDER	2	/* APM 2 "I/O Permissions Map": 12K */
+#define MSRPM_ORDER	1	/* APM 2 "MSR Intercepts": 8K */
+
+/*
+ * Two MSR maps serve everybody: one for guests that have not touched
+ * IA32_SPEC_CTRL, one for those that own it.
+ */
+static struct page *svm_iopm, *svm_msrpm, *svm_msrpm_spec;
+
+/* MSRs that VMLOAD and VMSAVE move: the guest may have them as they are. */
+static const u32 svm_passed_msrs[] = {
+	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK,
+	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+};
+
+/* Two bits an MSR, read and write; three ranges of 8,192 MSRs. APM 2 "MSR Intercepts". */
+static void svm_msrpm_pass(struct page *map, u32 msr)
+{
+	static const u32 base[] = { 0, 0xc0000000, 0xc0010000 };
+	const u32 per_range = 8192;
+	unsigned long *bits = page_address(map);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(base); i++) {
+		if (msr - base[i] >= per_range)
+			continue;
+		bitmap_clear(bits, 2 * (i * per_range + msr - base[i]), 2);
+		return;
+	}
+	WARN_ON_ONCE(1);
+}
+
+static struct page *svm_map_alloc(unsigned int order)
+{
+	struct page *map = alloc_pages(GFP_KERNEL, order);
+
+	if (map)
+		memset(page_address(map), 0xff, PAGE_SIZE << order);	/* intercept all */
+	return map;
+}
+
+/**
+ * svm_maps_create() - make the I/O and MSR permission maps
+ *
+ * Return: 0 or -ENOMEM; svm_maps_destroy() cleans up after both.
+ */
+int svm_maps_create(void)
+{
+	unsigned int i;
+
+	svm_iopm = svm_map_alloc(IOPM_ORDER);
+	svm_msrpm = svm_map_alloc(MSRPM_ORDER);
+	svm_msrpm_spec = svm_map_alloc(MSRPM_ORDER);
+	if (!svm_iopm || !svm_msrpm || !svm_msrpm_spec)
+		return -ENOMEM;
+
+	for (i = 0; i < ARRAY_SIZE(svm_passed_msrs); i++) {
+		svm_msrpm_pass(svm_msrpm, svm_passed_msrs[i]);
+		svm_msrpm_pass(svm_msrpm_spec, svm_passed_msrs[i]);
+	}
+	svm_msrpm_pass(svm_msrpm_spec, MSR_IA32_SPEC_CTRL);
+	return 0;
+}
+
+/**
+ * svm_maps_destroy() - free the permission maps; no vCPU is left
+ */
+void svm_maps_destroy(void)
+{
+	if (svm_iopm)
+		__free_pages(svm_iopm, IOPM_ORDER);
+	if (svm_msrpm)
+		__free_pages(svm_msrpm, MSRPM_ORDER);
+	if (svm_msrpm_spec)
+		__free_pages(svm_msrpm_spec, MSRPM_ORDER);
+	svm_iopm = svm_msrpm = svm_msrpm_spec = NULL;
+}
+
+/* ---- controls ---- */
+
+/* What always leaves the guest. */
+static const u8 svm_intercepts[] = {
+	/* the host's: interrupts and what must reach its handlers */
+	INTERCEPT_INTR, INTERCEPT_NMI, INTERCEPT_SMI, INTERCEPT_INIT,
+	INTERCEPT_SHUTDOWN, INTERCEPT_FERR_FREEZE,
+	/* instructions whose answer is ours */
+	INTERCEPT_CPUID, INTERCEPT_HLT, INTERCEPT_IOIO_PROT, INTERCEPT_MSR_PROT,
+	INTERCEPT_RDPMC, INTERCEPT_INVD, INTERCEPT_WBINVD, INTERCEPT_XSETBV,
+	INTERCEPT_MONITOR, INTERCEPT_MWAIT, INTERCEPT_TASK_SWITCH,
+	INTERCEPT_VMMCALL, INTERCEPT_RSM,
+	/* no SVM inside: #UD */
+	INTERCEPT_VMRUN, INTERCEPT_VMLOAD, INTERCEPT_VMSAVE, INTERCEPT_STGI,
+	INTERCEPT_CLGI, INTERCEPT_SKINIT, INTERCEPT_INVLPGA, INTERCEPT_RDPRU,
+	/* CR4 has bits that CPUID hides; CR0 but for TS and MP */
+	INTERCEPT_CR4_WRITE, INTERCEPT_SELECTIVE_CR0,
+};
+
+/*
+ * Exceptions: #UD may be another vendor's hypercall, #MC is the host's.  #DB
+ * and #AC can raise themselves while they are delivered, for ever and without
+ * an exit if they are not intercepted.
+ */
+static const u8 svm_exceptions[] = { UD_VECTOR, MC_VECTOR, DB_VECTOR, AC_VECTOR };
+
+/* Words 0 and 1: one bit for each of 16 registers read, then written. */
+enum { SVM_DR_ALL = 0xffffffff };
+
+/**
+ * svm_vmcb_init() - the controls that stay as they are
+ * @svm: its VMCB is all zeroes
+ */
+void svm_vmcb_init(struct svm_vcpu *svm)
+{
+	struct vmcb_control_area *control = &svm->vmcb->control;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(svm_intercepts); i++)
+		svm_intercept_set(svm, svm_intercepts[i]);
+	for (i = 0; i < ARRAY_SIZE(svm_exceptions); i++)
+		svm_intercept_set(svm, INTERCEPT_EXCEPTION_OFFSET + svm_exceptions[i]);
+	control->intercepts[INTERCEPT_DR] = SVM_DR_ALL;
+
+	control->iopm_base_pa = page_to_phys(svm_iopm);
+	control->msrpm_base_pa = page_to_phys(svm_msrpm);
+	control->int_ctl = V_INTR_MASKING_MASK;
+	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
+	control->nested_cr3 = svm->vcpu.vm->tdp.root_hpa;
+	control->asid = 1;
+}
+
+/**
+ * svm_update_intercepts() - debugging or a VM's disabled exits have changed
+ * @vcpu: under its mutex
+ */
+void svm_update_intercepts(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	u64 off = vcpu->vm->disabled_exits;
+	u32 debug = vcpu->guest_debug;
+
+	svm_intercept(svm, INTERCEPT_HLT, !(off & KVM_X86_DISABLE_EXITS_HLT));
+	svm_intercept(svm, INTERCEPT_MONITOR, !(off & KVM_X86_DISABLE_EXITS_MWAIT));
+	svm_intercept(svm, INTERCEPT_MWAIT, !(off & KVM_X86_DISABLE_EXITS_MWAIT));
+	svm_intercept(svm, INTERCEPT_EXCEPTION_OFFSET + BP_VECTOR,
+		      (debug & KVM_GUESTDBG_ENABLE) && (debug & KVM_GUESTDBG_USE_SW_BP));
+
+	svm->vmcb->save.dr6 = vcpu->dr6;
+	svm->vmcb->save.dr7 = debug & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug_dr7 : vcpu->dr7;
+	svm_dirty(svm, SVM_CLEAN_DR);
+}
+
+/**
+ * svm_cpuid_changed() - user space has set CPUID
+ * @vcpu: under its mutex
+ *
+ * An instruction that CPUID hides must raise #UD: where the CPU itself would
+ * run it, only an intercept can.
+ */
+void svm_cpuid_changed(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm_intercept(svm, INTERCEPT_RDTSCP, !vcpu_has(vcpu, CAP_RDTSCP));
+	if (boot_cpu_has(X86_FEATURE_INVPCID))
+		svm_intercept(svm, INTERCEPT_INVPCID, !vcpu_has(vcpu, CAP_INVPCID));
+}
+
+/* ---- segments ---- */
+
+enum { SEG_LIMIT_BYTES_MAX = 0xfffff };	/* above it, the limit was in pages: G is set */
+
+static void svm_seg_get(const struct vmcb_seg *seg, struct kvm_segment *out)
+{
+	*out = (struct kvm_segment) {
+		.base = seg->base, .limit = seg->limit, .selector = seg->selector,
+		.type = seg->attrib & SVM_SELECTOR_TYPE_MASK,
+		.s = !!(seg->attrib & SVM_SELECTOR_S_MASK),
+		.dpl = (seg->attrib & SVM_SELECTOR_DPL_MASK) >> SVM_SELECTOR_DPL_SHIFT,
+		.present = !!(seg->attrib & SVM_SELECTOR_P_MASK),
+		.avl = !!(seg->attrib & SVM_SELECTOR_AVL_MASK),
+		.l = !!(seg->attrib & SVM_SELECTOR_L_MASK),
+		.db = !!(seg->attrib & SVM_SELECTOR_DB_MASK),
+		/* some CPUs do not keep G: it follows from the limit */
+		.g = seg->limit > SEG_LIMIT_BYTES_MAX,
+		.unusable = !(seg->attrib & SVM_SELECTOR_P_MASK),
+	};
+}
+
+static void svm_seg_set(struct vmcb_seg *seg, const struct kvm_segment *in)
+{
+	seg->base = in->base;
+	seg->limit = in->limit;
+	seg->selector = in->selector;
+	seg->attrib = (in->type & SVM_SELECTOR_TYPE_MASK) |
+		      (in->s & 1) << SVM_SELECTOR_S_SHIFT |
+		      (in->dpl & 3) << SVM_SELECTOR_DPL_SHIFT |
+		      (in->present & 1 && !in->unusable) << SVM_SELECTOR_P_SHIFT |
+		      (in->avl & 1) << SVM_SELECTOR_AVL_SHIFT |
+		      (in->l & 1) << SVM_SELECTOR_L_SHIFT |
+		      (in->db & 1) << SVM_SELECTOR_DB_SHIFT |
+		      (in->g & 1) << SVM_SELECTOR_G_SHIFT;
+}
+
+static struct vmcb_seg *svm_seg(struct svm_vcpu *svm, enum emu_seg seg)
+{
+	struct vmcb_save_area *save = &svm->vmcb->save;
+
+	switch (seg) {
+	case EMU_ES:	return &save->es;
+	case EMU_CS:	return &save->cs;
+	case EMU_SS:	return &save->ss;
+	case EMU_FS:	return &save->fs;
+	case EMU_GS:	return &save->gs;
+	default:	return &save->ds;
+	}
+}
+
+/**
+ * svm_get_segment() - one cached descriptor
+ * @vcpu: outside the guest
+ * @seg: which
+ * @out: filled
+ */
+void svm_get_segment(struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *out)
+{
+	svm_seg_get(svm_seg(to_svm(vcpu), seg), out);
+}
+
+/**
+ * svm_get_sregs() - segments and descriptor tables
+ * @vcpu: outside the guest
+ * @sregs: those parts are filled
+ */
+void svm_get_sregs(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
+{
+	const struct vmcb_save_area *save = &to_svm(vcpu)->vmcb->save;
+
+	svm_seg_get(&save->es, &sregs->es);
+	svm_seg_get(&save->cs, &sregs->cs);
+	svm_seg_get(&save->ss, &sregs->ss);
+	svm_seg_get(&save->ds, &sregs->ds);
+	svm_seg_get(&save->fs, &sregs->fs);
+	svm_seg_get(&save->gs, &sregs->gs);
+	svm_seg_get(&save->ldtr, &sregs->ldt);
+	svm_seg_get(&save->tr, &sregs->tr);
+	/* The CPU keeps SS.DPL only as CPL. */
+	sregs->ss.dpl = save->cpl;
+	sregs->gdt.base = save->gdtr.base;
+	sregs->gdt.limit = save->gdtr.limit;
+	sregs->idt.base = save->idtr.base;
+	sregs->idt.limit = save->idtr.limit;
+}
+
+/**
+ * svm_set_sregs() - segments and descriptor tables; CPL follows SS.DPL
+ * @vcpu: outside the guest
+ * @sregs: checked by the caller
+ */
+void svm_set_sregs(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	struct vmcb_save_area *save = &svm->vmcb->save;
+
+	svm_seg_set(&save->es, &sregs->es);
+	svm_seg_set(&save->cs, &sregs->cs);
+	svm_seg_set(&save->ss, &sregs->ss);
+	svm_seg_set(&save->ds, &sregs->ds);
+	svm_seg_set(&save->fs, &sregs->fs);
+	svm_seg_set(&save->gs, &sregs->gs);
+	svm_seg_set(&save->ldtr, &sregs->ldt);
+	svm_seg_set(&save->tr, &sregs->tr);
+	save->cpl = sregs->ss.dpl & 3;
+	save->gdtr.base = sregs->gdt.base;
+	save->gdtr.limit = sregs->gdt.limit;
+	save->idtr.base = sregs->idt.base;
+	save->idtr.limit = sregs->idt.limit;
+	svm_dirty(svm, SVM_CLEAN_SEG | SVM_CLEAN_DT);
+}
+
+/* ---- control registers; the guest's view is in struct vcpu, the CPU's here ---- */
+
+/**
+ * svm_set_cr0() - load CR0
+ * @vcpu: outside the guest
+ * @cr0: valid
+ *
+ * The guest may believe its caches off; they stay on, and reads of CR0 exit
+ * as long as the two differ.
+ */
+void svm_set_cr0(struct vcpu *vcpu, u64 cr0)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	u64 real = cr0 & ~(X86_CR0_CD | X86_CR0_NW);
+
+	vcpu->cr0 = cr0;
+	svm->vmcb->save.cr0 = real;
+	svm_dirty(svm, SVM_CLEAN_CR);
+	svm_intercept(svm, INTERCEPT_CR0_READ, real != cr0);
+}
+
+/**
+ * svm_set_cr3() - load CR3; the caller asks for a flush if one is due
+ * @vcpu: outside the guest
+ * @cr3: valid
+ */
+void svm_set_cr3(struct vcpu *vcpu, u64 cr3)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	vcpu->cr3 = cr3;
+	svm->vmcb->save.cr3 = cr3;
+	svm_dirty(svm, SVM_CLEAN_CR);
+}
+
+/**
+ * svm_set_cr4() - load CR4
+ * @vcpu: outside the guest
+ * @cr4: valid
+ *
+ * A machine check with CR4.MCE clear shuts the CPU down before the intercept
+ * is looked at: the host's MCE stays on.
+ */
+void svm_set_cr4(struct vcpu *vcpu, u64 cr4)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	u64 real = cr4 | (cr4_read_shadow() & X86_CR4_MCE);
+
+	vcpu->cr4 = cr4;
+	svm->vmcb->save.cr4 = real;
+	svm_dirty(svm, SVM_CLEAN_CR);
+	svm_intercept(svm, INTERCEPT_CR4_READ, real != cr4);
+}
+
+/**
+ * svm_set_efer() - load EFER; SVME is always on in the VMCB
+ * @vcpu: outside the guest
+ * @efer: valid
+ */
+void svm_set_efer(struct vcpu *vcpu, u64 efer)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	vcpu->efer = efer;
+	svm->vmcb->save.efer = efer | EFER_SVME;
+	svm_dirty(svm, SVM_CLEAN_CR);
+}
+
+/**
+ * svm_vmcb_reset() - guest state after RESET or INIT
+ * @vcpu: under its mutex
+ * @init: INIT, which keeps MSRs
+ *
+ * APM 2 "Processor Initialization State".  Segments and CRs come through
+ * set_sregs and set_cr*; the rest is here.
+ */
+void svm_vmcb_reset(struct vcpu *vcpu, bool init)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	struct vmcb_save_area *save = &svm->vmcb->save;
+
+	svm->vmcb->control.int_state = 0;
+	svm->vmcb->control.event_inj = 0;
+	svm->iret_pending = false;
+	svm->nmi_step = false;
+	svm->flush = true;
+	if (!init) {
+		save->g_pat = vcpu->pat;
+		save->star = save->lstar = save->cstar = save->sfmask = 0;
+		save->kernel_gs_base = 0;
+		save->sysenter_cs = save->sysenter_esp = save->sysenter_eip = 0;
+		save->dbgctl = 0;
+		svm_set_msr(vcpu, MSR_IA32_SPEC_CTRL, 0);
+	}
+	svm->vmcb->control.clean = 0;
+	svm_update_intercepts(vcpu);
+}
+
+/* ---- MSRs that live in the VMCB ---- */
+
+static u64 *svm_msr_field(struct svm_vcpu *svm, u32 index)
+{
+	struct vmcb_save_area *save = &svm->vmcb->save;
+
+	switch (index) {
+	case MSR_FS_BASE:		return &save->fs.base;
+	case MSR_GS_BASE:		return &save->gs.base;
+	case MSR_KERNEL_GS_BASE:	return &save->kernel_gs_base;
+	case MSR_STAR:			return &save->star;
+	case MSR_LSTAR:			return &save->lstar;
+	case MSR_CSTAR:			return &save->cstar;
+	case MSR_SYSCALL_MASK:		return &save->sfmask;
+	case MSR_IA32_SYSENTER_CS:	return &save->sysenter_cs;
+	case MSR_IA32_SYSENTER_ESP:	return &save->sysenter_esp;
+	case MSR_IA32_SYSENTER_EIP:	return &save->sysenter_eip;
+	case MSR_IA32_DEBUGCTLMSR:	return &save->dbgctl;
+	default:			return NULL;
+	}
+}
+
+/**
+ * svm_get_msr() - an MSR that this backend keeps
+ * @vcpu: outside the guest
+ * @index: which
+ * @val: filled
+ *
+ * Return: enum msr_result.
+ */
+int svm_get_msr(struct vcpu *vcpu, u32 index, u64 *val)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	const u64 *field = svm_msr_field(svm, index);
+
+	if (field) {
+		*val = *field;
+		return MSR_OK;
+	}
+	switch (index) {
+	case MSR_IA32_SPEC_CTRL:
+		*val = static_cpu_has(X86_FEATURE_V_SPEC_CTRL) ?
+		       svm->vmcb->save.spec_ctrl : svm->spec_ctrl;
+		return MSR_OK;
+	case MSR_VM_CR:
+		*val = SVM_VM_CR_SVM_LOCK_MASK | SVM_VM_CR_SVM_DIS_MASK;
+		return MSR_OK;
+	case MSR_VM_HSAVE_PA:
+		*val = 0;
+		return MSR_OK;
+	default:
+		return MSR_UNKNOWN;
+	}
+}
+
+/* The first value that is not zero gives the guest the MSR for good. */
+static void svm_set_spec_ctrl(struct svm_vcpu *svm, u64 val)
+{
+	if (static_cpu_has(X86_FEATURE_V_SPEC_CTRL))
+		svm->vmcb->save.spec_ctrl = val;
+	else
+		svm->spec_ctrl = val;
+	if (!val || svm->spec_ctrl_owned)
+		return;
+	svm->spec_ctrl_owned = true;
+	svm->vmcb->control.msrpm_base_pa = page_to_phys(svm_msrpm_spec);
+	svm_dirty(svm, SVM_CLEAN_MAPS);
+}
+
+/**
+ * svm_set_msr() - set an MSR that this backend keeps
+ * @vcpu: outside the guest
+ * @index: which
+ * @val: msr.c has checked what does not depend on the vendor
+ *
+ * Return: enum msr_result.
+ */
+int svm_set_msr(struct vcpu *vcpu, u32 index, u64 val)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	u64 *field = svm_msr_field(svm, index);
+
+	if (field) {
+		/*
+		 * NOTDONE: LBR virtualization; IA32_DEBUGCTL keeps its value but
+		 * records no branches.
+		 */
+		*field = val;
+		svm_dirty(svm, SVM_CLEAN_SEG | SVM_CLEAN_LBR);
+		return MSR_OK;
+	}
+	switch (index) {
+	case MSR_IA32_SPEC_CTRL:
+		svm_set_spec_ctrl(svm, val);
+		return MSR_OK;
+	case MSR_IA32_CR_PAT:
+		svm->vmcb->save.g_pat = val;
+		svm_dirty(svm, SVM_CLEAN_NPT);
+		return MSR_OK;
+	case MSR_VM_HSAVE_PA:
+		return val ? MSR_GP : MSR_OK;
+	default:
+		return MSR_UNKNOWN;
+	}
+}
