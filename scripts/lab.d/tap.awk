@@ -20,6 +20,8 @@ END {
 	seen = passed + failed + skipped
 	if (status == 124 || status == 137 || status == 143)
 		complain("ran out of time")
+	else if (status == 125)
+		complain("took the test VM with it")
 	else if (status > 128)
 		complain("died of signal " status - 128)
 	if (skip_all)

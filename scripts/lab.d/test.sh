@@ -240,6 +240,7 @@ test_collect()
 			read -r _ name limit <<<"$line"
 			result=$tmp/result/$name
 			begin=$SECONDS
+			step "  $name"
 			echo "$name" >>"$tmp/begun"
 			: >"$result"
 			echo 125 >"$result.status"
