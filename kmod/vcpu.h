@@ -140,24 +140,32 @@ struct vcpu {
 	u64		guest_supported_xcr0;
 	u32		pkru, host_pkru;
 
-	/* cpuid.c, msr.c, clock.c */
-	struct cpuid_table *cpuid;
-	u64		guest_caps;		/* cpuid.c: CPUID bits asked for often, enum vcpu_cap */
+	/* cpuid.c */
+	struct cpuid_table *cpuid;		/* NULL until KVM_SET_CPUID2 */
+	u64		guest_caps;		/* CPUID bits asked for often, enum vcpu_cap */
 	u8		maxphyaddr;
 	u64		cr4_reserved;		/* bits the guest may not set */
+
+	/* msr.c, mtrr.c, mce.c */
 	u64		apic_base;
-	u64		pat, misc_enable, tsc_aux, spec_ctrl, virt_spec_ctrl;
-	u64		arch_capabilities, microcode_version, smi_count, platform_info, misc_features;
-	u64		mcg_cap, mcg_status, mcg_ctl, *mce_banks;
+	u64		pat, misc_enable, tsc_aux, virt_spec_ctrl;
+	u64		arch_capabilities, microcode_version, platform_info, misc_features;
+	u64		hwcr, osvw_length, osvw_status;
+	u64		mcg_cap, mcg_status, mcg_ctl;
+	u64		*mce_banks;		/* 4 registers a bank; NULL while all are as after reset */
 	u64		mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
-	u64		tsc_offset;		/* guest TSC = host TSC * ratio + offset */
-	u64		tsc_scaling_ratio;
+
+	/* clock.c */
+	u64		tsc_offset;		/* guest TSC = host TSC * ratio + offset; vm->clock_lock to write */
+	u64		tsc_scaling_ratio;	/* backend_ops->tsc_ratio_frac_bits fraction bits */
 	u64		tsc_adjust;
-	u64		tsc_khz;
+	u64		tsc_lost;		/* clock_tsc_lost that tsc_offset makes up for */
+	u32		tsc_khz;
 	u64		kvmclock_msr, steal_msr, pv_eoi_msr, poll_control_msr;
-	u64		steal_last;
-	bool		kvmclock_new;
-	u32		kvmclock_version;
+	u64		steal_last;		/* run delay of the thread, ns, that is already accounted */
+	bool		kvmclock_new;		/* by MSR_KVM_SYSTEM_TIME_NEW: it knows the flags */
+	bool		guest_stopped;		/* KVM_KVMCLOCK_CTRL: to be told in the page */
+	bool		steal_preempted;	/* the page says KVM_VCPU_PREEMPTED */
 
 	/* tables made ready before tdp->lock is taken */
 	struct tdp_cache tdp_cache;

@@ -73,13 +73,18 @@ struct vm {
 	struct list_head irqfds;		/* eventfd_lock */
 	struct ioeventfds __rcu *ioeventfds;	/* eventfd_lock, read under RCU */
 
-	/* time: clock.c */
+	/* time: clock.c; all under clock_lock but for the first two */
+	u32		host_khz;		/* of the host's TSC, as known when the VM was made */
+	u32		tsc_khz;		/* default of new vCPUs [V] */
 	raw_spinlock_t	clock_lock;
-	s64		clock_offset;		/* ns: guest clock = ktime boot based + offset */
-	u64		tsc_khz;		/* default of new vCPUs */
-	u64		tsc_sync_offset;	/* last offset written, to keep vCPUs in step */
-	u64		tsc_sync_value;
-	u64		tsc_sync_ns;
+	s64		clock_offset;		/* ns: kvmclock = host's raw boot time + offset */
+	u64		clock_tsc, clock_ns;	/* a moment: host TSC (suspends made up for), kvmclock */
+	u64		clock_lost;		/* clock_tsc_lost at that moment */
+	bool		clock_paired;		/* exact, and host TSCs agree: good for all vCPUs, for long */
+	bool		tsc_in_step;		/* all vCPUs read the same TSC */
+	u64		tsc_sync_value, tsc_sync_ns; /* last TSC written by user space, and when */
+	u32		tsc_sync_khz;		/* 0: none yet */
+	u64		tsc_anchor_host, tsc_anchor_value; /* the line on which vCPUs in step lie */
 	u64		wall_clock_msr;
 
 	/* what KVM_ENABLE_CAP turned on */
