@@ -74,6 +74,17 @@ image_system()
 	pack "$root" "$image/system.cpio"
 }
 
+# put_programs TO FOLDER: the built ones of the tests in this folder.
+put_programs()
+{
+	local source program
+
+	for source in "$top/selftests/$2"*.c; do
+		program=$build/selftests/$2$(basename "$source" .c)
+		[ ! -x "$program" ] || cp "$program" "$1/"
+	done
+}
+
 # Our module, the launcher and the tests, as far as they are built.
 image_project()
 {
@@ -87,16 +98,11 @@ image_project()
 	if [ -x "$top/user/vitro" ]; then
 		cp "$top/user/vitro" "$root/lab/bin/"
 	fi
-	for file in "$build"/selftests/* "$top"/selftests/*.sh; do
-		if [ -f "$file" ] && [ -x "$file" ]; then
-			cp "$file" "$root/lab/selftests/"
-		fi
+	for file in "$top"/selftests/*.sh; do
+		cp "$file" "$root/lab/selftests/"
 	done
-	for file in "$build"/selftests/bench/*; do
-		if [ -f "$file" ] && [ -x "$file" ]; then
-			cp "$file" "$root/lab/bench/"
-		fi
-	done
+	put_programs "$root/lab/selftests" ''
+	put_programs "$root/lab/bench" bench/
 	pack "$root" "$image/project.cpio"
 }
 
