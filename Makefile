@@ -2,13 +2,15 @@
 # kmod/kvm.ko and user/vitro.  KDIR chooses the kernel's headers; W=1 and C=2
 # mean what they mean to kbuild.  scripts/lab does all the rest.
 
-newest := $(lastword $(shell printf '%s\n' /usr/src/linux-headers-*-amd64 | sort -V))
+newest := $(lastword $(shell printf '%s\n' $(wildcard /usr/src/linux-headers-*-amd64) | sort -V))
 running := $(wildcard /lib/modules/$(shell uname -r)/build)
 KDIR ?= $(or $(running),$(newest))
 
 all: kmod user
 
 kmod:
+	@test -e $(KDIR)/Makefile || { echo "no kernel headers in '$(KDIR)':" \
+		"install linux-headers-amd64, or say where with KDIR=" >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 user:

@@ -31,7 +31,7 @@ run_options()
 		case $1 in
 		--stock) vm_kvm=stock; shift; continue ;;
 		--keep) run_keep=yes; shift; continue ;;
-		--cpus|--memory|--disk|--kernel|--initrd|--append) ;;
+		--cpus|--memory|--disk|--kernel|--initrd|--append|--timeout) ;;
 		*) misuse "run takes no option '$1' (scripts/lab help lists them)" ;;
 		esac
 		[ $# -ge 2 ] || misuse "option $1 wants a value"
@@ -41,6 +41,7 @@ run_options()
 		--disk) check_file "$1" "$2"; run_disk=$2 ;;
 		--kernel) check_file "$1" "$2"; run_kernel=$2 ;;
 		--initrd) check_file "$1" "$2"; run_initrd=$2 ;;
+		--timeout) check_count "$1" "$2" 1 86400; vm_timeout=$((10#$2)) ;;
 		--append) run_append=$2 ;;
 		esac
 		shift 2

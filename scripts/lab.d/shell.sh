@@ -5,10 +5,17 @@
 lab_shell()
 {
 	local qemu=
+
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--stock) vm_kvm=stock ;;
 		--with-qemu) qemu=yes ;;
+		--timeout)
+			[ $# -ge 2 ] || misuse "option $1 wants a value"
+			check_count "$1" "$2" 1 86400
+			vm_timeout=$((10#$2))
+			shift
+			;;
 		*) misuse "shell takes no option '$1'" ;;
 		esac
 		shift
