@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Messages, locking and option parsing that all commands share.
 
+# mke2fs, depmod and modprobe are no secret to users.
+PATH=$PATH:/usr/sbin:/sbin
+
 say()
 {
 	printf 'lab: %s\n' "$*" >&2

@@ -35,16 +35,17 @@ lab_test()
 # the tests before it left anything behind.
 test_select()
 {
-	local name
+	local name all
 
 	here=(check lab)
 	mapfile -t unit < <(test_names unit/test_ .c)
 	mapfile -t vm < <({ test_names '' .c; test_names '' .sh; } |
 		sort | grep -v '^module_reload$'; echo module_reload)
 	[ $# -gt 0 ] || return 0
+	all=("${here[@]}" "${unit[@]}" "${vm[@]}")
 	for name in "$@"; do
-		[[ " ${here[*]} ${unit[*]} ${vm[*]} " = *" ${name#test_} "* ]] ||
-			misuse "no test is named '$name'; there are: ${here[*]} ${unit[*]} ${vm[*]}"
+		[[ " ${all[*]} " = *" ${name#test_} "* ]] ||
+			misuse "no test is named '$name'; there are: ${all[*]}"
 	done
 	test_keep here "$@"
 	test_keep unit "$@"
