@@ -9,7 +9,7 @@
 #define MIB (1ULL << 20)
 #define GIB (1ULL << 30)
 #define PAGE_SIZE 4096ULL
-#define SECTOR_SIZE 512
+#define SECTOR_SIZE 512ULL
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define ALIGN_DOWN(x, a) ((x) & ~((u64)(a) - 1))
