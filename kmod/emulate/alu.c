@@ -163,19 +163,17 @@ static void alu_bit_test(struct emu_alu *alu)
 	alu->flags |= flag_if(alu->dst & mask, X86_EFLAGS_CF);
 }
 
-/* BSF, BSR and POPCNT.  Of nothing, the first two leave the register alone. */
+/* BSF and BSR; of nothing, they leave the register alone. */
 static void alu_scan(struct emu_alu *alu)
 {
 	alu->flags &= ~(u64)STATUS;
 	alu->flags |= flag_if(!alu->src, X86_EFLAGS_ZF);
-	alu->result = alu->dst;
-	if (alu->op == OP_POPCNT) {
-		for (alu->result = 0; alu->src; alu->src &= alu->src - 1)
-			alu->result++;
-	} else if (alu->src) {
-		alu->result = alu->op == OP_BSF ? __builtin_ctzll(alu->src) :
-						  63 - __builtin_clzll(alu->src);
-	}
+	if (!alu->src)
+		alu->keep = true;
+	else if (alu->op == OP_BSF)
+		alu->result = __builtin_ctzll(alu->src);
+	else
+		alu->result = 63 - __builtin_clzll(alu->src);
 }
 
 static void alu_cmpxchg(struct emu_alu *alu)
@@ -183,7 +181,8 @@ static void alu_cmpxchg(struct emu_alu *alu)
 	u64 found = alu->dst;
 
 	alu_sub(alu, alu->third, found, false, STATUS);
-	alu->result = alu->flags & X86_EFLAGS_ZF ? alu->src : found;
+	alu->keep = alu->third != found;
+	alu->result = alu->keep ? found : alu->src;
 }
 
 static void alu_imul(struct emu_alu *alu, u64 factor)
@@ -262,7 +261,7 @@ void emu_alu(struct emu_alu *alu)
 	case OP_IMUL3:
 		alu_imul(alu, alu->third);
 		break;
-	case OP_BSF ... OP_POPCNT:
+	case OP_BSF ... OP_BSR:
 		alu_scan(alu);
 		break;
 	}

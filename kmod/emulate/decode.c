@@ -313,6 +313,8 @@ static void decode_sizes(struct emu *emu, u32 desc)
 	}
 	if (desc & F_BYTE)
 		insn->size = 1;
+	else if (desc & F_NO16 && insn->size == 2)
+		insn->size = 4;
 	insn->rm_size = insn->size;
 	if (unlikely(desc & F_RMSIZE)) {
 		insn->rm_size = 1 << ((desc & F_RMSIZE) / F_RM8 - 1);
@@ -393,8 +395,6 @@ static bool is_known(struct emu *emu, u32 desc)
 		return false;
 	if (desc & F_NOREP && insn->prefixes & PREFIX_ANY_REP)
 		return false;
-	if (desc & F_NEED_F3 && !(insn->prefixes & PREFIX_REP))
-		return false;
 	return op < OP_VEC || decode_vec(emu, desc);
 }
 
@@ -434,7 +434,7 @@ static int decode(struct emu *emu)
 	insn->two_memory = desc & F_TWO_MEM && (insn->mem || !(desc & F_MODRM));
 	if (unlikely(insn->prefixes & PREFIX_LOCK) && !(desc & F_LOCK && insn->mem))
 		return undefined(emu);
-	if (desc & (F_MEM | F_NOREP | F_NEED_F3) && !is_known(emu, desc))
+	if (desc & (F_MEM | F_NOREP) && !is_known(emu, desc))
 		return EMU_UNKNOWN;
 	return EMU_DONE;
 }

@@ -71,10 +71,10 @@ static int convert(struct emu *emu, u64 *val)
 	case OP_SETCC:
 		*val = emu_condition(emu->rflags, insn->opcode);
 		break;
-	case OP_MOVSEG:		/* memory gets the selector alone */
-		if (insn->reg >= EMU_NSEGS)
+	case OP_MOVSEG:		/* REX.R is ignored; memory gets the selector alone */
+		if ((insn->reg & 7) >= EMU_NSEGS)
 			return emu_raise(emu, EMU_EXC_UD);
-		emu->ops->segment(emu, insn->reg, &segment);
+		emu->ops->segment(emu, insn->reg & 7, &segment);
 		*val = segment.selector;
 		if (insn->mem)
 			insn->size = sizeof(segment.selector);
@@ -109,12 +109,14 @@ static int commit_alu(struct emu *emu, const struct emu_alu *alu, u64 found)
 
 	if (op == OP_XCHG || op == OP_XADD)
 		emu_set_reg(emu, insn->reg, alu->size, found);
-	else if (op == OP_CMPXCHG && alu->third != found)
+	else if (op == OP_CMPXCHG && alu->keep)
 		emu_set_reg(emu, EMU_RAX, alu->size, found);
-	if (insn->desc & F_DST_REG && !(insn->desc & F_NOWRITE))
-		emu_set_reg(emu, insn->reg, alu->size, alu->result);
-	else if (!insn->mem && !(insn->desc & F_NOWRITE))
-		emu_set_reg(emu, insn->rm, alu->size, alu->result);
+	if (!(insn->desc & F_NOWRITE) && !alu->keep) {
+		if (insn->desc & F_DST_REG)
+			emu_set_reg(emu, insn->reg, alu->size, alu->result);
+		else if (!insn->mem)
+			emu_set_reg(emu, insn->rm, alu->size, alu->result);
+	}
 	emu->rflags = alu->flags;
 	return emu_complete(emu);
 }
@@ -325,12 +327,15 @@ void emu_advance(struct emu *emu)
 
 int emu_execute(struct emu *emu)
 {
+	u64 la;
+
 	switch (emu->insn.desc & F_OP) {
 	case OP_NOP:
-		return emu_complete(emu);
+		return emu_linear(emu, emu->insn.seg, emu->insn.ea, 1, EMU_READ, &la) ?:
+		       emu_complete(emu);
 	case OP_MOV ... OP_SETCC:
 		return exec_mov(emu);
-	case OP_ADD ... OP_POPCNT:
+	case OP_ADD ... OP_BSR:
 		return exec_alu(emu);
 	case OP_MUL ... OP_IDIV:
 		return exec_muldiv(emu);

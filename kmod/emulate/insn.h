@@ -67,7 +67,6 @@ enum emu_op {
 	OP_IMUL3,		/* reg = r/m * imm */
 	OP_BSF,
 	OP_BSR,
-	OP_POPCNT,
 
 	OP_MUL,			/* exec_muldiv() */
 	OP_IMUL,
@@ -175,7 +174,7 @@ enum emu_desc {
 	F_ESCAPE	= 1 << 26,	/* not an opcode: ESC_* */
 	F_TWO_MEM	= 1 << 27,	/* a second operand in memory (stack, string) */
 	F_NOREP		= 1 << 28,	/* with F2 or F3 it is something else */
-	F_NEED_F3	= 1 << 29,	/* without F3 it is something else */
+	F_NO16		= 1 << 29,	/* operands of 4 bytes at least */
 	F_RM_IS_REG	= 1 << 30,	/* ModRM.mod is ignored: r/m is a register */
 	F_BITSTRING	= 1U << 31,	/* a register source may point beyond the operand */
 };
@@ -221,6 +220,7 @@ struct emu_alu {
 	u64	dst, src;
 	u64	third;			/* count of SHLD/SHRD, factor of IMUL3, accumulator of CMPXCHG */
 	u64	result;			/* out */
+	bool	keep;			/* out: a register keeps its value, upper half and all */
 	u64	flags;			/* RFLAGS before and after */
 };
 

@@ -49,7 +49,7 @@ static bool segment_allows(const struct emu *emu, const struct emu_segment *s,
  * @ea: offset in it, already cut to the address size
  * @len: bytes that are going to be accessed from there
  * @access: enum emu_access
- * @la: gets the linear address
+ * @la: gets the linear address, even if it faults
  *
  * Return: EMU_DONE, or EMU_FAULT with #GP(0), or #SS(0) for the stack segment.
  */

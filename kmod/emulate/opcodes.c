@@ -135,7 +135,6 @@ const u32 emu_opcodes_0f[256] = {
 	[0xb3] = OP_BTR | RM_R | F_BITSTRING | F_LOCK,
 	[0xb6] = OP_MOV | R_RM | F_RM8,
 	[0xb7] = OP_MOV | R_RM | F_RM16,
-	[0xb8] = OP_POPCNT | R_RM | F_NEED_F3,
 	[0xba] = GROUP(GRP_8) | RM_IMM8,
 	[0xbb] = OP_BTC | RM_R | F_BITSTRING | F_LOCK,
 	[0xbc] = OP_BSF | R_RM | F_NOREP,
@@ -143,7 +142,7 @@ const u32 emu_opcodes_0f[256] = {
 	[0xbe] = OP_MOVSX | R_RM | F_RM8,
 	[0xbf] = OP_MOVSX | R_RM | F_RM16,
 	BOTH(0xc0, OP_XADD | RM_R | F_LOCK),
-	[0xc3] = OP_MOV | RM_R | F_MEM | F_NOREP,		/* MOVNTI */
+	[0xc3] = OP_MOV | RM_R | F_MEM | F_NOREP | F_NO16,	/* MOVNTI */
 	[0xc7] = GROUP(GRP_9) | RM | F_SPLIT,
 
 	[0x10] = VEC(OP_VEC_10), [0x11] = VEC(OP_VEC_11),
