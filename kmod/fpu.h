@@ -3,9 +3,11 @@
 #ifndef VITRO_FPU_H
 #define VITRO_FPU_H
 
+#include <linux/init.h>
 #include <linux/kvm.h>
 #include "vcpu.h"
 
+void __init fpu_module_init(void);	/* before cpuid_module_init() */
 int fpu_vcpu_init(struct vcpu *vcpu);
 void fpu_vcpu_free(struct vcpu *vcpu);
 void fpu_reset(struct vcpu *vcpu, bool init);

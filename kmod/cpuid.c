@@ -1,0 +1,610 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * CPUID as one vCPU shows it.
+ *
+ * User space sets a list of leaves; the guest asks for one at a time, and
+ * often.  Leaves stay in the order of user space (KVM_GET_CPUID2 gives them
+ * back so) and are chained in small buckets: basic leaves 0 to 31 and extended
+ * leaves 0x80000000 to 0x8000001f each have one of their own.  Bits that
+ * mirror other state are written into their leaf when that state changes, so
+ * that the instruction itself is a search and four moves.
+ */
+#include <linux/build_bug.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <asm/cpufeature.h>
+#include <asm/msr-index.h>
+#include <asm/processor.h>
+#include <uapi/asm/kvm_para.h>
+#include "backend.h"
+#include "cpuid.h"
+#include "fpu.h"
+
+enum {
+	CPUID_MAX_ENTRIES	= 256,		/* of KVM_SET_CPUID2; as stock KVM */
+	CPUID_BUCKETS		= 64,
+
+	/* SDM 2A "CPUID", APM 3 "CPUID Instruction"; the classes that have a maximum of their own */
+	CPUID_BASIC		= 0,
+	CPUID_HYPERVISOR_END	= 0x4fffffff,
+	CPUID_EXTENDED		= 0x80000000,
+	CPUID_CENTAUR		= 0xc0000000,
+	CPUID_CLASS_MASK	= 0xffffff00,	/* a hypervisor interface has 256 leaves */
+	CPUID_FEATURES		= 1,
+	CPUID_EXT_FEATURES	= 7,
+	CPUID_TOPOLOGY		= 0xb,
+	CPUID_TOPOLOGY_LEVEL	= 0xff,		/* ECX: the level that was asked for */
+	CPUID_XSTATE		= 0xd,
+	CPUID_TOPOLOGY_V2	= 0x1f,
+	CPUID_ADDRESS_SIZES	= 0x80000008,
+
+	CPUID_DEFAULT_MAXPHYADDR = 36,		/* SDM 3A "Physical-Address Extension" without leaf 80000008H */
+};
+
+/* Feature words that guests are asked about. Words that Linux invented have no place here. */
+const struct cpuid_word cpuid_words[] = {
+	/* function	index	register	word */
+	{ 1,		0,	CPUID_EDX,	CPUID_1_EDX },
+	{ 1,		0,	CPUID_ECX,	CPUID_1_ECX },
+	{ 7,		0,	CPUID_EBX,	CPUID_7_0_EBX },
+	{ 7,		0,	CPUID_ECX,	CPUID_7_ECX },
+	{ 7,		0,	CPUID_EDX,	CPUID_7_EDX },
+	{ 7,		1,	CPUID_EAX,	CPUID_7_1_EAX },
+	{ 0xd,		1,	CPUID_EAX,	CPUID_D_1_EAX },
+	{ 0x80000001,	0,	CPUID_EDX,	CPUID_8000_0001_EDX },
+	{ 0x80000001,	0,	CPUID_ECX,	CPUID_8000_0001_ECX },
+	{ 0x80000008,	0,	CPUID_EBX,	CPUID_8000_0008_EBX },
+	{ 0x80000021,	0,	CPUID_EAX,	CPUID_8000_0021_EAX },
+};
+const unsigned int cpuid_nr_words = ARRAY_SIZE(cpuid_words);
+
+struct cpuid_leaf {
+	u32	function, index;
+	u32	reg[4];			/* enum cpuid_regs_idx */
+	u16	flags;			/* KVM_CPUID_FLAG_* */
+	u16	next;			/* in the bucket: number + 1, 0 ends */
+};
+
+static_assert(sizeof(struct cpuid_leaf) == 28);	/* a vCPU has about 60 */
+
+struct cpuid_table {
+	u16	nent;
+	u16	bucket[CPUID_BUCKETS];	/* number of the first leaf + 1 */
+
+	/* leaves that cpuid_refresh() changes, or NULL */
+	struct cpuid_leaf *features, *ext_features, *xstate, *xstate_compact, *kvm;
+	struct cpuid_leaf leaf[];
+};
+
+static unsigned int cpuid_bucket(u32 function)
+{
+	return (function & (CPUID_BUCKETS / 2 - 1)) | (function >> 31) * (CPUID_BUCKETS / 2);
+}
+
+/* The first that fits: where a leaf has no subleaves, or user space marked none, any @index fits. */
+static __always_inline struct cpuid_leaf *cpuid_find_fast(struct cpuid_table *table,
+							  u32 function, u32 index)
+{
+	unsigned int i = table->bucket[cpuid_bucket(function)];
+
+	while (i) {
+		struct cpuid_leaf *leaf = &table->leaf[i - 1];
+
+		if (leaf->function == function &&
+		    (leaf->index == index || !(leaf->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX)))
+			return leaf;
+		i = leaf->next;
+	}
+	return NULL;
+}
+
+static noinline struct cpuid_leaf *cpuid_find(struct cpuid_table *table, u32 function, u32 index)
+{
+	return cpuid_find_fast(table, function, index);
+}
+
+/*
+ * A leaf that is not there reads as zeros on AMD.  Others answer a leaf above
+ * the maximum of its class, or of a class that is not there, with the data of
+ * the highest basic leaf.  SDM 2A "CPUID", "INPUT EAX = ... Returns".
+ */
+static struct cpuid_leaf *cpuid_find_max_basic(struct vcpu *vcpu, u32 *function, u32 index)
+{
+	const struct cpuid_leaf *basic = cpuid_find(vcpu->cpuid, CPUID_BASIC, 0);
+	const struct cpuid_leaf *class;
+	u32 base = *function & CPUID_EXTENDED;
+
+	if (!basic || vcpu_has(vcpu, CAP_AMD_COMPATIBLE))
+		return NULL;
+	if (*function >= KVM_CPUID_SIGNATURE && *function <= CPUID_HYPERVISOR_END)
+		base = *function & CPUID_CLASS_MASK;
+	else if (*function >= CPUID_CENTAUR)
+		base = CPUID_CENTAUR;
+	class = cpuid_find(vcpu->cpuid, base, 0);
+	if (class && *function <= class->reg[CPUID_EAX])
+		return NULL;
+	*function = basic->reg[CPUID_EAX];
+	return cpuid_find(vcpu->cpuid, *function, index);
+}
+
+static noinline enum cpuid_found cpuid_lookup_absent(struct vcpu *vcpu, u32 *eax, u32 *ebx,
+						     u32 *ecx, u32 *edx)
+{
+	u32 function = *eax, index = *ecx;
+	const struct cpuid_leaf *leaf;
+
+	*eax = *ebx = *ecx = *edx = 0;
+	if (!vcpu->cpuid)
+		return CPUID_ABSENT;
+	leaf = cpuid_find_max_basic(vcpu, &function, index);
+	if (leaf) {
+		*eax = leaf->reg[CPUID_EAX];
+		*ebx = leaf->reg[CPUID_EBX];
+		*ecx = leaf->reg[CPUID_ECX];
+		*edx = leaf->reg[CPUID_EDX];
+		return CPUID_MAX_BASIC;
+	}
+	/* Any level of the topology leaves, also an invalid one, tells the level and the x2APIC id. */
+	if (function == CPUID_TOPOLOGY || function == CPUID_TOPOLOGY_V2) {
+		leaf = cpuid_find(vcpu->cpuid, function, 1);
+		if (leaf) {
+			*ecx = index & CPUID_TOPOLOGY_LEVEL;
+			*edx = leaf->reg[CPUID_EDX];
+		}
+	}
+	return CPUID_ABSENT;
+}
+
+/**
+ * cpuid_lookup() - what CPUID gives the guest now
+ * @vcpu: under its mutex
+ * @eax: in: leaf; out: EAX
+ * @ebx: out: EBX
+ * @ecx: in: subleaf; out: ECX
+ * @edx: out: EDX
+ *
+ * Leaves out of range follow the guest's vendor; bits that mirror CR4, XCR0
+ * or APIC state are as they are at this moment.
+ *
+ * Return: how the leaf was found, for tracing.
+ */
+enum cpuid_found cpuid_lookup(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+{
+	const struct cpuid_leaf *leaf = NULL;
+
+	if (likely(vcpu->cpuid))
+		leaf = cpuid_find_fast(vcpu->cpuid, *eax, *ecx);
+	if (unlikely(!leaf))
+		return cpuid_lookup_absent(vcpu, eax, ebx, ecx, edx);
+	*eax = leaf->reg[CPUID_EAX];
+	*ebx = leaf->reg[CPUID_EBX];
+	*ecx = leaf->reg[CPUID_ECX];
+	*edx = leaf->reg[CPUID_EDX];
+	return CPUID_EXACT;
+}
+
+/* ---- bits that mirror other state ---- */
+
+static void cpuid_assign(struct cpuid_leaf *leaf, unsigned int reg, unsigned int feature, bool on)
+{
+	u32 bit = 1U << (feature % 32);
+
+	if (!leaf)
+		return;
+	if (on)
+		leaf->reg[reg] |= bit;
+	else
+		leaf->reg[reg] &= ~bit;
+}
+
+static void cpuid_refresh_table(struct vcpu *vcpu, struct cpuid_table *table)
+{
+	cpuid_assign(table->features, CPUID_EDX, X86_FEATURE_APIC,
+		     vcpu->apic_base & MSR_IA32_APICBASE_ENABLE);
+	if (cpuid_host_supports(X86_FEATURE_XSAVE))
+		cpuid_assign(table->features, CPUID_ECX, X86_FEATURE_OSXSAVE,
+			     vcpu->cr4 & X86_CR4_OSXSAVE);
+	if (cpuid_host_supports(X86_FEATURE_PKU))
+		cpuid_assign(table->ext_features, CPUID_ECX, X86_FEATURE_OSPKE,
+			     vcpu->cr4 & X86_CR4_PKE);
+	if (vcpu->vm->disabled_quirks & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
+		cpuid_assign(table->features, CPUID_ECX, X86_FEATURE_MWAIT,
+			     vcpu->misc_enable & MSR_IA32_MISC_ENABLE_MWAIT);
+	if (table->xstate)
+		table->xstate->reg[CPUID_EBX] = cpuid_xstate_size(vcpu->xcr0, false);
+	if (table->xstate_compact)
+		table->xstate_compact->reg[CPUID_EBX] =
+			cpuid_xstate_size(vcpu->xcr0 | vcpu->xss, true);
+	/* A vCPU that halts without an exit cannot be kicked out of it by a hypercall. */
+	if (vcpu->vm->disabled_exits & KVM_X86_DISABLE_EXITS_HLT)
+		cpuid_assign(table->kvm, CPUID_EAX, KVM_FEATURE_PV_UNHALT, false);
+}
+
+static void cpuid_gather_caps(struct vcpu *vcpu);
+
+/**
+ * cpuid_refresh() - write the bits that mirror other state anew
+ * @vcpu: under its mutex
+ *
+ * To be called when CR4.OSXSAVE, CR4.PKE, XCR0, IA32_XSS, the enable bit of
+ * IA32_APIC_BASE or IA32_MISC_ENABLE's MWAIT bit changed, or what HLT does.
+ */
+void cpuid_refresh(struct vcpu *vcpu)
+{
+	if (!vcpu->cpuid)
+		return;
+	cpuid_refresh_table(vcpu, vcpu->cpuid);
+	if (unlikely(vcpu->vm->disabled_quirks | vcpu->vm->disabled_exits))
+		cpuid_gather_caps(vcpu);
+}
+
+/* ---- what follows from a new table ---- */
+
+/* More than one feature may give a cap. */
+static const struct { u8 cap; u16 feature; } cpuid_caps[] = {
+	{ CAP_NX,		X86_FEATURE_NX },
+	{ CAP_LM,		X86_FEATURE_LM },
+	{ CAP_GBPAGES,		X86_FEATURE_GBPAGES },
+	{ CAP_RDTSCP,		X86_FEATURE_RDTSCP },
+	{ CAP_RDPID,		X86_FEATURE_RDPID },
+	{ CAP_TSC_AUX,		X86_FEATURE_RDTSCP },
+	{ CAP_TSC_AUX,		X86_FEATURE_RDPID },
+	{ CAP_PCID,		X86_FEATURE_PCID },
+	{ CAP_INVPCID,		X86_FEATURE_INVPCID },
+	{ CAP_SMEP,		X86_FEATURE_SMEP },
+	{ CAP_SMAP,		X86_FEATURE_SMAP },
+	{ CAP_PKU,		X86_FEATURE_PKU },
+	{ CAP_UMIP,		X86_FEATURE_UMIP },
+	{ CAP_LA57,		X86_FEATURE_LA57 },
+	{ CAP_FSGSBASE,		X86_FEATURE_FSGSBASE },
+	{ CAP_XSAVE,		X86_FEATURE_XSAVE },
+	{ CAP_XSAVES,		X86_FEATURE_XSAVES },
+	{ CAP_X2APIC,		X86_FEATURE_X2APIC },
+	{ CAP_TSC_DEADLINE,	X86_FEATURE_TSC_DEADLINE_TIMER },
+	{ CAP_TSC_ADJUST,	X86_FEATURE_TSC_ADJUST },
+	{ CAP_MTRR,		X86_FEATURE_MTRR },
+	{ CAP_MWAIT,		X86_FEATURE_MWAIT },
+	{ CAP_SPEC_CTRL,	X86_FEATURE_SPEC_CTRL },
+	{ CAP_SPEC_CTRL,	X86_FEATURE_INTEL_STIBP },
+	{ CAP_SPEC_CTRL,	X86_FEATURE_SPEC_CTRL_SSBD },
+	{ CAP_SPEC_CTRL,	X86_FEATURE_AMD_IBRS },
+	{ CAP_SPEC_CTRL,	X86_FEATURE_AMD_STIBP },
+	{ CAP_SPEC_CTRL,	X86_FEATURE_AMD_SSBD },
+	{ CAP_PRED_CMD,		X86_FEATURE_SPEC_CTRL },
+	{ CAP_PRED_CMD,		X86_FEATURE_AMD_IBPB },
+	{ CAP_VIRT_SSBD,	X86_FEATURE_VIRT_SSBD },
+	{ CAP_FLUSH_L1D,	X86_FEATURE_FLUSH_L1D },
+	{ CAP_FXSR_OPT,		X86_FEATURE_FXSR_OPT },
+	{ CAP_PAT,		X86_FEATURE_PAT },
+	{ CAP_MCE,		X86_FEATURE_MCE },
+	{ CAP_PSE36,		X86_FEATURE_PSE36 },
+	{ CAP_SYSCALL,		X86_FEATURE_SYSCALL },
+	{ CAP_ARCH_CAPS,	X86_FEATURE_ARCH_CAPABILITIES },
+	{ CAP_OSVW,		X86_FEATURE_OSVW },
+};
+
+static const struct { u8 cap, feature; } cpuid_kvm_caps[] = {
+	{ CAP_KVM_CLOCKSOURCE,	KVM_FEATURE_CLOCKSOURCE },
+	{ CAP_KVM_CLOCKSOURCE2,	KVM_FEATURE_CLOCKSOURCE2 },
+	{ CAP_KVM_STEAL,	KVM_FEATURE_STEAL_TIME },
+	{ CAP_KVM_PV_EOI,	KVM_FEATURE_PV_EOI },
+	{ CAP_KVM_UNHALT,	KVM_FEATURE_PV_UNHALT },
+	{ CAP_KVM_PV_TLB_FLUSH,	KVM_FEATURE_PV_TLB_FLUSH },
+	{ CAP_KVM_PV_IPI,	KVM_FEATURE_PV_SEND_IPI },
+	{ CAP_KVM_SCHED_YIELD,	KVM_FEATURE_PV_SCHED_YIELD },
+	{ CAP_KVM_POLL_CONTROL,	KVM_FEATURE_POLL_CONTROL },
+	{ CAP_KVM_ASYNC_PF,	KVM_FEATURE_ASYNC_PF },
+	{ CAP_KVM_MIGRATION,	KVM_FEATURE_MIGRATION_CONTROL },
+};
+
+/* CR4 bits that exist only with a feature; the others named below always do. */
+static const struct { u32 cr4; u16 feature; } cpuid_cr4[] = {
+	{ X86_CR4_OSXSAVE,	X86_FEATURE_XSAVE },
+	{ X86_CR4_SMEP,		X86_FEATURE_SMEP },
+	{ X86_CR4_SMAP,		X86_FEATURE_SMAP },
+	{ X86_CR4_FSGSBASE,	X86_FEATURE_FSGSBASE },
+	{ X86_CR4_PCIDE,	X86_FEATURE_PCID },
+	{ X86_CR4_PKE,		X86_FEATURE_PKU },
+	{ X86_CR4_UMIP,		X86_FEATURE_UMIP },
+	{ X86_CR4_LA57,		X86_FEATURE_LA57 },
+};
+
+#define CPUID_CR4_ALWAYS	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE |	\
+				 X86_CR4_PSE | X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE |	\
+				 X86_CR4_PCE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT)
+
+/* Does the table say so? A vCPU without one shows what the host has. */
+static bool cpuid_has(struct cpuid_table *table, unsigned int feature)
+{
+	const struct cpuid_leaf *leaf;
+	unsigned int i;
+
+	if (!table)
+		return cpuid_host_supports(feature);
+	for (i = 0; i < cpuid_nr_words; i++) {
+		const struct cpuid_word *word = &cpuid_words[i];
+
+		if (word->word != feature / 32)
+			continue;
+		leaf = cpuid_find(table, word->function, word->index);
+		return leaf && leaf->reg[word->reg] & (1U << (feature % 32));
+	}
+	return false;
+}
+
+static bool cpuid_vendor_is_amd(struct cpuid_table *table)
+{
+	const struct cpuid_leaf *leaf = cpuid_find(table, CPUID_BASIC, 0);
+	u32 name[3];
+
+	if (!leaf)
+		return false;
+	name[0] = leaf->reg[CPUID_EBX];
+	name[1] = leaf->reg[CPUID_EDX];
+	name[2] = leaf->reg[CPUID_ECX];
+	return !memcmp(name, "AuthenticAMD", sizeof(name)) ||
+	       !memcmp(name, "HygonGenuine", sizeof(name));
+}
+
+static void cpuid_gather_caps(struct vcpu *vcpu)
+{
+	struct cpuid_table *table = vcpu->cpuid;
+	u64 caps = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cpuid_caps); i++)
+		if (cpuid_has(table, cpuid_caps[i].feature))
+			caps |= 1ULL << cpuid_caps[i].cap;
+	for (i = 0; table->kvm && i < ARRAY_SIZE(cpuid_kvm_caps); i++)
+		if (table->kvm->reg[CPUID_EAX] & (1U << cpuid_kvm_caps[i].feature))
+			caps |= 1ULL << cpuid_kvm_caps[i].cap;
+	if (cpuid_vendor_is_amd(table))
+		caps |= 1ULL << CAP_AMD_COMPATIBLE;
+	vcpu->guest_caps = caps;
+}
+
+static u8 cpuid_maxphyaddr(struct cpuid_table *table)
+{
+	const struct cpuid_leaf *max = cpuid_find(table, CPUID_EXTENDED, 0);
+	const struct cpuid_leaf *leaf = cpuid_find(table, CPUID_ADDRESS_SIZES, 0);
+
+	if (!max || max->reg[CPUID_EAX] < CPUID_ADDRESS_SIZES || !leaf)
+		return CPUID_DEFAULT_MAXPHYADDR;
+	return leaf->reg[CPUID_EAX] & 0xff;
+}
+
+static void cpuid_gather_cr4(struct vcpu *vcpu)
+{
+	u64 cr4 = CPUID_CR4_ALWAYS;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cpuid_cr4); i++)
+		if (cpuid_host_supports(cpuid_cr4[i].feature) &&
+		    cpuid_has(vcpu->cpuid, cpuid_cr4[i].feature))
+			cr4 |= cpuid_cr4[i].cr4;
+	vcpu->cr4_reserved = ~cr4;
+}
+
+/* All that the rest of the module takes from CPUID. */
+static void cpuid_apply(struct vcpu *vcpu)
+{
+	struct cpuid_table *table = vcpu->cpuid;
+	const struct cpuid_leaf *xstate = table->xstate;
+
+	cpuid_gather_caps(vcpu);
+	cpuid_gather_cr4(vcpu);
+	vcpu->maxphyaddr = cpuid_maxphyaddr(table);
+	vcpu->guest_supported_xcr0 = 0;
+	if (xstate)
+		vcpu->guest_supported_xcr0 = fpu_supported_xcr0() &
+			(xstate->reg[CPUID_EAX] | (u64)xstate->reg[CPUID_EDX] << 32);
+	vcpu_update_walk(vcpu);
+	backend(cpuid_changed)(vcpu);
+}
+
+/**
+ * cpuid_vcpu_init() - a new vCPU, of which user space has told nothing yet
+ * @vcpu: not visible to others
+ *
+ * CPUID reads as zeros, but no check elsewhere fails for want of a CPUID bit:
+ * small monitors never call KVM_SET_CPUID2.
+ */
+void cpuid_vcpu_init(struct vcpu *vcpu)
+{
+	vcpu->guest_caps = (1ULL << NR_VCPU_CAPS) - 1;
+	if (boot_cpu_data.x86_vendor != X86_VENDOR_AMD &&
+	    boot_cpu_data.x86_vendor != X86_VENDOR_HYGON)
+		vcpu->guest_caps &= ~(1ULL << CAP_AMD_COMPATIBLE);
+	vcpu->maxphyaddr = CPUID_DEFAULT_MAXPHYADDR;
+	vcpu->guest_supported_xcr0 = fpu_supported_xcr0();
+	cpuid_gather_cr4(vcpu);
+}
+
+/**
+ * cpuid_free() - the vCPU goes away
+ * @vcpu: no longer in use
+ */
+void cpuid_free(struct vcpu *vcpu)
+{
+	kfree(vcpu->cpuid);
+	vcpu->cpuid = NULL;
+}
+
+/* ---- tables from and to user space ---- */
+
+/* The features leaf of KVM's own interface: 0x40000001, or above another interface's 256 leaves. */
+static struct cpuid_leaf *cpuid_find_kvm(struct cpuid_table *table)
+{
+	enum { LAST_BASE = 0x40010000, STEP = 0x100 };
+	u32 base;
+
+	for (base = KVM_CPUID_SIGNATURE; base < LAST_BASE; base += STEP) {
+		const struct cpuid_leaf *leaf = cpuid_find(table, base, 0);
+
+		if (leaf && !memcmp(&leaf->reg[CPUID_EBX], KVM_SIGNATURE, 3 * sizeof(u32)))
+			return cpuid_find(table, base | KVM_CPUID_FEATURES, 0);
+	}
+	return NULL;
+}
+
+/* Chain the leaves, and note those that change. */
+static void cpuid_index(struct cpuid_table *table)
+{
+	int i;
+
+	/* From the end, so that each chain is in user space's order. */
+	for (i = table->nent - 1; i >= 0; i--) {
+		struct cpuid_leaf *leaf = &table->leaf[i];
+		u16 *bucket = &table->bucket[cpuid_bucket(leaf->function)];
+
+		leaf->next = *bucket;
+		*bucket = i + 1;
+	}
+	table->features = cpuid_find(table, CPUID_FEATURES, 0);
+	table->ext_features = cpuid_find(table, CPUID_EXT_FEATURES, 0);
+	table->xstate = cpuid_find(table, CPUID_XSTATE, 0);
+	table->xstate_compact = cpuid_find(table, CPUID_XSTATE, 1);
+	if (table->xstate_compact == table->xstate ||
+	    !(cpuid_has(table, X86_FEATURE_XSAVEC) || cpuid_has(table, X86_FEATURE_XSAVES)))
+		table->xstate_compact = NULL;
+	table->kvm = cpuid_find_kvm(table);
+}
+
+/* Linear addresses of another width than 48 or 57 bits are not known here, nor to any CPU. */
+static bool cpuid_valid(struct cpuid_table *table)
+{
+	enum { VIRT_48 = 48, VIRT_57 = 57 };
+	const struct cpuid_leaf *leaf = cpuid_find(table, CPUID_ADDRESS_SIZES, 0);
+	u8 virt = leaf ? leaf->reg[CPUID_EAX] >> 8 : 0;
+
+	return !virt || virt == VIRT_48 || virt == VIRT_57;
+}
+
+static bool cpuid_equal(const struct cpuid_table *a, const struct cpuid_table *b)
+{
+	return a && a->nent == b->nent && !memcmp(a->leaf, b->leaf, a->nent * sizeof(a->leaf[0]));
+}
+
+/* Takes @table over. Once a vCPU has run, its CPU model stays: only the same again is accepted. */
+static int cpuid_install(struct vcpu *vcpu, struct cpuid_table *table)
+{
+	int r = -EINVAL;
+
+	cpuid_index(table);
+	cpuid_refresh_table(vcpu, table);
+	if (vcpu->cpu >= 0) {
+		r = cpuid_equal(vcpu->cpuid, table) ? 0 : -EINVAL;
+	} else if (cpuid_valid(table)) {
+		swap(vcpu->cpuid, table);
+		cpuid_apply(vcpu);
+		r = 0;
+	}
+	kfree(table);
+	return r;
+}
+
+static struct cpuid_table *cpuid_alloc(u32 nent)
+{
+	struct cpuid_table *table;
+
+	if (nent > CPUID_MAX_ENTRIES)
+		return ERR_PTR(-E2BIG);
+	table = kzalloc(struct_size(table, leaf, nent), GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return ERR_PTR(-ENOMEM);
+	table->nent = nent;
+	return table;
+}
+
+/**
+ * cpuid_ioctl_set2() - KVM_SET_CPUID2
+ * @vcpu: under its mutex
+ * @user: number of entries, entries
+ *
+ * Return: 0; -E2BIG above 256 entries; -EINVAL for a width of linear addresses
+ * that does not exist, or a change after the vCPU has run; -EFAULT, -ENOMEM.
+ */
+int cpuid_ioctl_set2(struct vcpu *vcpu, struct kvm_cpuid2 __user *user)
+{
+	struct cpuid_table *table;
+	struct kvm_cpuid_entry2 e;
+	u32 i, nent;
+
+	if (get_user(nent, &user->nent))
+		return -EFAULT;
+	table = cpuid_alloc(nent);
+	if (IS_ERR(table))
+		return PTR_ERR(table);
+	for (i = 0; i < nent; i++) {
+		if (copy_from_user(&e, &user->entries[i], sizeof(e))) {
+			kfree(table);
+			return -EFAULT;
+		}
+		table->leaf[i] = (struct cpuid_leaf){
+			.function = e.function, .index = e.index, .flags = e.flags,
+			.reg = { e.eax, e.ebx, e.ecx, e.edx },
+		};
+	}
+	return cpuid_install(vcpu, table);
+}
+
+/**
+ * cpuid_ioctl_set() - KVM_SET_CPUID, which knows no subleaves
+ * @vcpu: under its mutex
+ * @user: number of entries, entries
+ *
+ * Return: as cpuid_ioctl_set2().
+ */
+int cpuid_ioctl_set(struct vcpu *vcpu, struct kvm_cpuid __user *user)
+{
+	struct cpuid_table *table;
+	struct kvm_cpuid_entry e;
+	u32 i, nent;
+
+	if (get_user(nent, &user->nent))
+		return -EFAULT;
+	table = cpuid_alloc(nent);
+	if (IS_ERR(table))
+		return PTR_ERR(table);
+	for (i = 0; i < nent; i++) {
+		if (copy_from_user(&e, &user->entries[i], sizeof(e))) {
+			kfree(table);
+			return -EFAULT;
+		}
+		table->leaf[i] = (struct cpuid_leaf){
+			.function = e.function, .reg = { e.eax, e.ebx, e.ecx, e.edx },
+		};
+	}
+	return cpuid_install(vcpu, table);
+}
+
+/**
+ * cpuid_ioctl_get2() - KVM_GET_CPUID2
+ * @vcpu: under its mutex
+ * @user: in: room for so many entries; out: how many there are, and they
+ *
+ * Return: 0; -E2BIG when the room is too small (the number needed is told);
+ * -EFAULT.
+ */
+int cpuid_ioctl_get2(struct vcpu *vcpu, struct kvm_cpuid2 __user *user)
+{
+	u32 i, room, nent = vcpu->cpuid ? vcpu->cpuid->nent : 0;
+
+	if (get_user(room, &user->nent) || put_user(nent, &user->nent))
+		return -EFAULT;
+	if (room < nent)
+		return -E2BIG;
+	for (i = 0; i < nent; i++) {
+		const struct cpuid_leaf *leaf = &vcpu->cpuid->leaf[i];
+		struct kvm_cpuid_entry2 e = {
+			.function = leaf->function, .index = leaf->index, .flags = leaf->flags,
+			.eax = leaf->reg[CPUID_EAX], .ebx = leaf->reg[CPUID_EBX],
+			.ecx = leaf->reg[CPUID_ECX], .edx = leaf->reg[CPUID_EDX],
+		};
+
+		if (copy_to_user(&user->entries[i], &e, sizeof(e)))
+			return -EFAULT;
+	}
+	return 0;
+}

@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What this CPU and this module can give to a guest: worked out once, when the
+ * module loads.
+ *
+ * A feature is offered if it stands in one of the lists below, the host uses
+ * it (boot_cpu_data: what the kernel turned off is off for guests too) and the
+ * CPU reports it.  What the module makes in software comes on top.
+ *
+ * NOTDONE: nested virtualization, a virtual PMU, SGX, SEV, Hyper-V's leaves,
+ * and AMX (its state needs XFD, whose #NM would have to be shared with the host).
+ */
+#include <linux/sched/stat.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <asm/cpufeature.h>
+#include <asm/processor.h>
+#include <uapi/asm/kvm_para.h>
+#include "backend.h"
+#include "cpuid.h"
+#include "fpu.h"
+
+/* Leaf 0x80000021 EAX: bits that younger kernels name. APM 3 "Extended Feature Identification 2". */
+enum {
+	FEATURE_NO_NESTED_DATA_BP	= CPUID_8000_0021_EAX * 32 + 0,
+	FEATURE_LFENCE_SERIALIZING	= CPUID_8000_0021_EAX * 32 + 2,
+	FEATURE_VERW_CLEAR		= CPUID_8000_0021_EAX * 32 + 5,
+	FEATURE_NULL_SEL_CLEARS_BASE	= CPUID_8000_0021_EAX * 32 + 6,
+	FEATURE_NO_SMM_CTL_MSR		= CPUID_8000_0021_EAX * 32 + 9,
+	FEATURE_SRSO_NO			= CPUID_8000_0021_EAX * 32 + 29,
+};
+
+#define F(name) X86_FEATURE_##name
+
+/* As the CPU has them. */
+static const u16 offered[] __initconst = {
+	/* 1 EDX; 0x80000001 EDX repeats some of them */
+	F(FPU), F(VME), F(DE), F(PSE), F(TSC), F(MSR), F(PAE), F(MCE), F(CX8), F(APIC), F(SEP),
+	F(MTRR), F(PGE), F(MCA), F(CMOV), F(PAT), F(PSE36), F(CLFLUSH), F(MMX), F(FXSR), F(XMM),
+	F(XMM2), F(SELFSNOOP),
+	/* 1 ECX: no MONITOR (a guest would hold the CPU), VMX, EST, PDCM (the PMU's) */
+	F(XMM3), F(PCLMULQDQ), F(SSSE3), F(FMA), F(CX16), F(PCID), F(XMM4_1), F(XMM4_2), F(MOVBE),
+	F(POPCNT), F(AES), F(XSAVE), F(AVX), F(F16C), F(RDRAND),
+	/* 7.0 EBX: no SGX, MPX, RDT, Processor Trace */
+	F(FSGSBASE), F(BMI1), F(HLE), F(AVX2), F(FDP_EXCPTN_ONLY), F(SMEP), F(BMI2), F(ERMS),
+	F(INVPCID), F(RTM), F(ZERO_FCS_FDS), F(AVX512F), F(AVX512DQ), F(RDSEED), F(ADX), F(SMAP),
+	F(AVX512IFMA), F(CLFLUSHOPT), F(CLWB), F(AVX512PF), F(AVX512ER), F(AVX512CD), F(SHA_NI),
+	F(AVX512BW), F(AVX512VL),
+	/* 7.0 ECX: no WAITPKG, bus lock detection, ENQCMD */
+	F(AVX512VBMI), F(UMIP), F(PKU), F(AVX512_VBMI2), F(GFNI), F(VAES), F(VPCLMULQDQ),
+	F(AVX512_VNNI), F(AVX512_BITALG), F(AVX512_VPOPCNTDQ), F(LA57), F(RDPID), F(CLDEMOTE),
+	F(MOVDIRI), F(MOVDIR64B),
+	/* 7.0 EDX: no AMX, CET, architectural LBRs */
+	F(AVX512_4VNNIW), F(AVX512_4FMAPS), F(FSRM), F(AVX512_VP2INTERSECT), F(MD_CLEAR),
+	F(SERIALIZE), F(TSXLDTRK), F(AVX512_FP16), F(SPEC_CTRL), F(INTEL_STIBP), F(FLUSH_L1D),
+	F(SPEC_CTRL_SSBD),
+	/* 7.1 EAX */
+	F(AVX_VNNI), F(AVX512_BF16),
+	/* 0xd.1 EAX: no XFD */
+	F(XSAVEOPT), F(XSAVEC), F(XGETBV1), F(XSAVES),
+	/* 0x80000001 EDX */
+	F(SYSCALL), F(NX), F(MMXEXT), F(FXSR_OPT), F(GBPAGES), F(RDTSCP), F(LM), F(3DNOWEXT), F(3DNOW),
+	/* 0x80000001 ECX: no SVM, IBS, SKINIT, performance counters, MWAITX */
+	F(LAHF_LM), F(CMP_LEGACY), F(CR8_LEGACY), F(ABM), F(SSE4A), F(MISALIGNSSE),
+	F(3DNOWPREFETCH), F(OSVW), F(XOP), F(FMA4), F(TBM), F(TOPOEXT),
+	/* 0x80000008 EBX: no RDPRU, IRPERF */
+	F(CLZERO), F(XSAVEERPTR), F(WBNOINVD), F(AMD_IBPB), F(AMD_IBRS), F(AMD_SSBD), F(VIRT_SSBD),
+	F(AMD_SSB_NO), F(AMD_STIBP), F(AMD_STIBP_ALWAYS_ON),
+	/* 0x80000021 EAX: no automatic IBRS (an EFER bit) */
+	FEATURE_NO_NESTED_DATA_BP, FEATURE_LFENCE_SERIALIZING, FEATURE_VERW_CLEAR,
+	FEATURE_NULL_SEL_CLEARS_BASE, FEATURE_SRSO_NO,
+};
+
+/* The first and the last leaf of a class are offered if the host has them; 0x80000021 also without. */
+static const u32 leaves[] __initconst = {
+	0, 1, 2, 4, 5, 6, 7, 0xa, 0xb, 0xd, 0x12, 0x14, 0x1f,
+	KVM_CPUID_SIGNATURE, KVM_CPUID_FEATURES,
+	0x80000000, 0x80000001, 0x80000002, 0x80000003, 0x80000004, 0x80000005, 0x80000006,
+	0x80000007, 0x80000008, 0x8000000a, 0x80000019, 0x8000001a, 0x8000001d, 0x8000001e,
+	0x8000001f, 0x80000021,
+};
+
+enum {
+	CPUID_MAX_BASIC_LEAF	= 0x1f,
+	CPUID_MAX_EXT_LEAF	= 0x80000021,
+	CPUID_AMD_CACHE_LEAF	= 0x8000001d,
+	CPUID_MAX_OFFERED	= 100,		/* several monitors have room for no more */
+
+	CACHE_TYPE_MASK		= 0x1f,		/* leaf 4, 0x8000001d: EAX; 0: no more caches */
+	CACHE_MAX_INDEX		= 8,
+	CLFLUSH_SIZE_MASK	= 0xff00,	/* leaf 1 EBX */
+	/* leaf 0x80000001 EDX: on AMD the same as leaf 1 EDX */
+	AMD_REPEATED_MASK	= GENMASK(9, 0) | GENMASK(17, 12) | GENMASK(24, 23),
+	L3_RESERVED_MASK	= 3 << 16,	/* leaf 0x80000006 EDX */
+	INVARIANT_TSC		= 1 << 8,	/* leaf 0x80000007 EDX */
+	ADDRESS_WIDTHS_MASK	= 0xffff,	/* leaf 0x80000008 EAX: physical, linear */
+	FP_WIDTH_MASK		= 7,		/* leaf 0x8000001a EAX */
+	XSTATE_SUPERVISOR	= 1 << 0,	/* leaf 0xd.n ECX */
+	XSTATE_ALIGNED		= 1 << 1,
+	XSTATE_FIRST_EXTENDED	= 2,
+	XSTATE_LEGACY_SIZE	= 512 + 64,	/* FXSAVE area, XSAVE header */
+	XSTATE_ALIGN		= 64,
+	NR_XSTATES		= 32,		/* all that Linux knows are below it */
+};
+
+static u32 supported[NCAPINTS] __ro_after_init;
+
+static struct kvm_cpuid_entry2 offered_entry[CPUID_MAX_OFFERED] __ro_after_init;
+static unsigned int offered_nent __ro_after_init;
+
+static struct { u32 size, offset; bool aligned; } xstate[NR_XSTATES] __ro_after_init;
+
+/**
+ * cpuid_host_supports() - may a guest have this feature?
+ * @feature: number from <asm/cpufeatures.h>, of a word in cpuid_words[]
+ */
+bool cpuid_host_supports(unsigned int feature)
+{
+	return supported[feature / 32] & (1U << (feature % 32));
+}
+
+/**
+ * cpuid_xstate_size() - bytes of an XSAVE area
+ * @components: bits of XCR0 and IA32_XSS
+ * @compacted: as XSAVEC lays it out
+ *
+ * SDM 1 "Managing State Using the XSAVE Feature Set".
+ */
+u32 cpuid_xstate_size(u64 components, bool compacted)
+{
+	u32 size = XSTATE_LEGACY_SIZE;
+	unsigned int i;
+
+	for (i = XSTATE_FIRST_EXTENDED; i < NR_XSTATES && components >> i; i++) {
+		u32 offset = xstate[i].offset;
+
+		if (!(components & (1ULL << i)))
+			continue;
+		if (compacted)
+			offset = xstate[i].aligned ? ALIGN(size, XSTATE_ALIGN) : size;
+		size = max(size, offset + xstate[i].size);
+	}
+	return size;
+}
+
+/* ---- feature words ---- */
+
+static bool __init host_has_leaf(u32 function, u32 index)
+{
+	u32 base = function & 0x80000000;
+
+	if (function > cpuid_eax(base))
+		return false;
+	return function != 7 || index <= cpuid_eax(7);
+}
+
+static void __init cpuid_read(struct kvm_cpuid_entry2 *e)
+{
+	if (host_has_leaf(e->function, e->index))
+		cpuid_count(e->function, e->index, &e->eax, &e->ebx, &e->ecx, &e->edx);
+}
+
+static u32 *entry_reg(struct kvm_cpuid_entry2 *e, unsigned int reg)
+{
+	switch (reg) {
+	case CPUID_EAX:	return &e->eax;
+	case CPUID_EBX:	return &e->ebx;
+	case CPUID_ECX:	return &e->ecx;
+	default:	return &e->edx;
+	}
+}
+
+static void __init offer(unsigned int feature)
+{
+	supported[feature / 32] |= 1U << (feature % 32);
+}
+
+/* One speculation control has a bit of its own in Intel's and in AMD's leaves: give both. */
+static void __init offer_speculation_controls(void)
+{
+	if (boot_cpu_has(X86_FEATURE_IBPB)) {
+		offer(X86_FEATURE_AMD_IBPB);
+		if (boot_cpu_has(X86_FEATURE_IBRS))
+			offer(X86_FEATURE_SPEC_CTRL);
+	}
+	if (boot_cpu_has(X86_FEATURE_IBRS))
+		offer(X86_FEATURE_AMD_IBRS);
+	if (boot_cpu_has(X86_FEATURE_STIBP)) {
+		offer(X86_FEATURE_INTEL_STIBP);
+		offer(X86_FEATURE_AMD_STIBP);
+	}
+	if (boot_cpu_has(X86_FEATURE_AMD_SSBD) || boot_cpu_has(X86_FEATURE_SPEC_CTRL_SSBD)) {
+		offer(X86_FEATURE_SPEC_CTRL_SSBD);
+		offer(X86_FEATURE_AMD_SSBD);
+	} else if (boot_cpu_has(X86_FEATURE_LS_CFG_SSBD)) {
+		offer(X86_FEATURE_VIRT_SSBD);	/* the host's per-family MSR, by an MSR for guests */
+	}
+	if (!boot_cpu_has_bug(X86_BUG_SPEC_STORE_BYPASS))
+		offer(X86_FEATURE_AMD_SSB_NO);
+}
+
+/* What needs no help from the CPU, or is true of it without a bit that says so. */
+static void __init offer_software(void)
+{
+	offer(X86_FEATURE_X2APIC);
+	offer(X86_FEATURE_HYPERVISOR);
+	offer(X86_FEATURE_TSC_ADJUST);
+	/* AMD has no such MSR, and some guests do not expect one there. */
+	if (boot_cpu_data.x86_vendor == X86_VENDOR_INTEL)
+		offer(X86_FEATURE_ARCH_CAPABILITIES);
+	offer_speculation_controls();
+	if (boot_cpu_has(X86_FEATURE_LFENCE_RDTSC))
+		offer(FEATURE_LFENCE_SERIALIZING);
+	if (!boot_cpu_has_bug(X86_BUG_NULL_SEG))
+		offer(FEATURE_NULL_SEL_CLEARS_BASE);
+	offer(FEATURE_NO_SMM_CTL_MSR);
+}
+
+static void __init init_words(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(offered); i++)
+		offer(offered[i]);
+	supported[CPUID_8000_0001_EDX] |= supported[CPUID_1_EDX] & AMD_REPEATED_MASK;
+
+	for (i = 0; i < cpuid_nr_words; i++) {
+		const struct cpuid_word *word = &cpuid_words[i];
+		struct kvm_cpuid_entry2 e = { .function = word->function, .index = word->index };
+
+		cpuid_read(&e);
+		supported[word->word] &= boot_cpu_data.x86_capability[word->word] &
+					 *entry_reg(&e, word->reg);
+	}
+	/* PKRU is switched only where the host has CR4.PKE set. */
+	if (!boot_cpu_has(X86_FEATURE_OSPKE))
+		supported[X86_FEATURE_PKU / 32] &= ~(1U << (X86_FEATURE_PKU % 32));
+	if (!fpu_supported_xcr0())
+		supported[X86_FEATURE_XSAVE / 32] &= ~(1U << (X86_FEATURE_XSAVE % 32));
+	offer_software();
+}
+
+/* ---- the list for KVM_GET_SUPPORTED_CPUID ---- */
+
+static u32 __init kvm_features(void)
+{
+	u32 features = BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_NOP_IO_DELAY) |
+		       BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT) |
+		       BIT(KVM_FEATURE_PV_EOI) | BIT(KVM_FEATURE_PV_UNHALT) |
+		       BIT(KVM_FEATURE_PV_SEND_IPI) | BIT(KVM_FEATURE_POLL_CONTROL) |
+		       BIT(KVM_FEATURE_PV_SCHED_YIELD);
+
+	/* The flush is asked for in the steal-time page. */
+	if (sched_info_on())
+		features |= BIT(KVM_FEATURE_STEAL_TIME) | BIT(KVM_FEATURE_PV_TLB_FLUSH);
+	return features;
+}
+
+static void __init fill_kvm(struct kvm_cpuid_entry2 *e)
+{
+	if (e->function == KVM_CPUID_SIGNATURE) {
+		e->eax = KVM_CPUID_FEATURES;
+		memcpy(&e->ebx, KVM_SIGNATURE, 4);
+		memcpy(&e->ecx, KVM_SIGNATURE + 4, 4);
+		memcpy(&e->edx, KVM_SIGNATURE + 8, 4);
+	} else {
+		e->eax = kvm_features();
+	}
+}
+
+static void __init fill_xstate(struct kvm_cpuid_entry2 *e)
+{
+	u64 xcr0 = fpu_supported_xcr0();
+
+	if (e->index == 0) {
+		e->eax = xcr0;
+		e->edx = xcr0 >> 32;
+		e->ebx = e->ecx = cpuid_xstate_size(xcr0, false);
+	} else if (e->index == 1) {
+		e->ebx = 0;
+		if (cpuid_host_supports(X86_FEATURE_XSAVEC) || cpuid_host_supports(X86_FEATURE_XSAVES))
+			e->ebx = cpuid_xstate_size(xcr0, true);
+		e->ecx = e->edx = 0;	/* IA32_XSS: no supervisor states */
+	} else {
+		e->ecx &= XSTATE_SUPERVISOR | XSTATE_ALIGNED;
+		e->edx = 0;
+	}
+}
+
+/* Registers that are not feature words: the host's data, less what is the host's own business. */
+static void __init fill_entry(struct kvm_cpuid_entry2 *e)
+{
+	switch (e->function) {
+	case 0:
+		e->eax = min_t(u32, e->eax, CPUID_MAX_BASIC_LEAF);
+		break;
+	case 1:
+		e->ebx &= CLFLUSH_SIZE_MASK;	/* APIC id and topology are user space's to tell */
+		break;
+	case 2: case 4: case 0x80000002 ... 0x80000005: case CPUID_AMD_CACHE_LEAF:
+		break;
+	case 6:
+		e->eax = 1 << (X86_FEATURE_ARAT % 32);
+		e->ebx = e->ecx = e->edx = 0;
+		break;
+	case 7:
+		e->eax = e->index ? 0 : min_t(u32, e->eax, 1);
+		e->ebx = e->ecx = e->edx = 0;
+		break;
+	case 0xd:
+		fill_xstate(e);
+		break;
+	case KVM_CPUID_SIGNATURE: case KVM_CPUID_FEATURES:
+		fill_kvm(e);
+		break;
+	case 0x80000000:
+		e->eax = min_t(u32, e->eax, CPUID_MAX_EXT_LEAF);
+		/* To tell of the bits above. QEMU reads the caches' leaf if the maximum is past it. */
+		if (e->eax >= CPUID_AMD_CACHE_LEAF)
+			e->eax = CPUID_MAX_EXT_LEAF;
+		break;
+	case 0x80000001:
+		e->ebx = 0;
+		break;
+	case 0x80000006:
+		e->edx &= ~L3_RESERVED_MASK;
+		break;
+	case 0x80000007:
+		e->edx &= INVARIANT_TSC & boot_cpu_data.x86_power;
+		e->eax = e->ebx = e->ecx = 0;
+		break;
+	case 0x80000008:
+		e->eax &= ADDRESS_WIDTHS_MASK; /* with nested paging, guests have the CPU's full width */
+		e->ecx = e->edx = 0;
+		break;
+	case 0x80000019:
+		e->ecx = e->edx = 0;
+		break;
+	case 0x8000001a:
+		e->eax &= FP_WIDTH_MASK;
+		e->ebx = e->ecx = e->edx = 0;
+		break;
+	default:	/* power, PMU, topology, SGX, PT, SVM, SEV: nothing of it */
+		e->eax = e->ebx = e->ecx = e->edx = 0;
+		break;
+	}
+}
+
+static bool __init leaf_is_indexed(u32 function)
+{
+	switch (function) {
+	case 4: case 7: case 0xb: case 0xd: case 0x12: case 0x14: case 0x1f:
+	case CPUID_AMD_CACHE_LEAF:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static struct kvm_cpuid_entry2 * __init add_entry(u32 function, u32 index)
+{
+	struct kvm_cpuid_entry2 *e = &offered_entry[offered_nent];
+	unsigned int i;
+
+	if (WARN_ON_ONCE(offered_nent == CPUID_MAX_OFFERED))
+		return e - 1;
+	e->function = function;
+	e->index = index;
+	if (leaf_is_indexed(function))
+		e->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+	cpuid_read(e);
+	fill_entry(e);
+	for (i = 0; i < cpuid_nr_words; i++)
+		if (cpuid_words[i].function == function && cpuid_words[i].index == index)
+			*entry_reg(e, cpuid_words[i].reg) = supported[cpuid_words[i].word];
+	if (backend_ops->adjust_cpuid)
+		backend_ops->adjust_cpuid(e);
+	/* The vendor may have taken some away. */
+	for (i = 0; i < cpuid_nr_words; i++)
+		if (cpuid_words[i].function == function && cpuid_words[i].index == index)
+			supported[cpuid_words[i].word] = *entry_reg(e, cpuid_words[i].reg);
+	offered_nent++;
+	return e;
+}
+
+static void __init add_leaf(u32 function)
+{
+	const struct kvm_cpuid_entry2 *e = add_entry(function, 0);
+	u64 xcr0 = fpu_supported_xcr0();
+	unsigned int i;
+
+	switch (function) {
+	case 4: case CPUID_AMD_CACHE_LEAF:
+		for (i = 1; i < CACHE_MAX_INDEX && e->eax & CACHE_TYPE_MASK; i++)
+			e = add_entry(function, i);
+		break;
+	case 7:
+		if (e->eax)
+			add_entry(function, 1);
+		break;
+	case 0xd:
+		add_entry(function, 1);
+		for (i = XSTATE_FIRST_EXTENDED; i < NR_XSTATES; i++)
+			if (xcr0 & (1ULL << i))
+				add_entry(function, i);
+		break;
+	}
+}
+
+static void __init init_xstate(void)
+{
+	u32 eax, ebx, ecx, edx;
+	unsigned int i;
+
+	for (i = XSTATE_FIRST_EXTENDED; fpu_supported_xcr0() && i < NR_XSTATES; i++) {
+		cpuid_count(0xd, i, &eax, &ebx, &ecx, &edx);
+		xstate[i].size = eax;
+		xstate[i].offset = ebx;
+		xstate[i].aligned = ecx & XSTATE_ALIGNED;
+	}
+}
+
+/**
+ * cpuid_module_init() - work out what this host and module support
+ *
+ * After the backend is set up and fpu_module_init() has run.
+ */
+void __init cpuid_module_init(void)
+{
+	u32 max_basic = cpuid_eax(0), max_ext = 0;
+	unsigned int i;
+
+	init_xstate();
+	init_words();
+	for (i = 0; i < ARRAY_SIZE(leaves); i++) {
+		u32 function = leaves[i];
+
+		if (function < KVM_CPUID_SIGNATURE && function > max_basic)
+			continue;
+		if (function > 0x80000000 && function > max_ext)
+			continue;
+		add_leaf(function);
+		if (function == 0x80000000)
+			max_ext = offered_entry[offered_nent - 1].eax;
+	}
+}
+
+/**
+ * cpuid_ioctl_supported() - KVM_GET_SUPPORTED_CPUID, KVM_GET_EMULATED_CPUID
+ * @user: in: room for so many entries; out: their number, and they
+ * @emulated: features that exist by emulation of their instructions alone: none
+ *
+ * Return: 0; -E2BIG when there is no room for all: QEMU then doubles it;
+ * -EFAULT.
+ */
+int cpuid_ioctl_supported(struct kvm_cpuid2 __user *user, bool emulated)
+{
+	u32 room, nent = emulated ? 0 : offered_nent;
+
+	if (get_user(room, &user->nent))
+		return -EFAULT;
+	if (!room || room < nent)
+		return -E2BIG;
+	if (put_user(nent, &user->nent) ||
+	    copy_to_user(user->entries, offered_entry, nent * sizeof(offered_entry[0])))
+		return -EFAULT;
+	return 0;
+}
