@@ -31,6 +31,7 @@
  * get_msr, set_msr		MSRs that live in the vendor's structure: enum msr_result
  * inject_*			give the event to the next entry
  * irq_allowed, nmi_allowed	could the guest take one now (flags, shadow, masks)?
+ * set_nmi_mask			NMIs are held off until IRET, or no more
  * irq_window, nmi_window	make the next possible moment an exit
  * tpr_window			make a lowered TPR (MOV to CR8) an exit
  * get_shadow, set_shadow	KVM_X86_SHADOW_INT_*: STI and MOV SS hold interrupts off
@@ -65,6 +66,7 @@
 	HOOK(inject_irq, void, (struct vcpu *vcpu, u8 vector, bool soft))	\
 	HOOK(irq_allowed, bool, (struct vcpu *vcpu))				\
 	HOOK(nmi_allowed, bool, (struct vcpu *vcpu))				\
+	HOOK(set_nmi_mask, void, (struct vcpu *vcpu, bool masked))		\
 	HOOK(irq_window, void, (struct vcpu *vcpu))				\
 	HOOK(nmi_window, void, (struct vcpu *vcpu))				\
 	HOOK(tpr_window, void, (struct vcpu *vcpu, bool on))			\

@@ -5,6 +5,9 @@
 
 #include <linux/hrtimer.h>
 #include <linux/version.h>
+#include <asm/cpufeature.h>
+#include <asm/nospec-branch.h>
+#include <asm/reboot.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 /* One call instead of hrtimer_init() and an assignment. */
@@ -16,5 +19,28 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 	timer->function = function;
 }
 #endif
+
+/*
+ * A crash stops the CPUs where they are.  From 6.6 on (and in stable 6.1.x)
+ * they ask whoever owns the virtualization extensions to turn them off.
+ */
+static inline void compat_register_emergency(void (*callback)(void))
+{
+	cpu_emergency_register_virt_callback(callback);
+}
+
+static inline void compat_unregister_emergency(void (*callback)(void))
+{
+	cpu_emergency_unregister_virt_callback(callback);
+}
+
+/* VMSCAPE: user space must not run on branch predictions that the guest trained. */
+static inline void compat_guest_ran(void)
+{
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
+#endif
+}
 
 #endif /* VITRO_COMPAT_H */

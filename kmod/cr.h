@@ -5,6 +5,13 @@
 
 #include "vcpu.h"
 
+/* SDM 3B "Debug Status Register (DR6)", "Debug Control Register (DR7)"; the rest is in <asm/debugreg.h>. */
+enum {
+	DR6_BD		= 1 << 13,	/* a debug register was touched while DR7.GD was set */
+	DR7_GD		= 1 << 13,
+	DR7_FIXED_1	= 1 << 10,
+};
+
 /* 0, or 1 where the guest deserves #GP(0). By the guest's own instruction. */
 int vcpu_set_cr0(struct vcpu *vcpu, u64 cr0);
 int vcpu_set_cr3(struct vcpu *vcpu, u64 cr3);

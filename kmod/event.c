@@ -16,6 +16,7 @@
 #include <asm/trap_pf.h>
 #include <asm/trapnr.h>
 #include "backend.h"
+#include "cr.h"
 #include "irq/irq.h"
 #include "trace.h"
 #include "vcpu.h"
@@ -146,6 +147,25 @@ void vcpu_queue_single_step(struct vcpu *vcpu)
 	}
 }
 
+/**
+ * event_set_debug() - what user space debugs from now on
+ * @vcpu: under its mutex
+ * @control: KVM_GUESTDBG_*, 0 nothing
+ *
+ * NOTDONE: the guest sees its RFLAGS.TF set while user space single-steps it,
+ * and its own use of TF meanwhile is lost.
+ */
+void event_set_debug(struct vcpu *vcpu, u32 control)
+{
+	bool stepping = vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP;
+
+	vcpu->guest_debug = control;
+	if (control & KVM_GUESTDBG_SINGLESTEP)
+		vcpu->rflags |= X86_EFLAGS_TF;
+	else if (stepping)
+		vcpu->rflags &= ~(u64)X86_EFLAGS_TF;
+}
+
 /* CR2 and DR6 change when the exception is delivered, not when it is found. */
 static void deliver_payload(struct vcpu *vcpu)
 {
@@ -158,7 +178,7 @@ static void deliver_payload(struct vcpu *vcpu)
 	} else if (ex->vector == DB_VECTOR) {
 		vcpu->dr6 &= ~(u64)(DR_TRAP_BITS | DR_STEP);
 		vcpu->dr6 |= DR6_RESERVED | ex->payload;
-		vcpu->dr7 &= ~(u64)DR_GD;
+		vcpu->dr7 &= ~(u64)DR7_GD;
 		backend(update_intercepts)(vcpu);
 	}
 	ex->has_payload = false;

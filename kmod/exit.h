@@ -34,6 +34,7 @@ int exit_pio(struct vcpu *vcpu, u16 port, unsigned int size, bool in, u64 next_r
 int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault);
 int exit_debug(struct vcpu *vcpu, u64 dr6);
 int exit_breakpoint(struct vcpu *vcpu);
+int exit_step_done(struct vcpu *vcpu);		/* an emulated instruction was user space's single step */
 int exit_shutdown(struct vcpu *vcpu);
 int exit_internal_error(struct vcpu *vcpu, u32 suberror, unsigned int ndata, const u64 *data);
 int exit_unknown(struct vcpu *vcpu, u64 reason);
@@ -48,6 +49,7 @@ unsigned int vcpu_insn_length(struct vcpu *vcpu, const u8 *opcode, unsigned int 
 bool mmio_kernel_read(struct vcpu *vcpu, gpa_t gpa, void *data, unsigned int len);
 bool mmio_kernel_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len);
 bool pio_kernel(struct vcpu *vcpu, u16 port, void *data, unsigned int len, bool in);
+
 
 /* Move RIP past an instruction that was executed here: the guest's own single step must not miss it. */
 static inline void vcpu_advance(struct vcpu *vcpu, u64 rip)

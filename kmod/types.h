@@ -32,7 +32,7 @@ typedef u64 gva_t;
 typedef u64 gpa_t;
 typedef u64 gfn_t;		/* gpa >> PAGE_SHIFT */
 typedef u64 hpa_t;
-typedef u64 pfn_t;		/* hpa >> PAGE_SHIFT */
+typedef u64 hfn_t;		/* hpa >> PAGE_SHIFT */
 typedef unsigned long hva_t;
 
 #endif /* VITRO_TYPES_H */

@@ -35,7 +35,6 @@ enum vcpu_request {
 	REQ_NMI,		/* count of waiting NMIs is in nmi_queued */
 	REQ_SMI,
 	REQ_APIC_STATE,		/* INIT or SIPI arrived: lapic_accept_init_sipi() */
-	REQ_APIC_TIMER,		/* timer expired while not injectable at once */
 	REQ_EOI_EXIT,		/* KVM_EXIT_IOAPIC_EOI for user space (split irqchip) */
 	REQ_EXIT,		/* leave to user space with EINTR */
 	REQ_VM_DEAD,
@@ -79,8 +78,10 @@ struct vcpu_io {
 	struct io_piece	piece[VCPU_IO_PIECES];
 	u8		nr, next;	/* pieces there are; the one user space works on */
 	bool		write;
-	struct { u8 len; u8 data[32]; } read[VCPU_IO_PIECES];
+	bool		unfinished;	/* the instruction goes on when the pieces are through */
+	struct io_read { u8 len; u8 data[32]; } read[VCPU_IO_PIECES];
 	u8		nr_reads, cursor;
+	u32		step;		/* the REP iteration (emu.step) that the reads belong to */
 	/* a plain IN or OUT that needed no emulator */
 	u64		rip, next_rip;
 };
@@ -92,6 +93,7 @@ struct vcpu {
 	u64		rflags;
 	u64		cr2;
 	u64		cr0, cr3, cr4, efer;	/* the guest's view */
+	u64		cr8;			/* kept here when user space has the APIC */
 	unsigned long	requests;		/* atomic bits, enum vcpu_request */
 	int		mode;			/* enum vcpu_mode, atomic */
 	int		cpu;			/* the CPU it last ran on, -1 never */
@@ -106,6 +108,8 @@ struct vcpu {
 	struct mutex	mutex;
 	struct rcuwait	wait;			/* where it sleeps when halted */
 	struct pid __rcu *pid;			/* the thread that runs it */
+	sigset_t	sigset;			/* KVM_SET_SIGNAL_MASK's, in force during KVM_RUN */
+	bool		sigset_active;
 
 	/* events */
 	struct vcpu_exception exception;
@@ -211,6 +215,10 @@ void vcpu_update_walk(struct vcpu *vcpu);
 void vcpu_reset(struct vcpu *vcpu, bool init);
 /* SIPI: real mode at vector << 12. */
 void vcpu_start_at(struct vcpu *vcpu, u8 sipi_vector);
+/* Give the CPU to a vCPU's thread, if it was preempted. */
+void vcpu_yield_to(struct vcpu *target);
+int vcpu_module_init(void);
+void vcpu_module_exit(void);
 int vcpu_create(struct vm *vm, u32 id);
 void vcpu_destroy(struct vcpu *vcpu);
 
@@ -233,6 +241,8 @@ void vcpu_nmi(struct vcpu *vcpu);
 void event_inject(struct vcpu *vcpu);
 void event_collect_nmis(struct vcpu *vcpu);
 void event_deliver_payload(struct vcpu *vcpu);
+/* KVM_SET_GUEST_DEBUG: single-stepping begins or ends with it. */
+void event_set_debug(struct vcpu *vcpu, u32 control);
 /* Could an event wake it from HLT? */
 bool event_wakes(struct vcpu *vcpu);
 /* Was the delivery of an event cut off by the exit at hand? */

@@ -73,6 +73,11 @@ struct vm {
 	struct list_head irqfds;		/* eventfd_lock */
 	struct ioeventfds __rcu *ioeventfds;	/* eventfd_lock, read under RCU */
 
+	/* coalesced.c */
+	struct list_head coalesced_zones;	/* [V], read under RCU */
+	spinlock_t	coalesced_lock;		/* who writes to the ring */
+	struct kvm_coalesced_mmio_ring *coalesced_ring; /* shared with user space */
+
 	/* time: clock.c; all under clock_lock but for the first two */
 	u32		host_khz;		/* of the host's TSC, as known when the VM was made */
 	u32		tsc_khz;		/* default of new vCPUs [V] */

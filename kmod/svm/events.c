@@ -31,16 +31,25 @@ void svm_inject_exception(struct vcpu *vcpu)
 }
 
 /**
+ * svm_set_nmi_mask() - user space says whether the guest serves an NMI
+ * @vcpu: outside the guest
+ * @masked: it does: the next IRET ends it
+ */
+void svm_set_nmi_mask(struct vcpu *vcpu, bool masked)
+{
+	vcpu->nmi_masked = masked;
+	to_svm(vcpu)->iret_pending = false;
+	svm_intercept(to_svm(vcpu), INTERCEPT_IRET, masked);
+}
+
+/**
  * svm_inject_nmi() - give an NMI to the next entry; more are masked until IRET
  * @vcpu: nmi_injected is set
  */
 void svm_inject_nmi(struct vcpu *vcpu)
 {
-	struct svm_vcpu *svm = to_svm(vcpu);
-
-	svm_inject(svm, SVM_EVTINJ_TYPE_NMI | NMI_VECTOR, 0);
-	vcpu->nmi_masked = true;
-	svm_intercept(svm, INTERCEPT_IRET, true);
+	svm_inject(to_svm(vcpu), SVM_EVTINJ_TYPE_NMI | NMI_VECTOR, 0);
+	svm_set_nmi_mask(vcpu, true);
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 #include <linux/cpu.h>
 #include <linux/gfp.h>
+#include <linux/hw_breakpoint.h>
 #include <linux/percpu.h>
 #include <linux/slab.h>
 #include <asm/cpufeature.h>
@@ -409,6 +410,7 @@ const struct backend svm_backend = {
 	.inject_irq	= svm_inject_irq,
 	.irq_allowed	= svm_irq_allowed,
 	.nmi_allowed	= svm_nmi_allowed,
+	.set_nmi_mask	= svm_set_nmi_mask,
 	.irq_window	= svm_irq_window,
 	.nmi_window	= svm_nmi_window,
 	.tpr_window	= svm_tpr_window,

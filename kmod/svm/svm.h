@@ -121,6 +121,7 @@ void svm_inject_nmi(struct vcpu *vcpu);
 void svm_inject_irq(struct vcpu *vcpu, u8 vector, bool soft);
 bool svm_irq_allowed(struct vcpu *vcpu);
 bool svm_nmi_allowed(struct vcpu *vcpu);
+void svm_set_nmi_mask(struct vcpu *vcpu, bool masked);
 void svm_irq_window(struct vcpu *vcpu);
 void svm_nmi_window(struct vcpu *vcpu);
 void svm_tpr_window(struct vcpu *vcpu, bool on);

@@ -1,0 +1,658 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A vCPU behind the instruction emulator: struct emu_ops for a real guest, and
+ * what happens around one emulated instruction.
+ *
+ * Memory operands are translated by the guest's page tables and then are RAM
+ * (a memory slot), a device in the kernel, or user space's (KVM_EXIT_MMIO).
+ * For user space the access is cut in pieces of 8 bytes, see struct vcpu_io:
+ *
+ *   op wants a read	-> pieces, EMU_NEED_IO -> KVM_EXIT_MMIO for each
+ *			-> logged -> emu_execute() again, which finds it there
+ *   op has a write	-> pieces; they go out when the instruction is done,
+ *			   or when the next access needs the room
+ */
+#include <linux/kvm.h>
+#include <linux/sched/signal.h>
+#include <linux/string.h>
+#include <asm/debugreg.h>
+#include <asm/trap_pf.h>
+#include <asm/trapnr.h>
+#include "backend.h"
+#include "cpuid.h"
+#include "cr.h"
+#include "exit.h"
+#include "fpu.h"
+#include "irq/irq.h"
+#include "mmu/memslot.h"
+#include "trace.h"
+
+static struct vcpu *emu_vcpu(struct emu *emu)
+{
+	return container_of(emu, struct vcpu, emu);
+}
+
+static int emu_fault(struct emu *emu, u8 vector)
+{
+	emu->fault = (struct emu_fault) { .vector = vector, .has_error_code = vector == GP_VECTOR };
+	return EMU_FAULT;
+}
+
+/* ---- linear to guest physical ---- */
+
+static int gwalk_access(struct emu *emu, int access)
+{
+	return (access & (EMU_WRITE | EMU_RMW) ? GWALK_WRITE : GWALK_READ) |
+	       (access & EMU_FETCH ? GWALK_FETCH : 0) |
+	       (emu->cpl == 3 ? GWALK_USER : 0) |
+	       (emu->rflags & X86_EFLAGS_AC ? GWALK_AC : 0);
+}
+
+/*
+ * The exit told the guest physical address of the one memory operand: no need
+ * to walk for it.  It is bound to the first linear address that fits.
+ */
+static bool known_gpa(struct vcpu *vcpu, gva_t gva, int access, gpa_t *gpa)
+{
+	if (vcpu->fault_gpa_state == FAULT_GPA_NONE || access & EMU_FETCH)
+		return false;
+	if (vcpu->fault_gpa_state == FAULT_GPA_NEW) {
+		if (vcpu->emu.insn.two_memory || offset_in_page(gva) != offset_in_page(vcpu->fault_gpa))
+			return false;
+		vcpu->fault_gpa_state = FAULT_GPA_BOUND;
+		vcpu->fault_gva = gva;
+	}
+	*gpa = vcpu->fault_gpa;
+	return vcpu->fault_gva == gva;
+}
+
+static int translate(struct emu *emu, gva_t gva, int access, gpa_t *gpa)
+{
+	struct vcpu *vcpu = emu_vcpu(emu);
+	struct gwalk_result res;
+	int r;
+
+	if (known_gpa(vcpu, gva, access, gpa))
+		return EMU_DONE;
+	r = gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, gva, gwalk_access(emu, access), &res);
+	*gpa = res.gpa;
+	if (!r)
+		return EMU_DONE;
+	if (r != -EFAULT)
+		return EMU_UNKNOWN;		/* page tables in no RAM */
+	emu->fault = (struct emu_fault) { .vector = PF_VECTOR, .has_error_code = true,
+					  .error_code = res.error_code, .address = gva };
+	return EMU_FAULT;
+}
+
+/* An access lies in one page or in two. */
+struct span {
+	gpa_t		gpa[2];
+	unsigned int	len[2];
+	int		nr;
+};
+
+static int translate_span(struct emu *emu, gva_t gva, unsigned int len, int access,
+			  struct span *span)
+{
+	unsigned int first = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gva));
+	int r = translate(emu, gva, access, &span->gpa[0]);
+
+	span->len[0] = first;
+	span->nr = 1;
+	if (r || first == len)
+		return r;
+	span->len[1] = len - first;
+	span->nr = 2;
+	return translate(emu, gva + first, access, &span->gpa[1]);
+}
+
+/* ---- devices ---- */
+
+static void queue_pieces(struct vcpu_io *io, gpa_t addr, bool pio, const void *data,
+			 unsigned int len)
+{
+	unsigned int n;
+
+	for (; len; len -= n, addr += n, data += data ? n : 0) {
+		struct io_piece *piece = &io->piece[io->nr++];
+
+		n = min_t(unsigned int, len, sizeof(piece->data));
+		piece->addr = addr;
+		piece->len = n;
+		piece->pio = pio;
+		if (data)
+			memcpy(piece->data, data, n);
+	}
+}
+
+/* Is there room for one more access, and is nothing of the other kind under way? */
+static bool io_room(const struct vcpu_io *io, unsigned int len)
+{
+	return io->nr + DIV_ROUND_UP(len, 8) <= VCPU_IO_PIECES;
+}
+
+/* Reads belong to one iteration of a REP: once it has committed they are spent. */
+static void sync_read_log(struct vcpu *vcpu)
+{
+	if (vcpu->io.step == vcpu->emu.step)
+		return;
+	vcpu->io.step = vcpu->emu.step;
+	vcpu->io.nr_reads = 0;
+	vcpu->io.cursor = 0;
+}
+
+static int device_read(struct vcpu *vcpu, gpa_t addr, bool pio, void *data, unsigned int len)
+{
+	struct vcpu_io *io = &vcpu->io;
+	struct io_read *log;
+
+	sync_read_log(vcpu);
+	if (io->cursor < io->nr_reads) {
+		memcpy(data, io->read[io->cursor++].data, len);
+		return EMU_DONE;
+	}
+	if (io->nr)
+		return EMU_NEED_IO;		/* writes are waiting: they go first */
+	if (io->nr_reads == VCPU_IO_PIECES)
+		return EMU_UNKNOWN;
+
+	log = &io->read[io->nr_reads];
+	log->len = len;
+	if (pio ? pio_kernel(vcpu, addr, log->data, len, true) :
+		  mmio_kernel_read(vcpu, addr, log->data, len)) {
+		io->nr_reads++;
+		io->cursor++;
+		memcpy(data, log->data, len);
+		return EMU_DONE;
+	}
+	io->write = false;
+	queue_pieces(io, addr, pio, NULL, len);
+	return EMU_NEED_IO;
+}
+
+static int device_write(struct vcpu *vcpu, gpa_t addr, bool pio, const void *data, unsigned int len)
+{
+	if (pio ? pio_kernel(vcpu, addr, (void *)data, len, false) :
+		  mmio_kernel_write(vcpu, addr, data, len))
+		return EMU_DONE;
+	vcpu->io.write = true;
+	queue_pieces(&vcpu->io, addr, pio, data, len);
+	return EMU_DONE;
+}
+
+/* ---- memory ops ---- */
+
+static int op_read(struct emu *emu, u64 gva, void *data, unsigned int len, int access)
+{
+	struct vcpu *vcpu = emu_vcpu(emu);
+	struct span span;
+	int i, r;
+
+	r = translate_span(emu, gva, len, access, &span);
+	for (i = 0; !r && i < span.nr; data += span.len[i++]) {
+		if (lapic_mmio_hit(vcpu, span.gpa[i]) ||
+		    guest_read(vcpu->vm, span.gpa[i], data, span.len[i]))
+			r = device_read(vcpu, span.gpa[i], false, data, span.len[i]);
+	}
+	return r;
+}
+
+static int op_write(struct emu *emu, u64 gva, const void *data, unsigned int len)
+{
+	struct vcpu *vcpu = emu_vcpu(emu);
+	struct span span;
+	int i, r;
+
+	r = translate_span(emu, gva, len, EMU_WRITE, &span);
+	if (!r && vcpu->io.nr && !io_room(&vcpu->io, len + 8))
+		return EMU_NEED_IO;
+	for (i = 0; !r && i < span.nr; data += span.len[i++]) {
+		if (lapic_mmio_hit(vcpu, span.gpa[i]) ||
+		    guest_write(vcpu->vm, span.gpa[i], data, span.len[i]))
+			r = device_write(vcpu, span.gpa[i], false, data, span.len[i]);
+	}
+	return r;
+}
+
+/* Devices know no locked cycles: there it is a read, a comparison and a write. */
+static int device_cmpxchg(struct vcpu *vcpu, gpa_t gpa, void *old, const void *new, unsigned int len)
+{
+	u8 found[16];
+	int r = device_read(vcpu, gpa, false, found, len);
+
+	if (r)
+		return r;
+	if (memcmp(found, old, len)) {
+		memcpy(old, found, len);
+		return EMU_DONE;
+	}
+	return device_write(vcpu, gpa, false, new, len);
+}
+
+static int op_cmpxchg(struct emu *emu, u64 gva, void *old, const void *new, unsigned int len)
+{
+	struct vcpu *vcpu = emu_vcpu(emu);
+	struct span span;
+	int r = translate_span(emu, gva, len, EMU_WRITE, &span);
+
+	if (r)
+		return r;
+	if (span.nr > 1)
+		return EMU_UNKNOWN;		/* NOTDONE: split locks, which cannot be made atomic */
+	if (lapic_mmio_hit(vcpu, span.gpa[0]) ||
+	    guest_cmpxchg(vcpu->vm, span.gpa[0], old, new, len) < 0)
+		return device_cmpxchg(vcpu, span.gpa[0], old, new, len);
+	return EMU_DONE;
+}
+
+static int op_fetch(struct emu *emu, u64 gva, void *data, unsigned int len, unsigned int *got)
+{
+	gpa_t gpa;
+	int r = translate(emu, gva, EMU_FETCH, &gpa);
+
+	if (r)
+		return r;
+	*got = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gva));
+	return guest_read(emu_vcpu(emu)->vm, gpa, data, *got) ? EMU_UNKNOWN : EMU_DONE;
+}
+
+/* ---- registers ---- */
+
+static void op_segment(struct emu *emu, enum emu_seg seg, struct emu_segment *out)
+{
+	/* Type bits of code and data segments: SDM 3A "Code- and Data-Segment Descriptor Types". */
+	enum { TYPE_WRITE_OR_READ = 1 << 1, TYPE_EXPAND_DOWN = 1 << 2, TYPE_CODE = 1 << 3 };
+	struct kvm_segment s;
+	bool code;
+
+	backend(get_segment)(emu_vcpu(emu), seg, &s);
+	code = s.type & TYPE_CODE;
+	*out = (struct emu_segment) {
+		.base = s.base, .limit = s.limit, .selector = s.selector,
+		.present = !s.unusable && s.present, .db = s.db,
+		.readable = !code || s.type & TYPE_WRITE_OR_READ,
+		.writable = !code && s.type & TYPE_WRITE_OR_READ,
+		.expand_down = !code && s.type & TYPE_EXPAND_DOWN,
+	};
+}
+
+static void op_read_vec(struct emu *emu, unsigned int nr, void *data, unsigned int len)
+{
+	fpu_read_vec(nr, data, len);
+}
+
+static void op_write_vec(struct emu *emu, unsigned int nr, const void *data, unsigned int len,
+			 bool zero_upper)
+{
+	fpu_write_vec(nr, data, len, zero_upper);
+}
+
+static int op_vec_allowed(struct emu *emu, bool avx)
+{
+	struct vcpu *vcpu = emu_vcpu(emu);
+
+	if (avx ? !(vcpu->cr4 & X86_CR4_OSXSAVE) || !(vcpu->xcr0 & XFEATURE_MASK_YMM) :
+		  vcpu->cr0 & X86_CR0_EM || !(vcpu->cr4 & X86_CR4_OSFXSR))
+		return emu_fault(emu, UD_VECTOR);
+	return vcpu->cr0 & X86_CR0_TS ? emu_fault(emu, NM_VECTOR) : EMU_DONE;
+}
+
+/* The CPU looked at IOPL and the TSS before it exited. */
+static int op_io_allowed(struct emu *emu, u16 port, unsigned int len)
+{
+	return EMU_DONE;
+}
+
+static int op_in(struct emu *emu, u16 port, void *data, unsigned int len)
+{
+	return device_read(emu_vcpu(emu), port, true, data, len);
+}
+
+static int op_out(struct emu *emu, u16 port, const void *data, unsigned int len)
+{
+	struct vcpu *vcpu = emu_vcpu(emu);
+
+	if (vcpu->io.nr && !io_room(&vcpu->io, len))
+		return EMU_NEED_IO;
+	return device_write(vcpu, port, true, data, len);
+}
+
+static int op_get_cr(struct emu *emu, unsigned int nr, u64 *val)
+{
+	struct vcpu *vcpu = emu_vcpu(emu);
+
+	switch (nr) {
+	case 0:	*val = vcpu->cr0; break;
+	case 2:	*val = vcpu->cr2; break;
+	case 3:	*val = vcpu->cr3; break;
+	case 4:	*val = vcpu->cr4; break;
+	case 8:	*val = vcpu_get_cr8(vcpu); break;
+	default: return emu_fault(emu, UD_VECTOR);
+	}
+	return EMU_DONE;
+}
+
+static int op_set_cr(struct emu *emu, unsigned int nr, u64 val)
+{
+	struct vcpu *vcpu = emu_vcpu(emu);
+	int bad = 0;
+
+	switch (nr) {
+	case 0:	bad = vcpu_set_cr0(vcpu, val); break;
+	case 2:	vcpu->cr2 = val; break;
+	case 3:	bad = vcpu_set_cr3(vcpu, val); break;
+	case 4:	bad = vcpu_set_cr4(vcpu, val); break;
+	case 8:	bad = vcpu_set_cr8(vcpu, val); break;
+	default: return emu_fault(emu, UD_VECTOR);
+	}
+	return bad ? emu_fault(emu, GP_VECTOR) : EMU_DONE;
+}
+
+/* SDM 3B "Debug Registers DR4 and DR5", "Debug Control Register (DR7)": GD. */
+static int dr_access(struct emu *emu, unsigned int *nr)
+{
+	struct vcpu *vcpu = emu_vcpu(emu);
+
+	if (*nr == 4 || *nr == 5) {
+		if (vcpu->cr4 & X86_CR4_DE)
+			return emu_fault(emu, UD_VECTOR);
+		*nr += 2;
+	}
+	if (vcpu->dr7 & DR7_GD) {
+		vcpu->dr6 |= DR6_BD;
+		return emu_fault(emu, DB_VECTOR);
+	}
+	return EMU_DONE;
+}
+
+static int op_get_dr(struct emu *emu, unsigned int nr, u64 *val)
+{
+	int r = dr_access(emu, &nr);
+
+	if (!r)
+		*val = vcpu_get_dr(emu_vcpu(emu), nr);
+	return r;
+}
+
+static int op_set_dr(struct emu *emu, unsigned int nr, u64 val)
+{
+	int r = dr_access(emu, &nr);
+
+	if (!r && vcpu_set_dr(emu_vcpu(emu), nr, val))
+		r = emu_fault(emu, GP_VECTOR);
+	return r;
+}
+
+static int op_invlpg(struct emu *emu, u64 gva)
+{
+	vcpu_request(emu_vcpu(emu), REQ_GUEST_TLB_FLUSH);
+	return EMU_DONE;
+}
+
+static bool op_want_pause(struct emu *emu)
+{
+	return signal_pending(current) || need_resched() ||
+	       READ_ONCE(emu_vcpu(emu)->requests);
+}
+
+static const struct emu_ops vcpu_emu_ops = {
+	.read = op_read, .write = op_write, .cmpxchg = op_cmpxchg, .fetch = op_fetch,
+	.segment = op_segment,
+	.read_vec = op_read_vec, .write_vec = op_write_vec, .vec_allowed = op_vec_allowed,
+	.io_allowed = op_io_allowed, .in = op_in, .out = op_out,
+	.get_cr = op_get_cr, .set_cr = op_set_cr,
+	.get_dr = op_get_dr, .set_dr = op_set_dr,
+	.invlpg = op_invlpg, .want_pause = op_want_pause,
+};
+
+static enum emu_mode emulation_mode(struct vcpu *vcpu)
+{
+	struct kvm_segment cs;
+
+	if (!(vcpu->cr0 & X86_CR0_PE))
+		return EMU_MODE_REAL;
+	if (vcpu->rflags & X86_EFLAGS_VM)
+		return EMU_MODE_VM86;
+	backend(get_segment)(vcpu, EMU_CS, &cs);
+	if (vcpu_long_mode(vcpu) && cs.l)
+		return EMU_MODE_LONG;
+	return cs.db ? EMU_MODE_PROT32 : EMU_MODE_PROT16;
+}
+
+static void emulation_begin(struct vcpu *vcpu)
+{
+	struct emu *emu = &vcpu->emu;
+
+	emu->ops = &vcpu_emu_ops;
+	emu->mode = emulation_mode(vcpu);
+	emu->la57 = vcpu->cr4 & X86_CR4_LA57;
+	emu->cpl = backend(cpl)(vcpu);
+	emu->step = 0;
+	emu->regs = vcpu->regs;
+	emu->rip = vcpu->rip;
+	emu->rflags = vcpu->rflags;
+	vcpu->io.nr = vcpu->io.next = 0;
+	vcpu->io.nr_reads = vcpu->io.cursor = 0;
+	vcpu->io.step = 0;
+}
+
+/* ---- user space's part ---- */
+
+static int run_instruction(struct vcpu *vcpu);
+static int complete_piece(struct vcpu *vcpu);
+
+/* Hand the next piece to user space. */
+static int piece_to_user(struct vcpu *vcpu)
+{
+	const struct io_piece *piece = &vcpu->io.piece[vcpu->io.next];
+	struct kvm_run *run = vcpu->run;
+	bool write = vcpu->io.write;
+
+	if (piece->pio) {
+		run->exit_reason = KVM_EXIT_IO;
+		run->io.direction = write ? KVM_EXIT_IO_OUT : KVM_EXIT_IO_IN;
+		run->io.size = piece->len;
+		run->io.port = piece->addr;
+		run->io.count = 1;
+		run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
+		memcpy(vcpu->pio_data, piece->data, piece->len);
+	} else {
+		trace_kvm_mmio(write ? KVM_TRACE_MMIO_WRITE : KVM_TRACE_MMIO_READ_UNSATISFIED,
+			       piece->len, piece->addr, write ? piece->data : NULL);
+		run->exit_reason = KVM_EXIT_MMIO;
+		run->mmio.phys_addr = piece->addr;
+		run->mmio.len = piece->len;
+		run->mmio.is_write = write;
+		memcpy(run->mmio.data, piece->data, piece->len);
+	}
+	vcpu->complete = complete_piece;
+	return EXIT_USER;
+}
+
+/* All pieces of a read have come: append it to the log. */
+static void log_read(struct vcpu *vcpu)
+{
+	struct vcpu_io *io = &vcpu->io;
+	u8 *data = io->read[io->nr_reads++].data;
+	int i;
+
+	for (i = 0; i < io->nr; i++) {
+		memcpy(data, io->piece[i].data, io->piece[i].len);
+		data += io->piece[i].len;
+	}
+}
+
+static int complete_piece(struct vcpu *vcpu)
+{
+	struct vcpu_io *io = &vcpu->io;
+	struct io_piece *piece = &io->piece[io->next];
+
+	if (!io->write) {
+		memcpy(piece->data, piece->pio ? vcpu->pio_data : vcpu->run->mmio.data, piece->len);
+		if (!piece->pio)
+			trace_kvm_mmio(KVM_TRACE_MMIO_READ, piece->len, piece->addr, piece->data);
+	}
+	if (++io->next < io->nr)
+		return piece_to_user(vcpu);
+	if (!io->write)
+		log_read(vcpu);
+	io->nr = io->next = 0;
+	/* Done with the instruction, or has user space moved RIP (a reset)? */
+	if (!io->unfinished || vcpu->rip != vcpu->emu.rip)
+		return EXIT_RESUME;
+	return run_instruction(vcpu);
+}
+
+/* ---- one instruction ---- */
+
+static int emulation_failed(struct vcpu *vcpu)
+{
+	const struct emu_insn *insn = &vcpu->emu.insn;
+	struct kvm_run *run = vcpu->run;
+
+	vcpu->stat.insn_emulation_fail++;
+	if (vcpu->emu.cpl == 3)
+		return exit_ud(vcpu);
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	/* In words of 64 bits: the flags, then size and bytes. */
+	run->emulation_failure.ndata = 3;
+	run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+	run->emulation_failure.insn_size = insn->fetched;
+	memset(run->emulation_failure.insn_bytes, 0, sizeof(run->emulation_failure.insn_bytes));
+	memcpy(run->emulation_failure.insn_bytes, insn->bytes, insn->fetched);
+	return EXIT_USER;
+}
+
+static void raise(struct vcpu *vcpu, const struct emu_fault *fault)
+{
+	if (fault->vector == PF_VECTOR)
+		vcpu_queue_page_fault(vcpu, fault->address, fault->error_code);
+	else if (fault->has_error_code)
+		vcpu_queue_exception_err(vcpu, fault->vector, fault->error_code);
+	else
+		vcpu_queue_exception(vcpu, fault->vector);
+}
+
+/* What emu_decode() or emu_execute() answered, made a handler's answer. */
+static int conclude(struct vcpu *vcpu, int result)
+{
+	struct emu *emu = &vcpu->emu;
+	bool done = result == EMU_DONE;
+
+	vcpu->io.unfinished = result == EMU_NEED_IO;
+	switch (result) {
+	case EMU_FAULT:
+		raise(vcpu, &emu->fault);
+		fallthrough;
+	case EMU_DONE:
+	case EMU_AGAIN:
+		vcpu->rflags = emu->rflags;
+		if (done) {
+			backend(set_shadow)(vcpu, 0);
+			vcpu_advance(vcpu, emu->rip);
+		}
+		fallthrough;
+	case EMU_NEED_IO:
+		return vcpu->io.nr ? piece_to_user(vcpu) : EXIT_RESUME;
+	default:
+		return emulation_failed(vcpu);
+	}
+}
+
+static int run_instruction(struct vcpu *vcpu)
+{
+	vcpu->io.cursor = 0;
+	return conclude(vcpu, emu_execute(&vcpu->emu));
+}
+
+/**
+ * vcpu_emulate() - execute the instruction at CS:RIP in software
+ * @vcpu: under its mutex; fault_gpa_state says what the exit told
+ * @bytes: instruction bytes the CPU reported
+ * @nbytes: how many; 0: fetch them
+ *
+ * Return: as handlers do.
+ */
+int vcpu_emulate(struct vcpu *vcpu, const u8 *bytes, unsigned int nbytes)
+{
+	int r;
+
+	vcpu->stat.insn_emulation++;
+	emulation_begin(vcpu);
+	r = emu_decode(&vcpu->emu, bytes, nbytes);
+	r = r ? conclude(vcpu, r) : run_instruction(vcpu);
+	vcpu->fault_gpa_state = r == EXIT_USER ? vcpu->fault_gpa_state : FAULT_GPA_NONE;
+	return r;
+}
+
+/* The first bytes at CS:RIP, if they are readable and in one page. */
+static bool peek_insn(struct vcpu *vcpu, u8 *bytes, unsigned int n)
+{
+	int access = GWALK_FETCH | (backend(cpl)(vcpu) == 3 ? GWALK_USER : 0);
+	struct gwalk_result res;
+	struct kvm_segment cs;
+	gva_t gva = vcpu->rip;
+
+	backend(get_segment)(vcpu, EMU_CS, &cs);
+	if (!(vcpu_long_mode(vcpu) && cs.l))
+		gva = (u32)(cs.base + gva);
+	if (offset_in_page(gva) + n > PAGE_SIZE)
+		return false;
+	return !gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, gva, access, &res) &&
+	       !guest_read(vcpu->vm, res.gpa, bytes, n);
+}
+
+/**
+ * vcpu_insn_length() - length of the instruction that has just exited
+ * @vcpu: under its mutex
+ * @opcode: its bytes without prefixes
+ * @n: how many, 3 at most
+ *
+ * For CPUs that do not tell where the next instruction is.
+ *
+ * Return: bytes; 0 if it cannot be read: then a fault is queued.
+ */
+unsigned int vcpu_insn_length(struct vcpu *vcpu, const u8 *opcode, unsigned int n)
+{
+	u8 bytes[3];
+	int r;
+
+	if (likely(peek_insn(vcpu, bytes, n) && !memcmp(bytes, opcode, n)))
+		return n;
+
+	emulation_begin(vcpu);
+	r = emu_decode(&vcpu->emu, NULL, 0);
+	if (r == EMU_DONE)
+		return vcpu->emu.insn.len;
+	if (r == EMU_FAULT)
+		raise(vcpu, &vcpu->emu.fault);
+	else
+		vcpu_queue_exception(vcpu, UD_VECTOR);
+	return 0;
+}
+
+/**
+ * vcpu_emulate_ud() - an invalid opcode, by this CPU's view
+ * @vcpu: under its mutex
+ *
+ * A guest that moved from the other vendor's CPU, or was built for it, makes
+ * hypercalls the other's way: VMCALL is Intel's, VMMCALL AMD's.
+ *
+ * Return: as handlers do.
+ */
+int vcpu_emulate_ud(struct vcpu *vcpu)
+{
+	static const u8 vmcall[] = { 0x0f, 0x01, 0xc1 }, vmmcall[] = { 0x0f, 0x01, 0xd9 };
+	u8 bytes[3];
+
+	if (!peek_insn(vcpu, bytes, sizeof(bytes)) ||
+	    (memcmp(bytes, vmcall, sizeof(bytes)) && memcmp(bytes, vmmcall, sizeof(bytes))))
+		return exit_ud(vcpu);
+	exit_hypercall(vcpu);
+	backend(set_shadow)(vcpu, 0);
+	vcpu_advance(vcpu, vcpu->rip + sizeof(bytes));
+	return EXIT_RESUME;
+}

@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What both vendors do on an exit.  A vendor's exits.c finds out what it was
+ * and calls one function here; enum in exit.h says what the answers mean.
+ */
+#include <linux/kvm.h>
+#include <linux/kvm_para.h>
+#include <linux/string.h>
+#include <asm/debugreg.h>
+#include <asm/kvm_para.h>
+#include <asm/trap_pf.h>
+#include <asm/trapnr.h>
+#include "backend.h"
+#include "clock.h"
+#include "coalesced.h"
+#include "cpuid.h"
+#include "exit.h"
+#include "fpu.h"
+#include "irq/irq.h"
+#include "mmu/memslot.h"
+#include "msr.h"
+#include "trace.h"
+
+/* ---- CPUID, MSRs, XSETBV, HLT ---- */
+
+/**
+ * exit_cpuid() - CPUID
+ * @vcpu: under its mutex
+ *
+ * Return: EXIT_ADVANCE.
+ */
+int exit_cpuid(struct vcpu *vcpu)
+{
+	u32 leaf = vcpu->regs[EMU_RAX], subleaf = vcpu->regs[EMU_RCX];
+	u32 eax = leaf, ecx = subleaf, ebx, edx;
+
+	cpuid_lookup(vcpu, &eax, &ebx, &ecx, &edx);
+	vcpu->regs[EMU_RAX] = eax;
+	vcpu->regs[EMU_RBX] = ebx;
+	vcpu->regs[EMU_RCX] = ecx;
+	vcpu->regs[EMU_RDX] = edx;
+	trace_kvm_cpuid(leaf, subleaf, eax, ebx, ecx, edx, true, false);
+	return EXIT_ADVANCE;
+}
+
+/**
+ * exit_rdmsr() - RDMSR
+ * @vcpu: under its mutex
+ *
+ * Return: EXIT_ADVANCE, or EXIT_RESUME with #GP queued.
+ */
+int exit_rdmsr(struct vcpu *vcpu)
+{
+	u32 index = vcpu->regs[EMU_RCX];
+	u64 val = 0;
+
+	if (unlikely(msr_read(vcpu, index, &val, false))) {
+		trace_kvm_msr(0, index, 0, true);
+		vcpu_queue_gp(vcpu);
+		return EXIT_RESUME;
+	}
+	vcpu->regs[EMU_RAX] = (u32)val;
+	vcpu->regs[EMU_RDX] = val >> 32;
+	trace_kvm_msr(0, index, val, false);
+	return EXIT_ADVANCE;
+}
+
+/**
+ * exit_wrmsr() - WRMSR
+ * @vcpu: under its mutex
+ *
+ * Return: EXIT_ADVANCE, or EXIT_RESUME with #GP queued.
+ */
+int exit_wrmsr(struct vcpu *vcpu)
+{
+	u32 index = vcpu->regs[EMU_RCX];
+	u64 val = (u32)vcpu->regs[EMU_RAX] | vcpu->regs[EMU_RDX] << 32;
+
+	if (unlikely(msr_write(vcpu, index, val, false))) {
+		trace_kvm_msr(1, index, val, true);
+		vcpu_queue_gp(vcpu);
+		return EXIT_RESUME;
+	}
+	trace_kvm_msr(1, index, val, false);
+	return EXIT_ADVANCE;
+}
+
+/**
+ * exit_xsetbv() - XSETBV
+ * @vcpu: under its mutex
+ *
+ * Return: EXIT_ADVANCE, or EXIT_RESUME with #GP queued.
+ */
+int exit_xsetbv(struct vcpu *vcpu)
+{
+	u64 val = (u32)vcpu->regs[EMU_RAX] | vcpu->regs[EMU_RDX] << 32;
+
+	if (backend(cpl)(vcpu) || fpu_set_xcr(vcpu, vcpu->regs[EMU_RCX], val)) {
+		vcpu_queue_gp(vcpu);
+		return EXIT_RESUME;
+	}
+	return EXIT_ADVANCE;
+}
+
+/**
+ * exit_hlt() - HLT
+ * @vcpu: under its mutex, RIP past the instruction
+ *
+ * Return: EXIT_RESUME, where the run loop blocks; to user space when it has the APIC.
+ */
+int exit_hlt(struct vcpu *vcpu)
+{
+	vcpu->stat.halt_exits++;
+	if (vcpu->lapic) {
+		vcpu->mp_state = KVM_MP_STATE_HALTED;
+		return EXIT_RESUME;
+	}
+	vcpu->run->exit_reason = KVM_EXIT_HLT;
+	return EXIT_USER;
+}
+
+/**
+ * exit_ud() - an instruction that this guest's CPU does not have
+ * @vcpu: under its mutex
+ *
+ * Return: EXIT_RESUME with #UD queued.
+ */
+int exit_ud(struct vcpu *vcpu)
+{
+	vcpu_queue_exception(vcpu, UD_VECTOR);
+	return EXIT_RESUME;
+}
+
+/* ---- hypercalls: Documentation/virt/kvm/x86/hypercalls.rst ---- */
+
+/* The vCPU whose APIC id is @id has been kicked out of its HLT for good. */
+static long hypercall_kick(struct vcpu *vcpu, u32 id)
+{
+	struct vcpu *target = lapic_vcpu_by_apic_id(vcpu->vm, id);
+
+	if (target) {
+		WRITE_ONCE(target->pv_unhalted, true);
+		vcpu_request(target, REQ_EVENT);
+		vcpu_kick(target);
+	}
+	return 0;
+}
+
+static long hypercall_sched_yield(struct vcpu *vcpu, u32 id)
+{
+	struct vcpu *target = lapic_vcpu_by_apic_id(vcpu->vm, id);
+
+	if (target && target != vcpu)
+		vcpu_yield_to(target);
+	return 0;
+}
+
+static long hypercall(struct vcpu *vcpu, u64 nr, const u64 a[4])
+{
+	switch (nr) {
+	case KVM_HC_VAPIC_POLL_IRQ:
+		return 0;
+	case KVM_HC_KICK_CPU:
+		return vcpu_has(vcpu, CAP_KVM_UNHALT) ? hypercall_kick(vcpu, a[1]) : -KVM_ENOSYS;
+	case KVM_HC_SEND_IPI:
+		return vcpu_has(vcpu, CAP_KVM_PV_IPI) ?
+		       lapic_send_ipis(vcpu->vm, a[0], a[1], a[2], a[3]) : -KVM_ENOSYS;
+	case KVM_HC_SCHED_YIELD:
+		return vcpu_has(vcpu, CAP_KVM_SCHED_YIELD) ?
+		       hypercall_sched_yield(vcpu, a[0]) : -KVM_ENOSYS;
+	case KVM_HC_CLOCK_PAIRING:
+		return clock_pairing(vcpu, a[0], a[1]);
+	default:
+		return -KVM_ENOSYS;
+	}
+}
+
+/**
+ * exit_hypercall() - VMCALL or VMMCALL
+ * @vcpu: under its mutex
+ *
+ * Return: EXIT_ADVANCE; the result is in RAX.
+ */
+int exit_hypercall(struct vcpu *vcpu)
+{
+	u64 nr = vcpu->regs[EMU_RAX];
+	u64 a[4] = { vcpu->regs[EMU_RBX], vcpu->regs[EMU_RCX],
+		     vcpu->regs[EMU_RDX], vcpu->regs[EMU_RSI] };
+	struct kvm_segment cs;
+	bool wide;
+	long ret;
+	int i;
+
+	vcpu->stat.hypercalls++;
+	backend(get_segment)(vcpu, EMU_CS, &cs);
+	wide = vcpu_long_mode(vcpu) && cs.l;
+	if (!wide) {
+		nr = (u32)nr;
+		for (i = 0; i < 4; i++)
+			a[i] = (u32)a[i];
+	}
+	ret = backend(cpl)(vcpu) ? -KVM_EPERM : hypercall(vcpu, nr, a);
+	vcpu->regs[EMU_RAX] = wide ? ret : (u32)ret;
+	return EXIT_ADVANCE;
+}
+
+/* ---- port I/O ---- */
+
+/**
+ * pio_kernel() - an access to a port that a device in the kernel owns
+ * @vcpu: under its mutex
+ * @port: which
+ * @data: @len bytes, in or out
+ * @len: 1, 2 or 4
+ * @in: direction
+ *
+ * The chips are eight bits wide: a wider access reads zeroes above, writes
+ * nothing.
+ *
+ * Return: false if the port is user space's.
+ */
+bool pio_kernel(struct vcpu *vcpu, u16 port, void *data, unsigned int len, bool in)
+{
+	struct vm *vm = vcpu->vm;
+	u8 *byte = data;
+
+	if (vm->pic && pic_port_hit(port)) {
+		if (len != 1)
+			memset(data, 0, in ? len : 0);
+		else if (in)
+			pic_port_read(vm, port, byte);
+		else
+			pic_port_write(vm, port, *byte);
+		return true;
+	}
+	if (vm->pit && pit_port_hit(vm, port)) {
+		if (in) {
+			memset(data, 0, len);
+			pit_port_read(vm, port, byte);
+		} else {
+			pit_port_write(vm, port, *byte);
+		}
+		return true;
+	}
+	return !in && ioeventfd_write(vm, true, port, data, len);
+}
+
+/* Into AL, AX or EAX; as for any 32-bit result, EAX clears the upper half. */
+static void set_accumulator(struct vcpu *vcpu, const void *data, unsigned int size)
+{
+	u64 *rax = &vcpu->regs[EMU_RAX];
+
+	switch (size) {
+	case 1:
+		*rax = (*rax & ~0xffULL) | *(const u8 *)data;
+		break;
+	case 2:
+		*rax = (*rax & ~0xffffULL) | *(const u16 *)data;
+		break;
+	default:
+		*rax = *(const u32 *)data;
+	}
+}
+
+/* User space has done it.  If it also moved RIP (a reset, say), that stands. */
+static int complete_pio(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	if (vcpu->rip != vcpu->io.rip)
+		return EXIT_RESUME;
+	if (!vcpu->io.write)
+		set_accumulator(vcpu, vcpu->pio_data, vcpu->io.piece[0].len);
+	trace_kvm_pio(vcpu->io.write, run->io.port, vcpu->io.piece[0].len, 1, vcpu->pio_data);
+	vcpu_advance(vcpu, vcpu->io.next_rip);
+	return EXIT_RESUME;
+}
+
+static int pio_to_user(struct vcpu *vcpu, u16 port, unsigned int size, bool in, u64 next_rip)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	run->io.size = size;
+	run->io.port = port;
+	run->io.count = 1;
+	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
+	vcpu->io.piece[0].len = size;	/* run is user space's to scribble on */
+	vcpu->io.write = !in;
+	vcpu->io.rip = vcpu->rip;
+	vcpu->io.next_rip = next_rip;
+	vcpu->complete = complete_pio;
+	return EXIT_USER;
+}
+
+/**
+ * exit_pio() - IN or OUT of one value
+ * @vcpu: under its mutex
+ * @port: which
+ * @size: 1, 2 or 4 bytes
+ * @in: direction
+ * @next_rip: of the instruction after it
+ *
+ * Return: EXIT_RESUME when done, EXIT_USER with KVM_EXIT_IO.
+ */
+int exit_pio(struct vcpu *vcpu, u16 port, unsigned int size, bool in, u64 next_rip)
+{
+	u32 val = in ? 0 : vcpu->regs[EMU_RAX];
+
+	vcpu->stat.io_exits++;
+	if (!pio_kernel(vcpu, port, &val, size, in)) {
+		memcpy(vcpu->pio_data, &val, sizeof(val));
+		return pio_to_user(vcpu, port, size, in, next_rip);
+	}
+	trace_kvm_pio(!in, port, size, 1, &val);
+	if (in)
+		set_accumulator(vcpu, &val, size);
+	vcpu_advance(vcpu, next_rip);
+	return EXIT_RESUME;
+}
+
+/* ---- memory ---- */
+
+/**
+ * mmio_kernel_read() - read from a device in the kernel
+ * @vcpu: under its mutex
+ * @gpa: where
+ * @data: filled
+ * @len: bytes
+ *
+ * Return: false if the address is user space's.
+ */
+bool mmio_kernel_read(struct vcpu *vcpu, gpa_t gpa, void *data, unsigned int len)
+{
+	if (lapic_mmio_hit(vcpu, gpa))
+		return !lapic_mmio_read(vcpu, gpa, data, len);
+	if (vcpu->vm->ioapic && ioapic_mmio_hit(vcpu->vm, gpa)) {
+		ioapic_mmio_read(vcpu->vm, gpa, data, len);
+		return true;
+	}
+	return false;
+}
+
+/**
+ * mmio_kernel_write() - write to a device in the kernel
+ * @vcpu: under its mutex
+ * @gpa: where
+ * @data: what
+ * @len: bytes
+ *
+ * Return: false if the address is user space's.
+ */
+bool mmio_kernel_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len)
+{
+	struct vm *vm = vcpu->vm;
+
+	if (lapic_mmio_hit(vcpu, gpa))
+		return !lapic_mmio_write(vcpu, gpa, data, len);
+	if (vm->ioapic && ioapic_mmio_hit(vm, gpa)) {
+		ioapic_mmio_write(vm, gpa, data, len);
+		return true;
+	}
+	return ioeventfd_write(vm, false, gpa, data, len) ||
+	       coalesced_write(vm, false, gpa, data, len);
+}
+
+/* An event was cut off by an access to a device: there is no way to go on. */
+static int delivery_error(struct vcpu *vcpu, const struct tdp_exit *fault)
+{
+	u64 data[] = { fault->gpa, fault->error_code, vcpu->exception.vector,
+		       vcpu->interrupt.vector };
+
+	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, ARRAY_SIZE(data), data);
+}
+
+/**
+ * exit_tdp_fault() - the second level does not map what the guest touched
+ * @vcpu: under its mutex
+ * @fault: what the CPU told
+ *
+ * Return: as handlers do; -EFAULT when user space's memory fails.
+ */
+int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault)
+{
+	int r = TDP_MMIO;
+
+	trace_kvm_page_fault(vcpu, fault->gpa, fault->error_code);
+	/* The APIC page is the vCPU's own, whatever lies under it. */
+	if (!lapic_mmio_hit(vcpu, fault->gpa) || fault->fetch)
+		r = tdp_fault(vcpu, fault->gpa, fault->write, fault->fetch);
+	if (likely(r == TDP_FIXED)) {
+		vcpu->stat.pf_fixed++;
+		return EXIT_RESUME;
+	}
+	if (r < 0)
+		return r;
+	if (event_cut_off(vcpu))
+		return delivery_error(vcpu, fault);
+
+	vcpu->stat.mmio_exits++;
+	vcpu->fault_gpa = fault->gpa;
+	vcpu->fault_gpa_state = fault->operand && !fault->fetch ? FAULT_GPA_NEW : FAULT_GPA_NONE;
+	return vcpu_emulate(vcpu, fault->bytes, fault->nbytes);
+}
+
+/* ---- debugging ---- */
+
+static int debug_to_user(struct vcpu *vcpu, u8 vector, u64 dr6)
+{
+	struct kvm_segment cs;
+
+	backend(get_segment)(vcpu, EMU_CS, &cs);
+	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
+	vcpu->run->debug.arch = (struct kvm_debug_exit_arch) {
+		.exception = vector,
+		.pc = cs.base + vcpu->rip,
+		.dr6 = dr6 | DR6_RESERVED,
+		.dr7 = vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug_dr7 : vcpu->dr7,
+	};
+	return EXIT_USER;
+}
+
+/**
+ * exit_debug() - #DB
+ * @vcpu: under its mutex
+ * @dr6: what the CPU found
+ *
+ * Return: EXIT_USER where user space debugs, else EXIT_RESUME with #DB queued.
+ */
+int exit_debug(struct vcpu *vcpu, u64 dr6)
+{
+	u64 why = dr6 & (DR_TRAP_BITS | DR_STEP);
+
+	if ((vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP && why & DR_STEP) ||
+	    (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP && why & DR_TRAP_BITS))
+		return debug_to_user(vcpu, DB_VECTOR, dr6);
+	vcpu_queue_db(vcpu, dr6 & ~(u64)DR6_RESERVED);
+	return EXIT_RESUME;
+}
+
+/**
+ * exit_step_done() - user space single-steps, and the step was done in software
+ * @vcpu: under its mutex
+ *
+ * Return: EXIT_USER.
+ */
+int exit_step_done(struct vcpu *vcpu)
+{
+	vcpu->step_done = false;
+	return debug_to_user(vcpu, DB_VECTOR, DR_STEP);
+}
+
+/**
+ * exit_breakpoint() - #BP, intercepted only for user space's debugger
+ * @vcpu: under its mutex
+ *
+ * Return: EXIT_USER.
+ */
+int exit_breakpoint(struct vcpu *vcpu)
+{
+	return debug_to_user(vcpu, BP_VECTOR, 0);
+}
+
+/* ---- dead ends ---- */
+
+/**
+ * exit_shutdown() - triple fault
+ * @vcpu: under its mutex
+ *
+ * Return: EXIT_USER.
+ */
+int exit_shutdown(struct vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return EXIT_USER;
+}
+
+/**
+ * exit_internal_error() - what this module cannot do
+ * @vcpu: under its mutex
+ * @suberror: KVM_INTERNAL_ERROR_*
+ * @ndata: how many words of @data, 16 at most
+ * @data: to tell about it
+ *
+ * Return: EXIT_USER.
+ */
+int exit_internal_error(struct vcpu *vcpu, u32 suberror, unsigned int ndata, const u64 *data)
+{
+	vcpu->run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	vcpu->run->internal.suberror = suberror;
+	vcpu->run->internal.ndata = ndata;
+	memcpy(vcpu->run->internal.data, data, ndata * sizeof(*data));
+	return EXIT_USER;
+}
+
+/**
+ * exit_unknown() - an exit nobody asked for
+ * @vcpu: under its mutex
+ * @reason: the vendor's exit code
+ *
+ * Return: EXIT_USER.
+ */
+int exit_unknown(struct vcpu *vcpu, u64 reason)
+{
+	u64 data[] = { reason, vcpu->cpu };
+
+	pr_warn_ratelimited("kvm: unexpected exit 0x%llx on vCPU %u\n", reason, vcpu->id);
+	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON,
+				   ARRAY_SIZE(data), data);
+}
+
+/**
+ * exit_fail_entry() - the CPU refused to enter the guest
+ * @vcpu: under its mutex
+ * @reason: the vendor's code
+ *
+ * Return: EXIT_USER.
+ */
+int exit_fail_entry(struct vcpu *vcpu, u64 reason)
+{
+	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	vcpu->run->fail_entry.hardware_entry_failure_reason = reason;
+	vcpu->run->fail_entry.cpu = vcpu->cpu;
+	return EXIT_USER;
+}

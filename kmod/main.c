@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vitro: a drop-in kvm.ko that one person can read.
+ *
+ * This file is the table of contents: what happens when the module is loaded
+ * and unloaded, when CPUs come and go, and the ioctls of /dev/kvm.
+ * docs/architecture.md leads through the rest.
+ */
+#define pr_fmt(fmt) "kvm: " fmt
+
+#include <linux/cpu.h>
+#include <linux/fs.h>
+#include <linux/kvm.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/mmu_notifier.h>
+#include <linux/syscore_ops.h>
+#include <linux/uaccess.h>
+#include "backend.h"
+#include "clock.h"
+#include "compat.h"
+#include "cpuid.h"
+#include "fpu.h"
+#include "irq/irq.h"
+#include "mmu/memslot.h"
+#include "msr.h"
+#include "vcpu.h"
+#include "vm.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+/* ---- which vendor ---- */
+
+static const struct backend *const backends[] = { &svm_backend };
+const struct backend *backend_ops;
+
+#define DEFINE_HOOK(name, ret, args) \
+	DEFINE_STATIC_CALL_NULL(backend_##name, *(((struct backend *)0)->name));
+BACKEND_HOOKS(DEFINE_HOOK)
+#undef DEFINE_HOOK
+
+static int choose_backend(void)
+{
+	const char *why = NULL;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(backends); i++) {
+		why = backends[i]->check();
+		if (!why) {
+			backend_ops = backends[i];
+#define BIND_HOOK(name, ret, args) static_call_update(backend_##name, backend_ops->name);
+			BACKEND_HOOKS(BIND_HOOK)
+#undef BIND_HOOK
+			return 0;
+		}
+	}
+	pr_err("not loaded: %s\n", why);
+	return -EOPNOTSUPP;
+}
+
+/* ---- CPUs: hotplug, suspend, reboot ---- */
+
+static atomic_t enable_failed;
+static enum cpuhp_state cpuhp_online;
+
+static int cpu_goes_online(unsigned int cpu)
+{
+	unsigned long flags;
+	int r;
+
+	local_irq_save(flags);
+	r = backend(enable_cpu)();
+	local_irq_restore(flags);
+	if (r) {
+		atomic_inc(&enable_failed);
+		pr_err("CPU %u: virtualization is in use by somebody else\n", cpu);
+	}
+	return r;
+}
+
+static int cpu_goes_offline(unsigned int cpu)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	backend(disable_cpu)();
+	local_irq_restore(flags);
+	return 0;
+}
+
+/* Suspend: hotplug takes care of all CPUs but the last, which comes through here. */
+static int suspend_last_cpu(void)
+{
+	backend(disable_cpu)();
+	return 0;
+}
+
+static void resume_last_cpu(void)
+{
+	WARN_ON_ONCE(backend(enable_cpu)());
+}
+
+static void disable_this_cpu(void *unused)
+{
+	backend(disable_cpu)();
+}
+
+/* Reboot, kexec: the next kernel must find the CPUs as a cold start would. */
+static void shutdown_cpus(void)
+{
+	on_each_cpu(disable_this_cpu, NULL, true);
+}
+
+static struct syscore_ops cpu_syscore_ops = {
+	.suspend	= suspend_last_cpu,
+	.resume		= resume_last_cpu,
+	.shutdown	= shutdown_cpus,
+};
+
+/* A crash: this CPU, whatever it was doing. */
+static void emergency_disable_cpu(void)
+{
+	backend(disable_cpu)();
+}
+
+static int start_cpus(void)
+{
+	int r;
+
+	r = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "virt/vitro:online", cpu_goes_online, cpu_goes_offline);
+	if (r < 0)
+		return r;
+	cpuhp_online = r;
+	register_syscore_ops(&cpu_syscore_ops);
+	compat_register_emergency(emergency_disable_cpu);
+	return 0;
+}
+
+static void stop_cpus(void)
+{
+	compat_unregister_emergency(emergency_disable_cpu);
+	unregister_syscore_ops(&cpu_syscore_ops);
+	cpuhp_remove_state(cpuhp_online);
+}
+
+/* ---- /dev/kvm ---- */
+
+enum { VCPU_MMAP_PAGES = 3 };	/* kvm_run, PIO data, coalesced ring */
+
+static long dev_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
+{
+	void __user *user = (void __user *)arg;
+
+	switch (ioctl) {
+	case KVM_GET_API_VERSION:
+		return arg ? -EINVAL : KVM_API_VERSION;
+	case KVM_CREATE_VM:
+		return vm_dev_ioctl_create(arg);
+	case KVM_CHECK_EXTENSION:
+		return vm_check_extension(NULL, arg);
+	case KVM_GET_VCPU_MMAP_SIZE:
+		return arg ? -EINVAL : VCPU_MMAP_PAGES * PAGE_SIZE;
+	case KVM_GET_SUPPORTED_CPUID:
+		return cpuid_ioctl_supported(user, false);
+	case KVM_GET_EMULATED_CPUID:
+		return cpuid_ioctl_supported(user, true);
+	case KVM_GET_MSR_INDEX_LIST:
+		return msr_ioctl_index_list(user);
+	case KVM_GET_MSR_FEATURE_INDEX_LIST:
+		return msr_ioctl_feature_index_list(user);
+	case KVM_GET_MSRS:
+		return msr_ioctl_get_features(user);
+	default:
+		return -EINVAL;
+	}
+}
+
+static const struct file_operations dev_fops = {
+	.owner		= THIS_MODULE,
+	.unlocked_ioctl	= dev_ioctl,
+	.compat_ioctl	= dev_ioctl,
+	.llseek		= noop_llseek,
+};
+
+static struct miscdevice dev_misc = {
+	.minor		= KVM_MINOR,
+	.name		= "kvm",
+	.fops		= &dev_fops,
+};
+
+/* ---- the module ---- */
+
+static int __init vitro_init(void)
+{
+	int r;
+
+	r = choose_backend();
+	if (r)
+		return r;
+	r = backend_ops->hardware_setup();
+	if (r)
+		return r;
+	fpu_module_init();
+	cpuid_module_init();
+	r = msr_module_init();
+	if (r)
+		goto err_hardware;
+	r = vcpu_module_init();
+	if (r)
+		goto err_hardware;
+	r = eventfd_module_init();
+	if (r)
+		goto err_vcpu;
+	r = clock_module_init();
+	if (r)
+		goto err_eventfd;
+	r = start_cpus();
+	if (r)
+		goto err_clock;
+	/* Last: from here on, user space is there. */
+	r = misc_register(&dev_misc);
+	if (r) {
+		pr_err("not loaded: /dev/kvm belongs to another hypervisor\n");
+		goto err_cpus;
+	}
+	return 0;
+
+err_cpus:
+	stop_cpus();
+err_clock:
+	clock_module_exit();
+err_eventfd:
+	eventfd_module_exit();
+err_vcpu:
+	vcpu_module_exit();
+err_hardware:
+	backend_ops->hardware_unsetup();
+	return r;
+}
+
+static void __exit vitro_exit(void)
+{
+	misc_deregister(&dev_misc);
+	eventfd_module_exit();
+	/* VMs that ended leave their last bytes to SRCU and RCU callbacks. */
+	mmu_notifier_synchronize();
+	rcu_barrier();
+	stop_cpus();
+	clock_module_exit();
+	vcpu_module_exit();
+	backend_ops->hardware_unsetup();
+}
+
+module_init(vitro_init);
+module_exit(vitro_exit);
+
+MODULE_AUTHOR("The vitro authors");
+MODULE_DESCRIPTION("vitro: a drop-in KVM for AMD-V that one person can read");
+MODULE_VERSION("0.1");
+MODULE_LICENSE("GPL");
+MODULE_ALIAS_MISCDEV(KVM_MINOR);
+MODULE_ALIAS("devname:kvm");

@@ -1,0 +1,712 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The vCPU: its life, and the loop around entries into the guest.
+ *
+ *   KVM_RUN -> vcpu_run(): finish what user space was asked for, then
+ *	halted?		vcpu_block() until an event
+ *	else		vcpu_enter(): requests -> events -> backend run -> its exit
+ *   until an exit needs user space, or a signal comes.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/entry-kvm.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/rcuwait.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
+#include <linux/smp.h>
+#include <linux/uaccess.h>
+#include <linux/vtime.h>
+#include <asm/debugreg.h>
+#include <asm/trapnr.h>
+#include "backend.h"
+#include "clock.h"
+#include "compat.h"
+#include "coalesced.h"
+#include "cpuid.h"
+#include "cr.h"
+#include "exit.h"
+#include "fpu.h"
+#include "irq/irq.h"
+#include "mmu/memslot.h"
+#include "msr.h"
+#include "trace.h"
+#include "vcpu.h"
+
+static struct kmem_cache *vcpu_cache;
+
+/* ---- reaching a vCPU from outside ---- */
+
+/**
+ * vcpu_kick() - make a vCPU look at its requests
+ * @vcpu: any
+ *
+ * Wakes it if it sleeps; makes it exit if it is in the guest.  Any context,
+ * also with interrupts off.
+ */
+void vcpu_kick(struct vcpu *vcpu)
+{
+	int cpu;
+
+	if (rcuwait_wake_up(&vcpu->wait))
+		vcpu->stat.halt_wakeup++;
+	/*
+	 * Pairs with the full barrier in vcpu_enter(): either it sees the
+	 * request, or we see that it is in the guest.
+	 */
+	smp_mb();
+	if (READ_ONCE(vcpu->mode) != VCPU_IN_GUEST)
+		return;
+	cpu = READ_ONCE(vcpu->cpu);
+	if (cmpxchg(&vcpu->mode, VCPU_IN_GUEST, VCPU_EXITING) == VCPU_IN_GUEST &&
+	    cpu != raw_smp_processor_id())
+		smp_send_reschedule(cpu);
+}
+
+static void nothing(void *unused)
+{
+}
+
+/**
+ * vcpu_request_all() - ask all vCPUs of a VM, and wait until all have left the guest
+ * @vm: whose
+ * @req: what each does before its next entry
+ *
+ * An interrupt that is answered means that its CPU has left the guest: on
+ * return no vCPU runs guest code without having done the request.  Interrupts
+ * on; spinlocks that are never taken with interrupts off may be held.
+ */
+void vcpu_request_all(struct vm *vm, enum vcpu_request req)
+{
+	struct vcpu *vcpu;
+	cpumask_var_t cpus;
+	bool have_mask = zalloc_cpumask_var(&cpus, GFP_ATOMIC);
+	bool running = false;
+	int i, me = get_cpu();
+
+	vm_for_each_vcpu(i, vcpu, vm) {
+		vcpu_request(vcpu, req);
+		smp_mb__after_atomic();		/* as in vcpu_kick() */
+		/* EXITING may still be in the guest: its interrupt is on the way. */
+		if (READ_ONCE(vcpu->mode) == VCPU_OUTSIDE)
+			continue;
+		running = true;
+		if (have_mask && READ_ONCE(vcpu->cpu) != me)
+			cpumask_set_cpu(READ_ONCE(vcpu->cpu), cpus);
+	}
+	if (running)
+		smp_call_function_many(have_mask ? cpus : cpu_online_mask, nothing, NULL, true);
+	put_cpu();
+	free_cpumask_var(cpus);
+}
+
+/**
+ * vcpu_yield_to() - let a vCPU that was preempted run instead of this thread
+ * @target: another vCPU of the VM
+ */
+void vcpu_yield_to(struct vcpu *target)
+{
+	struct task_struct *task = NULL;
+	struct pid *pid;
+
+	rcu_read_lock();
+	pid = rcu_dereference(target->pid);
+	if (pid)
+		task = get_pid_task(pid, PIDTYPE_PID);
+	rcu_read_unlock();
+	if (!task)
+		return;
+	yield_to(task, true);
+	put_task_struct(task);
+}
+
+/**
+ * vcpu_update_walk() - work out the paging mode
+ * @vcpu: CR0, CR4, EFER or CPUID has changed
+ */
+void vcpu_update_walk(struct vcpu *vcpu)
+{
+	gwalk_set_mode(&vcpu->walk, vcpu->cr0, vcpu->cr4, vcpu->efer, vcpu->maxphyaddr,
+		       vcpu_has(vcpu, CAP_GBPAGES));
+}
+
+/* ---- reset ---- */
+
+static const struct kvm_segment reset_data_segment = {
+	.limit = 0xffff, .type = 3, .present = 1, .s = 1,
+};
+
+/* SDM 3A "Processor State After Reset", table "IA-32 Processor States Following Power-up, Reset, or INIT". */
+static void reset_segments(struct vcpu *vcpu)
+{
+	struct kvm_sregs2 sregs = {
+		.cs = { .selector = 0xf000, .base = 0xffff0000, .limit = 0xffff,
+			.type = 11, .present = 1, .s = 1 },
+		.ds = reset_data_segment, .es = reset_data_segment,
+		.fs = reset_data_segment, .gs = reset_data_segment,
+		.ss = reset_data_segment,
+		.ldt = { .limit = 0xffff, .type = 2, .present = 1 },
+		.tr = { .limit = 0xffff, .type = 11, .present = 1 },
+		.gdt.limit = 0xffff, .idt.limit = 0xffff,
+	};
+
+	backend(set_sregs)(vcpu, &sregs);
+}
+
+enum { RESET_RIP = 0xfff0, RESET_SIGNATURE = 0x600 /* family 6, if CPUID has none */ };
+
+static void reset_registers(struct vcpu *vcpu)
+{
+	u32 eax = 1, ebx, ecx = 0, edx;
+
+	cpuid_lookup(vcpu, &eax, &ebx, &ecx, &edx);
+	memset(vcpu->regs, 0, sizeof(vcpu->regs));
+	vcpu->regs[EMU_RDX] = eax ?: RESET_SIGNATURE;
+	vcpu->rip = RESET_RIP;
+	vcpu->rflags = X86_EFLAGS_FIXED;
+	vcpu->cr2 = 0;
+	memset(vcpu->dr, 0, sizeof(vcpu->dr));
+	vcpu->dr6 = DR6_RESERVED;
+	vcpu->dr7 = DR7_FIXED_1;
+}
+
+/**
+ * vcpu_reset() - RESET or INIT
+ * @vcpu: under its mutex
+ * @init: INIT: MSRs, FPU state and caching (CR0.CD, CR0.NW) stay
+ */
+void vcpu_reset(struct vcpu *vcpu, bool init)
+{
+	u64 caching = init ? vcpu->cr0 & (X86_CR0_CD | X86_CR0_NW) : X86_CR0_CD | X86_CR0_NW;
+
+	memset(&vcpu->exception, 0, sizeof(vcpu->exception));
+	memset(&vcpu->interrupt, 0, sizeof(vcpu->interrupt));
+	atomic_set(&vcpu->nmi_queued, 0);
+	vcpu->nmi_pending = 0;
+	vcpu->nmi_injected = vcpu->nmi_masked = false;
+	vcpu->pv_unhalted = false;
+	vcpu->complete = NULL;
+
+	msr_reset(vcpu, init);
+	fpu_reset(vcpu, init);
+	if (vcpu->lapic)
+		lapic_reset(vcpu, init);
+	backend(vcpu_reset)(vcpu, init);
+	reset_registers(vcpu);
+	reset_segments(vcpu);
+	backend(set_cr0)(vcpu, caching | X86_CR0_ET);
+	backend(set_cr3)(vcpu, 0);
+	backend(set_cr4)(vcpu, 0);
+	backend(set_efer)(vcpu, 0);
+	backend(update_intercepts)(vcpu);
+	vcpu_update_walk(vcpu);
+	cpuid_refresh(vcpu);
+	vcpu_request(vcpu, REQ_GUEST_TLB_FLUSH);
+}
+
+/**
+ * vcpu_start_at() - SIPI: begin in real mode
+ * @vcpu: under its mutex, after INIT
+ * @sipi_vector: the 4K page it begins in
+ */
+void vcpu_start_at(struct vcpu *vcpu, u8 sipi_vector)
+{
+	struct kvm_sregs2 sregs = {};
+
+	backend(get_sregs)(vcpu, &sregs);
+	sregs.cs.selector = sipi_vector << 8;
+	sregs.cs.base = sipi_vector << 12;
+	backend(set_sregs)(vcpu, &sregs);
+	vcpu->rip = 0;
+}
+
+/* ---- before an entry ---- */
+
+static int requests_that_exit(struct vcpu *vcpu)
+{
+	if (vcpu_take_request(vcpu, REQ_VM_DEAD))
+		return -EIO;
+	if (vcpu_take_request(vcpu, REQ_TRIPLE_FAULT))
+		return exit_shutdown(vcpu);
+	if (vcpu_take_request(vcpu, REQ_EXIT))
+		return -EINTR;
+	return EXIT_RESUME;
+}
+
+static void requests_about_state(struct vcpu *vcpu)
+{
+	if (vcpu_take_request(vcpu, REQ_APIC_STATE))
+		lapic_accept_init_sipi(vcpu);
+	if (vcpu_take_request(vcpu, REQ_CLOCK_UPDATE))
+		clock_update_guest(vcpu);
+	if (vcpu_take_request(vcpu, REQ_STEAL_UPDATE))
+		clock_update_steal(vcpu);
+	if (vcpu_take_request(vcpu, REQ_NMI))
+		event_collect_nmis(vcpu);
+}
+
+/* Anything other than REQ_EVENT is rare. 1 go on, else out of KVM_RUN with it. */
+static int handle_requests(struct vcpu *vcpu)
+{
+	unsigned long rare = READ_ONCE(vcpu->requests) & ~BIT(REQ_EVENT);
+	int r;
+
+	if (unlikely(rare)) {
+		r = requests_that_exit(vcpu);
+		if (r <= 0)
+			return r;
+		requests_about_state(vcpu);
+		/* One bit clears the other: a flush of all is one of the guest's, too. */
+		if (vcpu_take_request(vcpu, REQ_TLB_FLUSH) |
+		    vcpu_take_request(vcpu, REQ_GUEST_TLB_FLUSH)) {
+			vcpu->stat.tlb_flush++;
+			backend(flush_tlb)(vcpu);
+		}
+	}
+	if (vcpu_take_request(vcpu, REQ_EVENT)) {
+		if (unlikely(vcpu->step_done))
+			return exit_step_done(vcpu);
+		event_inject(vcpu);
+	}
+	return EXIT_RESUME;
+}
+
+/* Must the thread do something else before it may enter the guest? Interrupts off, mode IN_GUEST. */
+static bool entry_is_off(struct vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->requests) || READ_ONCE(vcpu->mode) == VCPU_EXITING ||
+	       xfer_to_guest_mode_work_pending();
+}
+
+/*
+ * One entry, its exit, and what the exit asks for.  Events were injected with
+ * interrupts on: if the entry is called off they are still marked injected,
+ * and REQ_EVENT gives them to the next try.
+ */
+static int vcpu_enter(struct vcpu *vcpu)
+{
+	int r;
+
+	if (READ_ONCE(vcpu->requests)) {
+		r = handle_requests(vcpu);
+		if (r <= 0)
+			return r;
+	}
+	if (vcpu->lapic)
+		lapic_pv_eoi_before_entry(vcpu);
+
+	local_irq_disable();
+	/* Full barrier: set the mode, then look at requests. See vcpu_kick(). */
+	smp_store_mb(vcpu->mode, VCPU_IN_GUEST);
+	if (unlikely(entry_is_off(vcpu))) {
+		smp_store_mb(vcpu->mode, VCPU_OUTSIDE);
+		local_irq_enable();
+		if (event_cut_off(vcpu))
+			vcpu_request(vcpu, REQ_EVENT);
+		return EXIT_RESUME;
+	}
+
+	trace_kvm_entry(vcpu, false);
+	vtime_account_guest_enter();
+	backend(run)(vcpu);
+	smp_store_release(&vcpu->mode, VCPU_OUTSIDE);
+	vcpu->stat.exits++;
+	backend(handle_exit_irqoff)(vcpu);
+	compat_guest_ran();
+	/* A pending timer interrupt must still count this time as the guest's. */
+	local_irq_enable();
+	vtime_account_guest_exit();
+	trace_kvm_exit(vcpu, backend_ops->isa);
+
+	if (unlikely(vcpu->event_again)) {
+		vcpu->event_again = false;
+		vcpu_request(vcpu, REQ_EVENT);
+	}
+	if (vcpu->lapic)
+		lapic_pv_eoi_after_exit(vcpu);
+	return backend(handle_exit)(vcpu);
+}
+
+/* ---- halted ---- */
+
+static bool runnable(struct vcpu *vcpu)
+{
+	return vcpu->mp_state == KVM_MP_STATE_RUNNABLE;
+}
+
+/* INIT and SIPI wake every state; events wake HLT only. */
+static bool should_wake(struct vcpu *vcpu)
+{
+	if (vcpu->lapic && test_bit(REQ_APIC_STATE, &vcpu->requests))
+		return true;
+	if (READ_ONCE(vcpu->requests) & (BIT(REQ_VM_DEAD) | BIT(REQ_EXIT)))
+		return true;
+	return vcpu->mp_state == KVM_MP_STATE_HALTED && event_wakes(vcpu);
+}
+
+/* Sleep until something wakes the vCPU, a signal comes, or the timer has been started elsewhere. */
+static void vcpu_sleep(struct vcpu *vcpu)
+{
+	prepare_to_rcuwait(&vcpu->wait);
+	for (;;) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (should_wake(vcpu) || signal_pending(current))
+			break;
+		schedule();
+	}
+	finish_rcuwait(&vcpu->wait);
+}
+
+/* Return 1 to go on, else what KVM_RUN answers. */
+static int vcpu_block(struct vcpu *vcpu, int *srcu)
+{
+	if (!should_wake(vcpu)) {
+		srcu_read_unlock(&memslot_srcu, *srcu);
+		vcpu_sleep(vcpu);
+		*srcu = srcu_read_lock(&memslot_srcu);
+	}
+	if (vcpu_take_request(vcpu, REQ_APIC_STATE))
+		lapic_accept_init_sipi(vcpu);
+	if (vcpu->mp_state == KVM_MP_STATE_HALTED && event_wakes(vcpu)) {
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+		vcpu->pv_unhalted = false;
+		vcpu_request(vcpu, REQ_EVENT);
+	}
+	return signal_pending(current) ? -EINTR : requests_that_exit(vcpu);
+}
+
+/* ---- KVM_RUN ---- */
+
+/* Signals, rescheduling and task work between two entries; memslot_srcu is dropped for them. */
+static int vcpu_pause(struct vcpu *vcpu, int *srcu)
+{
+	int r;
+
+	srcu_read_unlock(&memslot_srcu, *srcu);
+	r = xfer_to_guest_mode_handle_work(NULL);
+	*srcu = srcu_read_lock(&memslot_srcu);
+	return r ?: EXIT_RESUME;
+}
+
+static bool irq_window_for_user(struct vcpu *vcpu)
+{
+	return !vcpu->lapic && vcpu->run->request_interrupt_window && backend(irq_allowed)(vcpu) &&
+	       !event_cut_off(vcpu);
+}
+
+static int vcpu_loop(struct vcpu *vcpu, int *srcu)
+{
+	int r;
+
+	for (;;) {
+		r = likely(runnable(vcpu)) ? vcpu_enter(vcpu) : vcpu_block(vcpu, srcu);
+		if (r <= 0)
+			return r;
+		if (unlikely(irq_window_for_user(vcpu))) {
+			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+			return EXIT_USER;
+		}
+		if (unlikely(__xfer_to_guest_mode_work_pending())) {
+			r = vcpu_pause(vcpu, srcu);
+			if (r < 0)
+				return r;
+		}
+	}
+}
+
+/* What user space may want to know after every exit. */
+static void fill_run(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->if_flag = !!(vcpu->rflags & X86_EFLAGS_IF);
+	run->cr8 = vcpu_get_cr8(vcpu);
+	run->apic_base = vcpu->apic_base;
+	run->flags = 0;
+	run->ready_for_interrupt_injection = vcpu->lapic ||
+		(backend(irq_allowed)(vcpu) && !event_cut_off(vcpu));
+}
+
+static int complete_user_part(struct vcpu *vcpu)
+{
+	int (*complete)(struct vcpu *vcpu) = vcpu->complete;
+
+	vcpu->complete = NULL;
+	return complete ? complete(vcpu) : EXIT_RESUME;
+}
+
+static int vcpu_run_checked(struct vcpu *vcpu, int *srcu)
+{
+	struct kvm_run *run = vcpu->run;
+	int r;
+
+	if (unlikely(vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED)) {
+		if (run->immediate_exit)
+			return -EINTR;
+		vcpu_block(vcpu, srcu);
+		return vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED ? -EINTR : -EAGAIN;
+	}
+	if (!vcpu->lapic && vcpu_set_cr8(vcpu, run->cr8))
+		return -EINVAL;
+	r = complete_user_part(vcpu);
+	if (r <= 0)
+		return r;
+	if (run->immediate_exit)
+		return -EINTR;
+	return vcpu_loop(vcpu, srcu);
+}
+
+/* The thread that runs a vCPU seldom changes. */
+static void note_thread(struct vcpu *vcpu)
+{
+	struct pid *old = rcu_access_pointer(vcpu->pid), *new;
+
+	if (likely(old == task_pid(current)))
+		return;
+	new = get_task_pid(current, PIDTYPE_PID);
+	rcu_assign_pointer(vcpu->pid, new);
+	if (old) {
+		synchronize_rcu();
+		put_pid(old);
+	}
+}
+
+static long vcpu_run(struct vcpu *vcpu)
+{
+	int r, srcu;
+
+	note_thread(vcpu);
+	if (vcpu->sigset_active)
+		sigprocmask(SIG_SETMASK, &vcpu->sigset, &current->real_blocked);
+
+	fpu_load_guest(vcpu);
+	backend(run_begin)(vcpu);
+	clock_run_begin(vcpu);
+	srcu = srcu_read_lock(&memslot_srcu);
+	r = vcpu_run_checked(vcpu, &srcu);
+	clock_run_end(vcpu);
+	srcu_read_unlock(&memslot_srcu, srcu);
+	fpu_put_guest(vcpu);
+
+	if (r == -EINTR) {
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+		vcpu->stat.signal_exits++;
+	}
+	fill_run(vcpu);
+	trace_kvm_userspace_exit(vcpu->run->exit_reason, r);
+	if (vcpu->sigset_active)
+		sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
+	return r;
+}
+
+/* ---- the file ---- */
+
+static long vcpu_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
+{
+	struct vcpu *vcpu = file->private_data;
+	long r;
+
+	if (vcpu->vm->mm != current->mm || READ_ONCE(vcpu->vm->bugged))
+		return -EIO;
+	if (_IOC_TYPE(ioctl) != KVMIO)
+		return -EINVAL;
+	if (mutex_lock_killable(&vcpu->mutex))
+		return -EINTR;
+	if (likely(ioctl == KVM_RUN))
+		r = arg ? -EINVAL : vcpu_run(vcpu);
+	else
+		r = vcpu_state_ioctl(vcpu, ioctl, arg);
+	mutex_unlock(&vcpu->mutex);
+	return r;
+}
+
+static vm_fault_t vcpu_fault(struct vm_fault *vmf)
+{
+	struct vcpu *vcpu = vmf->vma->vm_file->private_data;
+	struct page *page;
+
+	switch (vmf->pgoff) {
+	case 0:
+		page = virt_to_page(vcpu->run);
+		break;
+	case KVM_PIO_PAGE_OFFSET:
+		page = virt_to_page(vcpu->pio_data);
+		break;
+	case KVM_COALESCED_MMIO_PAGE_OFFSET:
+		if (!vcpu->vm->coalesced_ring)
+			return VM_FAULT_SIGBUS;
+		page = virt_to_page(vcpu->vm->coalesced_ring);
+		break;
+	default:
+		return VM_FAULT_SIGBUS;
+	}
+	get_page(page);
+	vmf->page = page;
+	return 0;
+}
+
+static const struct vm_operations_struct vcpu_vm_ops = { .fault = vcpu_fault };
+
+static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &vcpu_vm_ops;
+	return 0;
+}
+
+static int vcpu_release(struct inode *inode, struct file *file)
+{
+	struct vcpu *vcpu = file->private_data;
+
+	vm_put(vcpu->vm);
+	return 0;
+}
+
+static const struct file_operations vcpu_fops = {
+	.owner		= THIS_MODULE,
+	.release	= vcpu_release,
+	.unlocked_ioctl	= vcpu_ioctl,
+	.compat_ioctl	= vcpu_ioctl,
+	.mmap		= vcpu_mmap,
+	.llseek		= noop_llseek,
+};
+
+/* ---- life ---- */
+
+static int vcpu_alloc_parts(struct vcpu *vcpu)
+{
+	int r;
+
+	vcpu->run = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	vcpu->pio_data = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vcpu->run || !vcpu->pio_data)
+		return -ENOMEM;
+	r = fpu_vcpu_init(vcpu);
+	r = r ?: backend(vcpu_init)(vcpu);
+	if (!r && vcpu->vm->irqchip != IRQCHIP_NONE)
+		r = lapic_create(vcpu);
+	return r;
+}
+
+static struct vcpu *vcpu_new(struct vm *vm, u32 id)
+{
+	struct vcpu *vcpu = kmem_cache_zalloc(vcpu_cache, GFP_KERNEL_ACCOUNT);
+
+	if (!vcpu)
+		return NULL;
+	vcpu->vm = vm;
+	vcpu->id = id;
+	vcpu->cpu = -1;
+	vcpu->mode = VCPU_OUTSIDE;
+	mutex_init(&vcpu->mutex);
+	rcuwait_init(&vcpu->wait);
+	vcpu->mp_state = vm->irqchip == IRQCHIP_NONE || vcpu_is_bsp(vcpu) ?
+			 KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
+	return vcpu;
+}
+
+/**
+ * vcpu_destroy() - free a vCPU; the VM ends, or it was never published
+ * @vcpu: nobody uses it any more; a half-made one will do
+ */
+void vcpu_destroy(struct vcpu *vcpu)
+{
+	if (vcpu->lapic)
+		lapic_destroy(vcpu);
+	backend(vcpu_free)(vcpu);
+	fpu_vcpu_free(vcpu);
+	cpuid_free(vcpu);
+	tdp_cache_free(&vcpu->tdp_cache);
+	put_pid(rcu_access_pointer(vcpu->pid));
+	kfree(vcpu->mce_banks);
+	free_page((unsigned long)vcpu->pio_data);
+	free_page((unsigned long)vcpu->run);
+	kmem_cache_free(vcpu_cache, vcpu);
+}
+
+static int vcpu_make_fd(struct vcpu *vcpu)
+{
+	char name[24];
+	int fd;
+
+	snprintf(name, sizeof(name), "kvm-vcpu:%u", vcpu->id);
+	vm_get(vcpu->vm);
+	fd = anon_inode_getfd(name, &vcpu_fops, vcpu, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		vm_put(vcpu->vm);
+	return fd;
+}
+
+/* Others find a vCPU only here, complete; it is in reset. vm->lock held. */
+static int vcpu_publish(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	int fd;
+
+	if (vm_vcpu_by_id(vm, vcpu->id))
+		return -EEXIST;
+	vcpu->idx = vm->nr_vcpus;
+	vm->vcpus[vcpu->idx] = vcpu;
+	fd = vcpu_make_fd(vcpu);
+	if (fd < 0)
+		return fd;
+	smp_store_release(&vm->nr_vcpus, vcpu->idx + 1);
+	if (vcpu->lapic)
+		lapic_update_map(vm);
+	return fd;
+}
+
+/**
+ * vcpu_create() - KVM_CREATE_VCPU
+ * @vm: vm->lock held
+ * @id: its APIC id
+ *
+ * Return: a file descriptor, -EINVAL, -EEXIST, -ENOMEM, -EMFILE.
+ */
+int vcpu_create(struct vm *vm, u32 id)
+{
+	struct vcpu *vcpu;
+	int r;
+
+	if (id >= VM_MAX_VCPU_ID || vm->nr_vcpus >= VM_MAX_VCPUS)
+		return -EINVAL;
+	if (vm_vcpu_by_id(vm, id))
+		return -EEXIST;
+	vcpu = vcpu_new(vm, id);
+	if (!vcpu)
+		return -ENOMEM;
+	r = vcpu_alloc_parts(vcpu);
+	if (r)
+		goto err;
+	cpuid_vcpu_init(vcpu);
+	clock_vcpu_init(vcpu);
+	vcpu_reset(vcpu, false);
+	r = vcpu_publish(vcpu);
+	if (r < 0)
+		goto err;
+	return r;
+err:
+	vcpu_destroy(vcpu);
+	return r;
+}
+
+/**
+ * vcpu_module_init() - the module is loaded
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vcpu_module_init(void)
+{
+	vcpu_cache = kmem_cache_create("kvm_vcpu", backend_ops->vcpu_size,
+				       __alignof__(struct vcpu), SLAB_ACCOUNT, NULL);
+	return vcpu_cache ? 0 : -ENOMEM;
+}
+
+/**
+ * vcpu_module_exit() - the module goes; no vCPU is left
+ */
+void vcpu_module_exit(void)
+{
+	kmem_cache_destroy(vcpu_cache);
+}

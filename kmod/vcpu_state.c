@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ioctls of the vCPU fd that read and write its state, each checked here, once.
+ * Documentation/virt/kvm/api.rst; called under vcpu->mutex, outside the guest.
+ */
+#include <linux/kvm.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
+#include <linux/uaccess.h>
+#include <asm/debugreg.h>
+#include <asm/trapnr.h>
+#include "backend.h"
+#include "clock.h"
+#include "cpuid.h"
+#include "cr.h"
+#include "fpu.h"
+#include "irq/irq.h"
+#include "mmu/memslot.h"
+#include "msr.h"
+#include "vcpu.h"
+
+/* ---- general registers ---- */
+
+/* struct kvm_regs names them in another order than their encodings. */
+#define FOR_EACH_REG(X)							\
+	X(rax, RAX) X(rbx, RBX) X(rcx, RCX) X(rdx, RDX)			\
+	X(rsi, RSI) X(rdi, RDI) X(rsp, RSP) X(rbp, RBP)			\
+	X(r8, R8) X(r9, R9) X(r10, R10) X(r11, R11)			\
+	X(r12, R12) X(r13, R13) X(r14, R14) X(r15, R15)
+
+static int get_regs(struct vcpu *vcpu, struct kvm_regs *regs)
+{
+#define GET(field, REG) regs->field = vcpu->regs[EMU_##REG];
+	FOR_EACH_REG(GET)
+#undef GET
+	regs->rip = vcpu->rip;
+	regs->rflags = vcpu->rflags;
+	return 0;
+}
+
+static int set_regs(struct vcpu *vcpu, const struct kvm_regs *regs)
+{
+#define SET(field, REG) vcpu->regs[EMU_##REG] = regs->field;
+	FOR_EACH_REG(SET)
+#undef SET
+	vcpu->rip = regs->rip;
+	vcpu->rflags = regs->rflags | X86_EFLAGS_FIXED;
+	vcpu->exception.pending = false;
+	vcpu_request(vcpu, REQ_EVENT);
+	return 0;
+}
+
+/* ---- special registers: kvm_sregs and kvm_sregs2 begin alike ---- */
+
+#define SREGS_COMMON	offsetof(struct kvm_sregs, interrupt_bitmap)
+static_assert(SREGS_COMMON == offsetof(struct kvm_sregs2, flags));
+
+static bool pae_paging(const struct kvm_sregs2 *sregs)
+{
+	return sregs->cr0 & X86_CR0_PG && sregs->cr4 & X86_CR4_PAE && !(sregs->efer & EFER_LMA);
+}
+
+static void get_sregs_common(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
+{
+	memset(sregs, 0, sizeof(*sregs));
+	backend(get_sregs)(vcpu, sregs);
+	sregs->cr0 = vcpu->cr0;
+	sregs->cr2 = vcpu->cr2;
+	sregs->cr3 = vcpu->cr3;
+	sregs->cr4 = vcpu->cr4;
+	sregs->cr8 = vcpu_get_cr8(vcpu);
+	sregs->efer = vcpu->efer;
+	sregs->apic_base = vcpu->apic_base;
+}
+
+static int set_sregs_common(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
+{
+	if (!vcpu_sregs_valid(vcpu, sregs) || sregs->efer & ~msr_efer_valid_bits(vcpu))
+		return -EINVAL;
+	if (lapic_set_base(vcpu, sregs->apic_base, true) || vcpu_set_cr8(vcpu, sregs->cr8))
+		return -EINVAL;
+
+	backend(set_sregs)(vcpu, sregs);
+	vcpu->cr2 = sregs->cr2;
+	backend(set_efer)(vcpu, sregs->efer);
+	backend(set_cr0)(vcpu, sregs->cr0);
+	backend(set_cr4)(vcpu, sregs->cr4);
+	backend(set_cr3)(vcpu, sregs->cr3);
+	vcpu_update_walk(vcpu);
+	cpuid_refresh(vcpu);
+	/* A VMM that knows no MP_STATE resets the boot CPU this way. */
+	if (vcpu_is_bsp(vcpu) && vcpu->rip == 0xfff0 && sregs->cs.selector == 0xf000 &&
+	    !(sregs->cr0 & X86_CR0_PE))
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+	vcpu_request(vcpu, REQ_GUEST_TLB_FLUSH);
+	vcpu_request(vcpu, REQ_EVENT);
+	return 0;
+}
+
+static int get_sregs(struct vcpu *vcpu, struct kvm_sregs *sregs)
+{
+	struct kvm_sregs2 common;
+
+	get_sregs_common(vcpu, &common);
+	memcpy(sregs, &common, SREGS_COMMON);
+	memset(sregs->interrupt_bitmap, 0, sizeof(sregs->interrupt_bitmap));
+	if (vcpu->interrupt.injected && !vcpu->interrupt.soft)
+		__set_bit(vcpu->interrupt.vector, (unsigned long *)sregs->interrupt_bitmap);
+	return 0;
+}
+
+enum { NR_VECTORS_X86 = 256 };
+
+static int set_sregs(struct vcpu *vcpu, const struct kvm_sregs *sregs)
+{
+	struct kvm_sregs2 common = {};
+	unsigned int vector;
+	int r;
+
+	memcpy(&common, sregs, SREGS_COMMON);
+	r = set_sregs_common(vcpu, &common);
+	vector = find_first_bit((unsigned long *)sregs->interrupt_bitmap, NR_VECTORS_X86);
+	if (!r && vector < NR_VECTORS_X86) {
+		vcpu->interrupt.injected = true;
+		vcpu->interrupt.soft = false;
+		vcpu->interrupt.vector = vector;
+	}
+	return r;
+}
+
+static int get_sregs2(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
+{
+	gpa_t pdpt = vcpu->cr3 & ~0x1fULL;	/* SDM 3A "PAE Paging": 32-byte aligned */
+
+	get_sregs_common(vcpu, sregs);
+	if (pae_paging(sregs) &&
+	    !guest_read(vcpu->vm, pdpt, sregs->pdptrs, sizeof(sregs->pdptrs)))
+		sregs->flags |= KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	return 0;
+}
+
+/* PDPTEs are read from memory when they are needed: nothing to load. */
+static int set_sregs2(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
+{
+	if (sregs->flags & ~KVM_SREGS2_FLAGS_PDPTRS_VALID)
+		return -EINVAL;
+	if (sregs->flags & KVM_SREGS2_FLAGS_PDPTRS_VALID && !pae_paging(sregs))
+		return -EINVAL;
+	return set_sregs_common(vcpu, sregs);
+}
+
+/* ---- multiprocessor state ---- */
+
+static int get_mp_state(struct vcpu *vcpu, struct kvm_mp_state *mp)
+{
+	if (vcpu->lapic)
+		lapic_accept_init_sipi(vcpu);
+	mp->mp_state = vcpu->mp_state;
+	/* An unhalt that has not been seen counts as awake. */
+	if (mp->mp_state == KVM_MP_STATE_HALTED && vcpu->pv_unhalted)
+		mp->mp_state = KVM_MP_STATE_RUNNABLE;
+	return 0;
+}
+
+static int set_mp_state(struct vcpu *vcpu, const struct kvm_mp_state *mp)
+{
+	switch (mp->mp_state) {
+	case KVM_MP_STATE_RUNNABLE:
+		break;
+	case KVM_MP_STATE_UNINITIALIZED:
+	case KVM_MP_STATE_HALTED:
+	case KVM_MP_STATE_INIT_RECEIVED:
+	case KVM_MP_STATE_SIPI_RECEIVED:
+		if (!vcpu->lapic)
+			return -EINVAL;
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (mp->mp_state == KVM_MP_STATE_SIPI_RECEIVED) {
+		vcpu->mp_state = KVM_MP_STATE_INIT_RECEIVED;
+		lapic_post_sipi(vcpu);
+	} else {
+		vcpu->mp_state = mp->mp_state;
+	}
+	vcpu_request(vcpu, REQ_EVENT);
+	return 0;
+}
+
+/* ---- events on their way ---- */
+
+static int get_events(struct vcpu *vcpu, struct kvm_vcpu_events *events)
+{
+	const struct vcpu_exception *ex = &vcpu->exception;
+	bool payload = vcpu->vm->exception_payload;
+
+	memset(events, 0, sizeof(*events));
+	if (vcpu_take_request(vcpu, REQ_NMI))
+		event_collect_nmis(vcpu);
+	if (!payload)
+		event_deliver_payload(vcpu);
+	if (ex->pending || ex->injected) {
+		/* Without payloads "pending" does not exist: user space knows only "injected". */
+		events->exception.injected = payload ? ex->injected : true;
+		events->exception.pending = payload && ex->pending;
+		events->exception.nr = ex->vector;
+		events->exception.has_error_code = ex->has_error_code;
+		events->exception.error_code = ex->error_code;
+		events->exception_has_payload = payload && ex->has_payload;
+		events->exception_payload = payload && ex->has_payload ? ex->payload : 0;
+	}
+	events->interrupt.injected = vcpu->interrupt.injected && !vcpu->interrupt.soft;
+	events->interrupt.nr = vcpu->interrupt.vector;
+	events->interrupt.shadow = backend(get_shadow)(vcpu);
+	events->nmi.injected = vcpu->nmi_injected;
+	events->nmi.pending = vcpu->nmi_pending != 0;
+	events->nmi.masked = vcpu->nmi_masked;
+	events->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	if (payload)
+		events->flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	if (vcpu->vm->triple_fault_event) {
+		events->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+		events->triple_fault.pending = test_bit(REQ_TRIPLE_FAULT, &vcpu->requests);
+	}
+	return 0;
+}
+
+static int check_events(struct vcpu *vcpu, const struct kvm_vcpu_events *events)
+{
+	u32 valid = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
+		    KVM_VCPUEVENT_VALID_SHADOW;
+	bool payload = events->flags & KVM_VCPUEVENT_VALID_PAYLOAD;
+
+	if (vcpu->vm->exception_payload)
+		valid |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	if (vcpu->vm->triple_fault_event)
+		valid |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+	if (events->flags & ~valid)
+		return -EINVAL;
+	if (payload && events->exception.pending && events->exception.injected)
+		return -EINVAL;
+	/* Vectors above 31 are no exceptions, NMI is not of that kind. */
+	if ((events->exception.injected || (payload && events->exception.pending)) &&
+	    (events->exception.nr > 31 || events->exception.nr == NMI_VECTOR))
+		return -EINVAL;
+	/* INIT_RECEIVED has no SMI here: no SMM is offered. */
+	return 0;
+}
+
+static int set_events(struct vcpu *vcpu, const struct kvm_vcpu_events *events)
+{
+	bool payload = events->flags & KVM_VCPUEVENT_VALID_PAYLOAD;
+	int r = check_events(vcpu, events);
+
+	if (r)
+		return r;
+	vcpu->exception = (struct vcpu_exception) {
+		.injected = events->exception.injected,
+		.pending = payload && events->exception.pending,
+		.vector = events->exception.nr,
+		.has_error_code = events->exception.has_error_code,
+		.error_code = events->exception.error_code,
+		.has_payload = payload && events->exception_has_payload,
+		.payload = events->exception_payload,
+	};
+	vcpu->interrupt.injected = events->interrupt.injected;
+	vcpu->interrupt.vector = events->interrupt.nr;
+	vcpu->interrupt.soft = events->interrupt.soft;
+	if (events->flags & KVM_VCPUEVENT_VALID_SHADOW)
+		backend(set_shadow)(vcpu, events->interrupt.shadow);
+	vcpu->nmi_injected = events->nmi.injected;
+	if (events->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
+		vcpu->nmi_pending = 0;
+		atomic_set(&vcpu->nmi_queued, events->nmi.pending);
+		if (events->nmi.pending)
+			vcpu_request(vcpu, REQ_NMI);
+	}
+	backend(set_nmi_mask)(vcpu, events->nmi.masked);
+	if (events->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR && vcpu->lapic)
+		lapic_set_sipi_vector(vcpu, events->sipi_vector);
+	if (events->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) {
+		if (events->triple_fault.pending)
+			vcpu_request(vcpu, REQ_TRIPLE_FAULT);
+		else
+			clear_bit(REQ_TRIPLE_FAULT, &vcpu->requests);
+	}
+	vcpu_request(vcpu, REQ_EVENT);
+	return 0;
+}
+
+/* KVM_INTERRUPT: by user space's own interrupt controller. */
+static int queue_interrupt(struct vcpu *vcpu, const struct kvm_interrupt *irq)
+{
+	if (irq->irq >= NR_VECTORS_X86)
+		return -EINVAL;
+	if (vcpu->vm->irqchip == IRQCHIP_SPLIT)
+		return irq_set_user_extint(vcpu, irq->irq);
+	if (vcpu->lapic)
+		return -ENXIO;
+	vcpu->interrupt.injected = true;
+	vcpu->interrupt.soft = false;
+	vcpu->interrupt.vector = irq->irq;
+	vcpu_request(vcpu, REQ_EVENT);
+	return 0;
+}
+
+static int queue_nmi(struct vcpu *vcpu)
+{
+	vcpu_nmi(vcpu);
+	return 0;
+}
+
+/* ---- debugging ---- */
+
+static int get_debugregs(struct vcpu *vcpu, struct kvm_debugregs *regs)
+{
+	memset(regs, 0, sizeof(*regs));
+	memcpy(regs->db, vcpu->dr, sizeof(regs->db));
+	regs->dr6 = vcpu->dr6;
+	regs->dr7 = vcpu->dr7;
+	return 0;
+}
+
+static int set_debugregs(struct vcpu *vcpu, const struct kvm_debugregs *regs)
+{
+	if (regs->flags || regs->dr6 >> 32 || regs->dr7 >> 32)
+		return -EINVAL;
+	memcpy(vcpu->dr, regs->db, sizeof(vcpu->dr));
+	vcpu->dr6 = regs->dr6;
+	vcpu->dr7 = regs->dr7;
+	backend(update_intercepts)(vcpu);
+	return 0;
+}
+
+static int set_guest_debug(struct vcpu *vcpu, const struct kvm_guest_debug *debug)
+{
+	u32 valid = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP |
+		    KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP;
+	u32 control = debug->control;
+
+	if (control & ~valid)
+		return -EINVAL;
+	if (control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)) {
+		if (vcpu->exception.pending)
+			return -EBUSY;
+		if (control & KVM_GUESTDBG_INJECT_DB)
+			vcpu_queue_exception(vcpu, DB_VECTOR);
+		else
+			vcpu_queue_exception(vcpu, BP_VECTOR);
+	}
+	event_set_debug(vcpu, control & KVM_GUESTDBG_ENABLE ? control : 0);
+	if (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP) {
+		memcpy(vcpu->debug_dr, debug->arch.debugreg, sizeof(vcpu->debug_dr));
+		vcpu->debug_dr7 = debug->arch.debugreg[7];
+	}
+	backend(update_intercepts)(vcpu);
+	return 0;
+}
+
+static int translate(struct vcpu *vcpu, struct kvm_translation *t)
+{
+	struct gwalk_result res;
+	bool valid = !gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, t->linear_address,
+			    GWALK_PEEK, &res);
+
+	t->physical_address = valid ? res.gpa : ~0ULL;
+	t->valid = valid;
+	t->writeable = 1;
+	t->usermode = 0;
+	return 0;
+}
+
+/* ---- the rest ---- */
+
+static int set_signal_mask(struct vcpu *vcpu, struct kvm_signal_mask __user *user)
+{
+	struct kvm_signal_mask mask;
+	sigset_t set;
+
+	if (!user) {
+		vcpu->sigset_active = false;
+		return 0;
+	}
+	if (copy_from_user(&mask, user, sizeof(mask)))
+		return -EFAULT;
+	if (mask.len != sizeof(set))
+		return -EINVAL;
+	if (copy_from_user(&set, user->sigset, sizeof(set)))
+		return -EFAULT;
+	sigdelsetmask(&set, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	vcpu->sigset = set;
+	vcpu->sigset_active = true;
+	return 0;
+}
+
+static int get_lapic(struct vcpu *vcpu, struct kvm_lapic_state *state)
+{
+	return vcpu->lapic ? lapic_get_state(vcpu, state) : -EINVAL;
+}
+
+static int set_lapic(struct vcpu *vcpu, const struct kvm_lapic_state *state)
+{
+	return vcpu->lapic ? lapic_set_state(vcpu, state) : -EINVAL;
+}
+
+/* ioctls whose payload has a fixed size: _IOC_SIZE and _IOC_DIR say how to copy it. */
+#define STATE_IOCTLS(X)						\
+	X(KVM_GET_REGS, get_regs)				\
+	X(KVM_SET_REGS, set_regs)				\
+	X(KVM_GET_SREGS, get_sregs)				\
+	X(KVM_SET_SREGS, set_sregs)				\
+	X(KVM_GET_SREGS2, get_sregs2)				\
+	X(KVM_SET_SREGS2, set_sregs2)				\
+	X(KVM_GET_FPU, fpu_ioctl_get)				\
+	X(KVM_SET_FPU, fpu_ioctl_set)				\
+	X(KVM_GET_XCRS, fpu_ioctl_get_xcrs)			\
+	X(KVM_SET_XCRS, fpu_ioctl_set_xcrs)			\
+	X(KVM_GET_MP_STATE, get_mp_state)			\
+	X(KVM_SET_MP_STATE, set_mp_state)			\
+	X(KVM_GET_VCPU_EVENTS, get_events)			\
+	X(KVM_SET_VCPU_EVENTS, set_events)			\
+	X(KVM_GET_DEBUGREGS, get_debugregs)			\
+	X(KVM_SET_DEBUGREGS, set_debugregs)			\
+	X(KVM_SET_GUEST_DEBUG, set_guest_debug)			\
+	X(KVM_TRANSLATE, translate)				\
+	X(KVM_INTERRUPT, queue_interrupt)			\
+	X(KVM_GET_LAPIC, get_lapic)				\
+	X(KVM_SET_LAPIC, set_lapic)
+
+static bool has_fixed_size(unsigned int ioctl)
+{
+	switch (ioctl) {
+#define CASE(nr, function) case nr:
+	STATE_IOCTLS(CASE)
+#undef CASE
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int handle_copied(struct vcpu *vcpu, unsigned int ioctl, void *data)
+{
+	switch (ioctl) {
+#define CASE(nr, function) case nr: return function(vcpu, data);
+	STATE_IOCTLS(CASE)
+#undef CASE
+	default:
+		return -ENOTTY;
+	}
+}
+
+static long fixed_size_ioctl(struct vcpu *vcpu, unsigned int ioctl, void __user *user)
+{
+	unsigned int size = _IOC_SIZE(ioctl), dir = _IOC_DIR(ioctl);
+	void *data;
+	long r;
+
+	if (!has_fixed_size(ioctl))
+		return -ENOTTY;
+	data = kzalloc(size, GFP_KERNEL);
+	if (!data)
+		return -ENOMEM;
+	r = dir & _IOC_WRITE && copy_from_user(data, user, size) ? -EFAULT : 0;
+	r = r ?: handle_copied(vcpu, ioctl, data);
+	if (!r && dir & _IOC_READ && copy_to_user(user, data, size))
+		r = -EFAULT;
+	kfree(data);
+	return r;
+}
+
+static long other_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg)
+{
+	void __user *user = (void __user *)arg;
+
+	switch (ioctl) {
+	case KVM_SET_CPUID:
+		return cpuid_ioctl_set(vcpu, user);
+	case KVM_SET_CPUID2:
+		return cpuid_ioctl_set2(vcpu, user);
+	case KVM_GET_CPUID2:
+		return cpuid_ioctl_get2(vcpu, user);
+	case KVM_GET_MSRS:
+		return msr_ioctl_get(vcpu, user);
+	case KVM_SET_MSRS:
+		return msr_ioctl_set(vcpu, user);
+	case KVM_GET_XSAVE:
+		return fpu_ioctl_get_xsave(vcpu, user, sizeof(struct kvm_xsave));
+	case KVM_GET_XSAVE2:
+		return fpu_ioctl_get_xsave(vcpu, user, fpu_xsave_size(vcpu->vm));
+	case KVM_SET_XSAVE:
+		return fpu_ioctl_set_xsave(vcpu, user);
+	case KVM_NMI:
+		return queue_nmi(vcpu);
+	case KVM_SET_SIGNAL_MASK:
+		return set_signal_mask(vcpu, user);
+	case KVM_SET_TSC_KHZ:
+		return clock_set_tsc_khz(vcpu, arg);
+	case KVM_GET_TSC_KHZ:
+		return vcpu->tsc_khz;
+	case KVM_KVMCLOCK_CTRL:
+		return clock_ioctl_kvmclock_ctrl(vcpu);
+	default:
+		return fixed_size_ioctl(vcpu, ioctl, user);
+	}
+}
+
+/**
+ * vcpu_state_ioctl() - any ioctl of the vCPU fd but KVM_RUN
+ * @vcpu: under its mutex
+ * @ioctl: which
+ * @arg: its argument
+ *
+ * Return: as api.rst says; -ENOTTY where it is not of this module.
+ */
+long vcpu_state_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg)
+{
+	int srcu = srcu_read_lock(&memslot_srcu);
+	long r = other_ioctl(vcpu, ioctl, arg);
+
+	srcu_read_unlock(&memslot_srcu, srcu);
+	return r;
+}

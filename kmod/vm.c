@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The VM fd: a virtual machine's life, its capabilities and its ioctls.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+#include "backend.h"
+#include "clock.h"
+#include "coalesced.h"
+#include "fpu.h"
+#include "irq/irq.h"
+#include "mmu/memslot.h"
+#include "vcpu.h"
+#include "vm.h"
+
+/* ---- life ---- */
+
+/**
+ * vm_vcpu_by_id() - the vCPU with this id
+ * @vm: whose; any context
+ * @id: KVM_CREATE_VCPU's argument
+ *
+ * Return: it, or NULL.
+ */
+struct vcpu *vm_vcpu_by_id(struct vm *vm, u32 id)
+{
+	struct vcpu *vcpu;
+	int i;
+
+	/* Most VMMs number them from 0 on. */
+	if (id < smp_load_acquire(&vm->nr_vcpus) && vm->vcpus[id]->id == id)
+		return vm->vcpus[id];
+	vm_for_each_vcpu(i, vcpu, vm)
+		if (vcpu->id == id)
+			return vcpu;
+	return NULL;
+}
+
+/**
+ * vm_get() - take a reference
+ * @vm: the caller holds one
+ */
+void vm_get(struct vm *vm)
+{
+	refcount_inc(&vm->refs);
+}
+
+/*
+ * No fd and no vCPU fd is left.  Nothing here waits for a grace period: the
+ * mmu notifier's ends later and frees struct vm itself, from memslot.c.
+ */
+static void vm_destroy(struct vm *vm)
+{
+	int i;
+
+	/* Timers, irqfds and ioeventfds first: they reach vCPUs from outside. */
+	irqfd_release_all(vm);
+	ioeventfd_release_all(vm);
+	pit_destroy(vm);
+	for (i = 0; i < vm->nr_vcpus; i++)
+		vcpu_destroy(vm->vcpus[i]);
+	vm->nr_vcpus = 0;
+	irq_destroy(vm);
+	coalesced_destroy(vm);
+	memslot_destroy_vm(vm);
+}
+
+/**
+ * vm_put() - give a reference back; the last one ends the VM
+ * @vm: may be gone afterwards
+ */
+void vm_put(struct vm *vm)
+{
+	if (refcount_dec_and_test(&vm->refs))
+		vm_destroy(vm);
+}
+
+static struct vm *vm_new(void)
+{
+	struct vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	int r;
+
+	if (!vm)
+		return ERR_PTR(-ENOMEM);
+	vm->mm = current->mm;
+	mutex_init(&vm->lock);
+	refcount_set(&vm->refs, 1);
+	INIT_LIST_HEAD(&vm->coalesced_zones);
+	spin_lock_init(&vm->coalesced_lock);
+	irq_vm_init(vm);
+	clock_vm_init(vm);
+	r = memslot_init_vm(vm);
+	if (r) {
+		kfree(vm);
+		return ERR_PTR(r);
+	}
+	return vm;
+}
+
+/* ---- capabilities ---- */
+
+/* Offered as they are: an ioctl, or a property, without a number to it. */
+static const u16 plain_caps[] = {
+	KVM_CAP_IRQCHIP, KVM_CAP_HLT, KVM_CAP_USER_MEMORY, KVM_CAP_SET_TSS_ADDR,
+	KVM_CAP_EXT_CPUID, KVM_CAP_PIT, KVM_CAP_NOP_IO_DELAY, KVM_CAP_MP_STATE,
+	KVM_CAP_USER_NMI, KVM_CAP_SET_GUEST_DEBUG, KVM_CAP_REINJECT_CONTROL,
+	KVM_CAP_IRQ_INJECT_STATUS, KVM_CAP_IRQ_ROUTING, KVM_CAP_IRQFD, KVM_CAP_IRQFD_RESAMPLE,
+	KVM_CAP_PIT2, KVM_CAP_PIT_STATE2, KVM_CAP_IOEVENTFD, KVM_CAP_IOEVENTFD_NO_LENGTH,
+	KVM_CAP_IOEVENTFD_ANY_LENGTH, KVM_CAP_SET_IDENTITY_MAP_ADDR, KVM_CAP_SYNC_MMU,
+	KVM_CAP_VCPU_EVENTS, KVM_CAP_DEBUGREGS, KVM_CAP_XSAVE, KVM_CAP_XCRS, KVM_CAP_GET_MSR_FEATURES,
+	KVM_CAP_INTERNAL_ERROR_DATA, KVM_CAP_X86_ROBUST_SINGLESTEP, KVM_CAP_TSC_DEADLINE_TIMER,
+	KVM_CAP_GET_TSC_KHZ, KVM_CAP_SIGNAL_MSI, KVM_CAP_READONLY_MEM,
+	KVM_CAP_KVMCLOCK_CTRL, KVM_CAP_IMMEDIATE_EXIT, KVM_CAP_DESTROY_MEMORY_REGION_WORKS,
+	KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, KVM_CAP_SET_BOOT_CPU_ID, KVM_CAP_COALESCED_PIO,
+	KVM_CAP_SREGS2, KVM_CAP_CHECK_EXTENSION_VM, KVM_CAP_ENABLE_CAP_VM,
+	KVM_CAP_EXCEPTION_PAYLOAD, KVM_CAP_X86_TRIPLE_FAULT_EVENT,
+};
+
+/**
+ * vm_check_extension() - KVM_CHECK_EXTENSION
+ * @vm: whose, or NULL for /dev/kvm
+ * @cap: KVM_CAP_*
+ *
+ * Return: 0 if it is not offered, else 1 or its number.
+ */
+int vm_check_extension(struct vm *vm, long cap)
+{
+	unsigned int i;
+
+	switch (cap) {
+	case KVM_CAP_COALESCED_MMIO:
+		return KVM_COALESCED_MMIO_PAGE_OFFSET;
+	case KVM_CAP_NR_VCPUS:
+		return min_t(unsigned int, num_online_cpus(), VM_MAX_VCPUS);
+	case KVM_CAP_MAX_VCPUS:
+		return VM_MAX_VCPUS;
+	case KVM_CAP_MAX_VCPU_ID:
+		return VM_MAX_VCPU_ID;
+	case KVM_CAP_NR_MEMSLOTS:
+		return MEMSLOT_MAX;
+	case KVM_CAP_ADJUST_CLOCK:
+		return KVM_CLOCK_VALID_FLAGS;
+	case KVM_CAP_XSAVE2:
+		return fpu_xsave_size(vm);
+	case KVM_CAP_TSC_CONTROL:
+		return backend_ops->has_tsc_scaling;
+	}
+	for (i = 0; i < ARRAY_SIZE(plain_caps); i++)
+		if (plain_caps[i] == cap)
+			return 1;
+	return 0;
+}
+
+static int vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
+{
+	if (cap->flags)
+		return -EINVAL;
+	switch (cap->cap) {
+	case KVM_CAP_EXCEPTION_PAYLOAD:
+		vm->exception_payload = cap->args[0];
+		return 0;
+	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
+		vm->triple_fault_event = cap->args[0];
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* ---- ioctls ---- */
+
+enum { TSS_REGION = 3 * PAGE_SIZE };
+
+/* Kept for user space's sake: AMD-V and unrestricted guests need neither page. */
+static int vm_set_tss_addr(struct vm *vm, unsigned long addr)
+{
+	if (addr > (unsigned int)(-3 * PAGE_SIZE))
+		return -EINVAL;
+	vm->tss_addr = addr;
+	return 0;
+}
+
+static int vm_set_identity_map_addr(struct vm *vm, u64 __user *user)
+{
+	u64 addr;
+
+	if (copy_from_user(&addr, user, sizeof(addr)))
+		return -EFAULT;
+	if (vm->nr_vcpus)
+		return -EINVAL;
+	vm->identity_map_addr = addr;
+	return 0;
+}
+
+static int vm_set_boot_cpu_id(struct vm *vm, unsigned long id)
+{
+	if (vm->nr_vcpus)
+		return -EBUSY;
+	vm->boot_vcpu_id = id;
+	return 0;
+}
+
+static long vm_set_gsi_routing(struct vm *vm, struct kvm_irq_routing __user *user)
+{
+	struct kvm_irq_routing_entry *entries = NULL;
+	struct kvm_irq_routing head;
+	long r;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (vm->irqchip == IRQCHIP_NONE || head.flags || head.nr > IRQ_MAX_ROUTES)
+		return -EINVAL;
+	if (head.nr) {
+		entries = vmemdup_user(user->entries, array_size(sizeof(*entries), head.nr));
+		if (IS_ERR(entries))
+			return PTR_ERR(entries);
+	}
+	r = route_set(vm, entries, head.nr);
+	kvfree(entries);
+	return r;
+}
+
+/* KVM_IRQ_LINE tells nothing, KVM_IRQ_LINE_STATUS whether the guest will see it. */
+static long vm_irq_line(struct vm *vm, struct kvm_irq_level __user *user, bool status)
+{
+	struct kvm_irq_level line;
+	int r;
+
+	if (copy_from_user(&line, user, sizeof(line)))
+		return -EFAULT;
+	if (vm->irqchip == IRQCHIP_NONE)
+		return -ENXIO;
+	r = irq_set_gsi(vm, line.irq, IRQ_SOURCE_USER, line.level);
+	line.status = r;
+	if (status && copy_to_user(user, &line, sizeof(line)))
+		return -EFAULT;
+	return 0;
+}
+
+static long vm_create_pit(struct vm *vm, const struct kvm_pit_config __user *user)
+{
+	struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
+
+	if (user && copy_from_user(&config, user, sizeof(config)))
+		return -EFAULT;
+	return pit_create(vm, config.flags);
+}
+
+/* The older struct is the beginning of the newer. */
+static int vm_get_pit(struct vm *vm, struct kvm_pit_state *state)
+{
+	struct kvm_pit_state2 full;
+	int r = pit_get_state(vm, &full);
+
+	memcpy(state, &full, sizeof(*state));
+	return r;
+}
+
+static int vm_set_pit(struct vm *vm, const struct kvm_pit_state *state)
+{
+	struct kvm_pit_state2 full = {};
+
+	memcpy(&full, state, sizeof(*state));
+	return pit_set_state(vm, &full);
+}
+
+static int vm_reinject(struct vm *vm, const struct kvm_reinject_control *control)
+{
+	return pit_reinject(vm, control->pit_reinject);
+}
+
+/* vm->lock is held for these. */
+static long vm_locked_ioctl(struct vm *vm, unsigned int ioctl, unsigned long arg)
+{
+	void __user *user = (void __user *)arg;
+
+	switch (ioctl) {
+	case KVM_CREATE_VCPU:
+		return arg > U32_MAX ? -EINVAL : vcpu_create(vm, arg);
+	case KVM_CREATE_IRQCHIP:
+		return irq_create_irqchip(vm);
+	case KVM_CREATE_PIT:
+		return vm_create_pit(vm, NULL);
+	case KVM_CREATE_PIT2:
+		return vm_create_pit(vm, user);
+	case KVM_SET_GSI_ROUTING:
+		return vm_set_gsi_routing(vm, user);
+	case KVM_SET_BOOT_CPU_ID:
+		return vm_set_boot_cpu_id(vm, arg);
+	case KVM_SET_IDENTITY_MAP_ADDR:
+		return vm_set_identity_map_addr(vm, user);
+	default:
+		return -ENOTTY;
+	}
+}
+
+/* ioctls with a payload of fixed size, copied by _IOC_SIZE and _IOC_DIR. */
+#define VM_IOCTLS(X)								\
+	X(KVM_SET_USER_MEMORY_REGION, memslot_ioctl_set)			\
+	X(KVM_GET_DIRTY_LOG, memslot_ioctl_get_dirty_log)			\
+	X(KVM_GET_IRQCHIP, irq_ioctl_get_irqchip)				\
+	X(KVM_SET_IRQCHIP, irq_ioctl_set_irqchip)				\
+	X(KVM_IRQFD, irqfd_assign)						\
+	X(KVM_IOEVENTFD, ioeventfd_ioctl)					\
+	X(KVM_SIGNAL_MSI, irq_send_msi)						\
+	X(KVM_GET_PIT, vm_get_pit)						\
+	X(KVM_SET_PIT, vm_set_pit)						\
+	X(KVM_GET_PIT2, pit_get_state)						\
+	X(KVM_SET_PIT2, pit_set_state)						\
+	X(KVM_REINJECT_CONTROL, vm_reinject)					\
+	X(KVM_GET_CLOCK, clock_ioctl_get)					\
+	X(KVM_SET_CLOCK, clock_ioctl_set)					\
+	X(KVM_ENABLE_CAP, vm_enable_cap)					\
+	X(KVM_REGISTER_COALESCED_MMIO, coalesced_register)			\
+	X(KVM_UNREGISTER_COALESCED_MMIO, coalesced_unregister)
+
+static bool has_fixed_size(unsigned int ioctl)
+{
+	switch (ioctl) {
+#define CASE(nr, function) case nr:
+	VM_IOCTLS(CASE)
+#undef CASE
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int handle_copied(struct vm *vm, unsigned int ioctl, void *data)
+{
+	switch (ioctl) {
+#define CASE(nr, function) case nr: return function(vm, data);
+	VM_IOCTLS(CASE)
+#undef CASE
+	default:
+		return -ENOTTY;
+	}
+}
+
+static long vm_fixed_size_ioctl(struct vm *vm, unsigned int ioctl, void __user *user)
+{
+	unsigned int size = _IOC_SIZE(ioctl), dir = _IOC_DIR(ioctl);
+	void *data = kzalloc(size, GFP_KERNEL);
+	long r;
+
+	if (!data)
+		return -ENOMEM;
+	r = dir & _IOC_WRITE && copy_from_user(data, user, size) ? -EFAULT : 0;
+	r = r ?: handle_copied(vm, ioctl, data);
+	if (r >= 0 && dir & _IOC_READ && copy_to_user(user, data, size))
+		r = -EFAULT;
+	kfree(data);
+	return r;
+}
+
+static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
+{
+	struct vm *vm = file->private_data;
+	void __user *user = (void __user *)arg;
+	long r;
+
+	if (vm->mm != current->mm || READ_ONCE(vm->bugged))
+		return -EIO;
+	switch (ioctl) {
+	case KVM_CHECK_EXTENSION:
+		return vm_check_extension(vm, arg);
+	case KVM_SET_TSS_ADDR:
+		return vm_set_tss_addr(vm, arg);
+	case KVM_IRQ_LINE:
+		return vm_irq_line(vm, user, false);
+	case KVM_IRQ_LINE_STATUS:
+		return vm_irq_line(vm, user, true);
+	}
+	if (has_fixed_size(ioctl))
+		return vm_fixed_size_ioctl(vm, ioctl, user);
+	mutex_lock(&vm->lock);
+	r = vm_locked_ioctl(vm, ioctl, arg);
+	mutex_unlock(&vm->lock);
+	return r;
+}
+
+static int vm_release(struct inode *inode, struct file *file)
+{
+	vm_put(file->private_data);
+	return 0;
+}
+
+static const struct file_operations vm_fops = {
+	.owner		= THIS_MODULE,
+	.release	= vm_release,
+	.unlocked_ioctl	= vm_ioctl,
+	.compat_ioctl	= vm_ioctl,
+	.llseek		= noop_llseek,
+};
+
+/**
+ * vm_dev_ioctl_create() - KVM_CREATE_VM
+ * @type: 0, the only machine type
+ *
+ * Return: a file descriptor, -EINVAL, -ENOMEM, -EMFILE.
+ */
+int vm_dev_ioctl_create(unsigned long type)
+{
+	struct vm *vm;
+	int fd;
+
+	if (type)
+		return -EINVAL;
+	vm = vm_new();
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	fd = anon_inode_getfd("kvm-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		vm_put(vm);
+	return fd;
+}
