@@ -4,6 +4,8 @@
 #define VITRO_COMPAT_H
 
 #include <linux/hrtimer.h>
+#include <linux/rcupdate.h>
+#include <linux/smp.h>
 #include <linux/version.h>
 #include <asm/cpufeature.h>
 #include <asm/nospec-branch.h>
@@ -40,6 +42,16 @@ static inline void compat_guest_ran(void)
 #ifdef X86_FEATURE_IBPB_EXIT_TO_USER
 	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
 		this_cpu_write(x86_ibpb_exit_to_user, true);
+#endif
+}
+
+/* To RCU, running a guest is as good as a context switch. */
+static __always_inline void compat_rcu_note_guest(void)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+	rcu_virt_note_context_switch(smp_processor_id());
+#else
+	rcu_virt_note_context_switch();
 #endif
 }
 

@@ -13,9 +13,9 @@
  *			   or when the next access needs the room
  */
 #include <linux/kvm.h>
+#include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
-#include <asm/debugreg.h>
 #include <asm/trap_pf.h>
 #include <asm/trapnr.h>
 #include "backend.h"

@@ -6,7 +6,6 @@
 #include <linux/kvm.h>
 #include <linux/kvm_para.h>
 #include <linux/string.h>
-#include <asm/debugreg.h>
 #include <asm/kvm_para.h>
 #include <asm/trap_pf.h>
 #include <asm/trapnr.h>
@@ -14,6 +13,7 @@
 #include "clock.h"
 #include "coalesced.h"
 #include "cpuid.h"
+#include "cr.h"
 #include "exit.h"
 #include "fpu.h"
 #include "irq/irq.h"

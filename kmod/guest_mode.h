@@ -13,6 +13,7 @@
 #include <linux/instrumentation.h>
 #include <linux/irqflags.h>
 #include <linux/vtime.h>
+#include "compat.h"
 
 /* The guest runs with host interrupts enabled, in an RCU extended quiescent state. */
 static __always_inline void guest_mode_enter(void)
@@ -22,7 +23,7 @@ static __always_inline void guest_mode_enter(void)
 	lockdep_hardirqs_on_prepare();
 	/* A guest is like user mode to RCU: without context tracking, at least note it. */
 	if (!context_tracking_guest_enter())
-		rcu_virt_note_context_switch();
+		compat_rcu_note_guest();
 	instrumentation_end();
 	lockdep_hardirqs_on(CALLER_ADDR0);
 }

@@ -21,6 +21,7 @@
 #include "compat.h"
 #include "cpuid.h"
 #include "fpu.h"
+#include "host_msr.h"
 #include "irq/irq.h"
 #include "mmu/memslot.h"
 #include "msr.h"
@@ -84,6 +85,7 @@ static int cpu_goes_offline(unsigned int cpu)
 	unsigned long flags;
 
 	local_irq_save(flags);
+	host_msr_restore();
 	backend(disable_cpu)();
 	local_irq_restore(flags);
 	return 0;
@@ -92,6 +94,7 @@ static int cpu_goes_offline(unsigned int cpu)
 /* Suspend: hotplug takes care of all CPUs but the last, which comes through here. */
 static int suspend_last_cpu(void)
 {
+	clock_suspend();
 	backend(disable_cpu)();
 	return 0;
 }
@@ -99,6 +102,7 @@ static int suspend_last_cpu(void)
 static void resume_last_cpu(void)
 {
 	WARN_ON_ONCE(backend(enable_cpu)());
+	clock_resume();
 }
 
 static void disable_this_cpu(void *unused)
@@ -201,6 +205,7 @@ static int __init vitro_init(void)
 	r = backend_ops->hardware_setup();
 	if (r)
 		return r;
+	host_msr_module_init();
 	fpu_module_init();
 	cpuid_module_init();
 	r = msr_module_init();
@@ -217,7 +222,7 @@ static int __init vitro_init(void)
 		goto err_eventfd;
 	r = start_cpus();
 	if (r)
-		goto err_clock;
+		goto err_eventfd;
 	/* Last: from here on, user space is there. */
 	r = misc_register(&dev_misc);
 	if (r) {
@@ -228,8 +233,6 @@ static int __init vitro_init(void)
 
 err_cpus:
 	stop_cpus();
-err_clock:
-	clock_module_exit();
 err_eventfd:
 	eventfd_module_exit();
 err_vcpu:
@@ -247,7 +250,6 @@ static void __exit vitro_exit(void)
 	mmu_notifier_synchronize();
 	rcu_barrier();
 	stop_cpus();
-	clock_module_exit();
 	vcpu_module_exit();
 	backend_ops->hardware_unsetup();
 }

@@ -19,7 +19,6 @@
 #include <linux/smp.h>
 #include <linux/uaccess.h>
 #include <linux/vtime.h>
-#include <asm/debugreg.h>
 #include <asm/trapnr.h>
 #include "backend.h"
 #include "clock.h"
@@ -363,6 +362,7 @@ static void vcpu_sleep(struct vcpu *vcpu)
 static int vcpu_block(struct vcpu *vcpu, int *srcu)
 {
 	if (!should_wake(vcpu)) {
+		clock_stopping(vcpu);
 		srcu_read_unlock(&memslot_srcu, *srcu);
 		vcpu_sleep(vcpu);
 		*srcu = srcu_read_lock(&memslot_srcu);
@@ -384,6 +384,7 @@ static int vcpu_pause(struct vcpu *vcpu, int *srcu)
 {
 	int r;
 
+	clock_stopping(vcpu);
 	srcu_read_unlock(&memslot_srcu, *srcu);
 	r = xfer_to_guest_mode_handle_work(NULL);
 	*srcu = srcu_read_lock(&memslot_srcu);
@@ -486,7 +487,7 @@ static long vcpu_run(struct vcpu *vcpu)
 	clock_run_begin(vcpu);
 	srcu = srcu_read_lock(&memslot_srcu);
 	r = vcpu_run_checked(vcpu, &srcu);
-	clock_run_end(vcpu);
+	clock_stopping(vcpu);
 	srcu_read_unlock(&memslot_srcu, srcu);
 	fpu_put_guest(vcpu);
 

@@ -95,8 +95,7 @@ static struct vm *vm_new(void)
 	INIT_LIST_HEAD(&vm->coalesced_zones);
 	spin_lock_init(&vm->coalesced_lock);
 	irq_vm_init(vm);
-	clock_vm_init(vm);
-	r = memslot_init_vm(vm);
+	r = clock_vm_init(vm) ?: memslot_init_vm(vm);
 	if (r) {
 		kfree(vm);
 		return ERR_PTR(r);
@@ -146,7 +145,7 @@ int vm_check_extension(struct vm *vm, long cap)
 	case KVM_CAP_NR_MEMSLOTS:
 		return MEMSLOT_MAX;
 	case KVM_CAP_ADJUST_CLOCK:
-		return KVM_CLOCK_VALID_FLAGS;
+		return KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
 	case KVM_CAP_XSAVE2:
 		return fpu_xsave_size(vm);
 	case KVM_CAP_TSC_CONTROL:

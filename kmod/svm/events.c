@@ -4,6 +4,7 @@
  * taken, and what an exit cut off.  APM 2 "Event Injection".
  */
 #include <asm/svm.h>
+#include <asm/irq_vectors.h>
 #include <asm/trapnr.h>
 #include "../backend.h"
 #include "../trace.h"

@@ -10,6 +10,7 @@
 #include <asm/cpufeature.h>
 #include <asm/debugreg.h>
 #include <asm/fpu/api.h>
+#include <asm/io.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
 #include <asm/spec-ctrl.h>
@@ -17,7 +18,9 @@
 #include "../backend.h"
 #include "../compat.h"
 #include "../fpu.h"
+#include "../cpuid.h"
 #include "../guest_mode.h"
+#include "../host_msr.h"
 #include "../irq/irq.h"
 #include "../trace.h"
 #include "svm.h"
@@ -88,7 +91,7 @@ static void svm_disable_cpu(void)
 	if (!(efer & EFER_SVME))
 		return;
 	/* A crash may catch us with GIF clear: NMI and INIT must not stay blocked. */
-	asm_volatile_goto("1: stgi\n" _ASM_EXTABLE(1b, %l[off]) : : : "memory" : off);
+	asm goto("1: stgi\n" _ASM_EXTABLE(1b, %l[off]) : : : "memory" : off);
 off:
 	wrmsrl(MSR_VM_HSAVE_PA, 0);
 	wrmsrl(MSR_EFER, efer & ~EFER_SVME);
@@ -323,6 +326,8 @@ static void svm_run(struct vcpu *vcpu)
 		svm_save_host(svm, cpu);
 	if (unlikely(svm->vmcb->save.dr7 & (DR_LOCAL_ENABLE_MASK | DR_GLOBAL_ENABLE_MASK)))
 		svm_load_debug_regs(svm);
+	if (vcpu_has(vcpu, CAP_TSC_AUX))
+		host_msr_load(HOST_MSR_TSC_AUX, vcpu->tsc_aux);
 	svm_commit(svm);
 
 	asm volatile("clgi" : : : "memory");

@@ -4,7 +4,8 @@
  * APM 2 "VMCB Layout", "Guest Mode".
  */
 #include <linux/gfp.h>
-#include <asm/debugreg.h>
+#include <linux/mm.h>
+#include <asm/io.h>
 #include <asm/msr-index.h>
 #include <asm/svm.h>
 #include <asm/tlbflush.h>

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MSRs that the kernel itself never reads and only host user mode depends on,
+ * such as IA32_TSC_AUX (RDTSCP, RDPID).  They are loaded for the guest when
+ * they differ and put back when this CPU next returns to user mode, whoever
+ * runs there: many exits cost no WRMSR at all.
+ */
+#include <linux/percpu.h>
+#include <linux/user-return-notifier.h>
+#include <asm/msr.h>
+#include "host_msr.h"
+
+static const u32 host_msr_index[] = { [HOST_MSR_TSC_AUX] = MSR_TSC_AUX };
+
+struct host_msrs {
+	struct user_return_notifier notifier;
+	bool	armed;
+	u64	host[NR_HOST_MSRS];	/* while armed: what user mode needs */
+	u64	loaded[NR_HOST_MSRS];	/* while armed: what the CPU has */
+};
+
+static DEFINE_PER_CPU(struct host_msrs, host_msrs);
+static bool host_msr_exists[NR_HOST_MSRS];
+
+/**
+ * host_msr_module_init() - find out which of them this CPU has
+ */
+void host_msr_module_init(void)
+{
+	unsigned int i;
+	u64 val;
+
+	for (i = 0; i < NR_HOST_MSRS; i++)
+		host_msr_exists[i] = !rdmsrl_safe(host_msr_index[i], &val);
+}
+
+/* Interrupts off. */
+static void put_back(struct host_msrs *msrs)
+{
+	unsigned int i;
+
+	if (!msrs->armed)
+		return;
+	msrs->armed = false;
+	user_return_notifier_unregister(&msrs->notifier);
+	for (i = 0; i < NR_HOST_MSRS; i++)
+		if (msrs->loaded[i] != msrs->host[i])
+			wrmsrl(host_msr_index[i], msrs->host[i]);
+}
+
+static void on_user_return(struct user_return_notifier *notifier)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	put_back(container_of(notifier, struct host_msrs, notifier));
+	local_irq_restore(flags);
+}
+
+static void arm(struct host_msrs *msrs)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_HOST_MSRS; i++) {
+		if (host_msr_exists[i])
+			rdmsrl(host_msr_index[i], msrs->host[i]);
+		msrs->loaded[i] = msrs->host[i];
+	}
+	msrs->notifier.on_user_return = on_user_return;
+	user_return_notifier_register(&msrs->notifier);
+	msrs->armed = true;
+}
+
+/**
+ * host_msr_load() - let the guest have its value
+ * @slot: which MSR
+ * @val: valid, and the CPU has the MSR
+ *
+ * Interrupts off, right before an entry.
+ */
+void host_msr_load(enum host_msr slot, u64 val)
+{
+	struct host_msrs *msrs = this_cpu_ptr(&host_msrs);
+
+	if (!msrs->armed)
+		arm(msrs);
+	if (msrs->loaded[slot] == val)
+		return;
+	wrmsrl(host_msr_index[slot], val);
+	msrs->loaded[slot] = val;
+}
+
+/**
+ * host_msr_restore() - put them back now
+ *
+ * This CPU, interrupts off: it goes offline or the module goes.
+ */
+void host_msr_restore(void)
+{
+	put_back(this_cpu_ptr(&host_msrs));
+}
