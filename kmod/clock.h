@@ -1,34 +1,91 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Time: the guest's TSC and the kvmclock pages. */
+/*
+ * Time: the guest's TSC, the kvmclock pages, stolen time.
+ *
+ * A vCPU's TSC is the host's, scaled where the CPU can, plus an offset; see
+ * clock.c for how vCPUs stay in step.  The pages in guest memory (kvmclock,
+ * wall clock, stolen time) are pv_clock.c's.
+ */
 #ifndef VITRO_CLOCK_H
 #define VITRO_CLOCK_H
 
+#include <linux/init.h>
 #include <linux/kvm.h>
+#include <asm/tsc.h>
+#include <uapi/asm/kvm_para.h>
 #include "vcpu.h"
 
-int clock_module_init(void);	/* pvclock_gtod notifier, cpufreq */
-void clock_module_exit(void);
+/* ---- clock.c ---- */
+
+int __init clock_module_init(void);
+void clock_suspend(void);		/* the machine goes to sleep: last CPU, interrupts off */
+void clock_resume(void);		/* it is back: first CPU, interrupts off */
+
 void clock_vm_init(struct vm *vm);
 void clock_vcpu_init(struct vcpu *vcpu);
-
 u64 clock_guest_tsc(struct vcpu *vcpu);			/* now */
 u64 clock_guest_tsc_at(struct vcpu *vcpu, u64 host_tsc);
-/* WRMSR IA32_TSC / IA32_TSC_ADJUST by guest or host; keeps vCPUs that are set together in step. */
+u64 clock_guest_hz(struct vcpu *vcpu);
 void clock_write_tsc(struct vcpu *vcpu, u64 val, bool host);
 void clock_write_tsc_adjust(struct vcpu *vcpu, u64 val, bool host);
-int clock_set_tsc_khz(struct vcpu *vcpu, u32 khz);	/* KVM_SET_TSC_KHZ: -EINVAL where it cannot be kept */
+int clock_set_tsc_khz(struct vcpu *vcpu, u32 khz);	/* KVM_SET_TSC_KHZ */
+int clock_vm_set_tsc_khz(struct vm *vm, u32 khz);	/* the same for vCPUs yet to come */
+
+/* Cycles that the host's TSC lost in suspends: rdtsc() + clock_tsc_lost never runs back. */
+extern u64 clock_tsc_lost;
+
+void clock_make_up_for_lost(struct vcpu *vcpu);
+
+/* ---- pv_clock.c ---- */
+
+void clock_set_ns(struct vm *vm, u64 ns);
+u64 clock_vm_ns(struct vm *vm);				/* kvmclock now, ns */
+int clock_ioctl_get(struct vm *vm, struct kvm_clock_data *data);
+int clock_ioctl_set(struct vm *vm, const struct kvm_clock_data *data);
+int clock_ioctl_kvmclock_ctrl(struct vcpu *vcpu);
+void clock_request_all(struct vm *vm);
 
 /* MSR_KVM_SYSTEM_TIME*, WALL_CLOCK*, STEAL_TIME: 0, or 1 for #GP */
 int clock_msr_write(struct vcpu *vcpu, u32 msr, u64 val);
-/* REQ_CLOCK_UPDATE: before entry, interrupts on, may fault guest memory in. */
+/* REQ_CLOCK_UPDATE, REQ_STEAL_UPDATE: before entry, interrupts on, may fault guest memory in. */
 void clock_update_guest(struct vcpu *vcpu);
 void clock_update_steal(struct vcpu *vcpu);
-int clock_ioctl_get(struct vm *vm, struct kvm_clock_data *data);
-int clock_ioctl_set(struct vm *vm, const struct kvm_clock_data *data);
-u64 clock_vm_ns(struct vm *vm);				/* kvmclock now, ns */
-int clock_ioctl_kvmclock_ctrl(struct vcpu *vcpu);
-bool clock_stable(void);				/* host clocksource is the TSC */
-/* KVM_HC_CLOCK_PAIRING */
-int clock_pairing(struct vcpu *vcpu, gpa_t gpa, u64 type);
+void clock_mark_preempted(struct vcpu *vcpu);
+long clock_pairing(struct vcpu *vcpu, gpa_t gpa, u64 type); /* KVM_HC_CLOCK_PAIRING */
+
+/**
+ * clock_run_begin() - KVM_RUN begins
+ * @vcpu: under its mutex
+ */
+static inline void clock_run_begin(struct vcpu *vcpu)
+{
+	if (unlikely(vcpu->tsc_lost != clock_tsc_lost))
+		clock_make_up_for_lost(vcpu);
+}
+
+/**
+ * clock_run_end() - KVM_RUN ends, or its thread is about to sleep or give up the CPU
+ * @vcpu: under its mutex; memslot_srcu held, may sleep
+ *
+ * Other vCPUs then neither spin for this one nor send it IPIs to flush its TLB.
+ */
+static inline void clock_run_end(struct vcpu *vcpu)
+{
+	if (vcpu->steal_msr & KVM_MSR_ENABLED && !vcpu->steal_preempted)
+		clock_mark_preempted(vcpu);
+}
+
+/**
+ * clock_moved() - the vCPU's thread has come to another CPU
+ * @vcpu: under its mutex; any context
+ *
+ * Where TSCs differ between CPUs, its kvmclock page is wrong now.
+ */
+static inline void clock_moved(struct vcpu *vcpu)
+{
+	if (vcpu->kvmclock_msr & KVM_MSR_ENABLED &&
+	    (!READ_ONCE(vcpu->vm->clock_paired) || check_tsc_unstable()))
+		vcpu_request(vcpu, REQ_CLOCK_UPDATE);
+}
 
 #endif /* VITRO_CLOCK_H */

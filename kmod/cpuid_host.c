@@ -10,7 +10,6 @@
  * NOTDONE: nested virtualization, a virtual PMU, SGX, SEV, Hyper-V's leaves,
  * and AMX (its state needs XFD, whose #NM would have to be shared with the host).
  */
-#include <linux/sched/stat.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <asm/cpufeature.h>
@@ -242,19 +241,14 @@ static void __init init_words(void)
 
 /* ---- the list for KVM_GET_SUPPORTED_CPUID ---- */
 
-static u32 __init kvm_features(void)
-{
-	u32 features = BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_NOP_IO_DELAY) |
+enum {
+	KVM_FEATURES = BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_NOP_IO_DELAY) |
 		       BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT) |
-		       BIT(KVM_FEATURE_PV_EOI) | BIT(KVM_FEATURE_PV_UNHALT) |
+		       BIT(KVM_FEATURE_STEAL_TIME) | BIT(KVM_FEATURE_PV_EOI) |
+		       BIT(KVM_FEATURE_PV_UNHALT) | BIT(KVM_FEATURE_PV_TLB_FLUSH) |
 		       BIT(KVM_FEATURE_PV_SEND_IPI) | BIT(KVM_FEATURE_POLL_CONTROL) |
-		       BIT(KVM_FEATURE_PV_SCHED_YIELD);
-
-	/* The flush is asked for in the steal-time page. */
-	if (sched_info_on())
-		features |= BIT(KVM_FEATURE_STEAL_TIME) | BIT(KVM_FEATURE_PV_TLB_FLUSH);
-	return features;
-}
+		       BIT(KVM_FEATURE_PV_SCHED_YIELD),
+};
 
 static void __init fill_kvm(struct kvm_cpuid_entry2 *e)
 {
@@ -264,7 +258,7 @@ static void __init fill_kvm(struct kvm_cpuid_entry2 *e)
 		memcpy(&e->ecx, KVM_SIGNATURE + 4, 4);
 		memcpy(&e->edx, KVM_SIGNATURE + 8, 4);
 	} else {
-		e->eax = kvm_features();
+		e->eax = KVM_FEATURES;
 	}
 }
 
