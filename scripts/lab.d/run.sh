@@ -80,6 +80,8 @@ run_job()
 	keep=$run_keep
 	END
 	vm_disks+=("guest=$disk")
+	# TCG is quicker with one CPU as long as the guest has no use for two.
+	[ "$run_cpus" -gt 1 ] || vm_cpus=1
 	# Room for the guest, and for its files both packed and unpacked.
 	size=$(du -smL "$job" | cut -f 1)
 	vm_memory=$((run_memory + 1024 + 3 * size))
