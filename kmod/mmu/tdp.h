@@ -8,11 +8,25 @@
  * builds in user space, where a model TLB that never forgets checks that no
  * sequence of calls leaves a usable stale translation behind.
  *
- * The rule that the tests enforce: an entry that was present and is removed
- * or loses a right obliges the caller to flush before it drops tdp->lock's
- * promise to others (frees pages, or tells user space that a page is clean).
- * Functions that may oblige so return true, or collect tables on a list that
- * is freed only by tdp_free_tables() after the flush.
+ * CPUs walk the tables while we change them.  What they may have cached, and
+ * so when a flush is owed:
+ *
+ *   change of an entry              cached by a CPU            flush
+ *   not present -> anything         nothing: absence is not    no
+ *   leaf gains a right              fewer rights: it faults    no
+ *                                   and walks again
+ *   accessed bit cleared            translation stays right    no (ageing may err)
+ *   leaf loses the write right      a writable translation     yes
+ *   leaf -> other page, other kind  the old page               yes
+ *   leaf -> table, table -> leaf    both sizes at once, and    yes
+ *                                   the table's address
+ *   leaf or table -> not present    the translation, or the    yes
+ *                                   table's address
+ *
+ * Functions that may owe one say so, and put tables that a CPU may still walk
+ * on a list, to be given to tdp_free_tables() after the flush.  The caller
+ * flushes before it drops tdp->lock when others trust an absent entry (the
+ * mmu notifier), and at the latest before user space hears of the change.
  */
 #ifndef MMU_TDP_H
 #define MMU_TDP_H
@@ -29,13 +43,19 @@ enum tdp_level { TDP_4K = 1, TDP_2M, TDP_1G };
 
 /* Rights and kind of a leaf, vendor-neutral. */
 enum tdp_prot {
-	TDP_READ	= 1 << 0,
+	TDP_READ	= 1 << 0,	/* every leaf has it */
 	TDP_WRITE	= 1 << 1,
 	TDP_EXEC	= 1 << 2,
 	TDP_DEVICE	= 1 << 3,	/* the host maps no RAM there: uncached */
 };
 
-/* Bits of a vendor's entry. Bits must not overlap; a zero mask means "always so". */
+/*
+ * Bits of a vendor's entry.
+ *
+ *   NPT, APM 2 "Nested Paging"      63 NX | address | 7 PS | 6 D | 5 A | 2 US | 1 RW | 0 P
+ *   EPT, SDM 3C "EPT Translation    address | 9 D | 8 A | 7 large | 5:3 memory type
+ *   Mechanism"                      | 2 execute | 1 write | 0 read
+ */
 struct tdp_format {
 	unsigned int	levels;		/* of a walk: 4 or 5 */
 	unsigned int	max_level;	/* largest leaf the CPU takes */
@@ -53,7 +73,7 @@ struct tdp_format {
 
 #define TDP_CACHE_PAGES	(TDP_MAX_LEVELS - 1)
 
-/* Zeroed pages for tables, filled while sleeping is allowed; one a vCPU. */
+/* Zeroed pages for tables, taken while sleeping is allowed. All zero: empty. */
 struct tdp_cache {
 	int	nr;
 	void	*pages[TDP_CACHE_PAGES];
@@ -61,53 +81,111 @@ struct tdp_cache {
 
 struct tdp {
 	const struct tdp_format *format;
-	spinlock_t	lock;
-	u64		*root;
+	spinlock_t	lock;		/* interrupts stay on: holders wait for other CPUs to flush */
+	u64		*root;		/* NULL after tdp_destroy() */
 	hpa_t		root_hpa;
 	unsigned long	nr_tables;	/* root included; lock */
 
-	/* mmu notifier against faults in flight: see tdp_fault() in memslot.c; lock */
-	unsigned long	inval_seq;
+	/* mmu notifier against faults: invalidations of hvas under way, see fault.c; lock */
 	long		inval_in_progress;
-	gfn_t		inval_start, inval_end;
+	hva_t		inval_start, inval_end;
 };
 
-/* What the walker tells about a leaf it removes or whose dirty bit it clears. */
-typedef void (*tdp_leaf_fn)(pfn_t pfn, unsigned int level, bool accessed, bool dirty);
-
+/**
+ * tdp_init() - an empty set of tables
+ * @tdp: not yet used
+ * @format: how this CPU's entries look; not copied
+ *
+ * Return: 0 or -ENOMEM.
+ */
 int tdp_init(struct tdp *tdp, const struct tdp_format *format);
-/* Free everything; no vCPU may be able to use it. leaf_fn as for tdp_zap(). */
-void tdp_destroy(struct tdp *tdp, tdp_leaf_fn leaf_fn);
 
-int tdp_cache_fill(struct tdp_cache *cache);	/* may sleep; -ENOMEM */
+/**
+ * tdp_destroy() - free all tables
+ * @tdp: no vCPU may run on it any more; takes @tdp->lock
+ *
+ * Calls that come later find nothing mapped; there must be no tdp_map().
+ */
+void tdp_destroy(struct tdp *tdp);
+
+/**
+ * tdp_cache_fill() - have at least @nr pages for tables
+ * @cache: filled; may sleep
+ * @nr: at most TDP_CACHE_PAGES
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int tdp_cache_fill(struct tdp_cache *cache, int nr);
 void tdp_cache_free(struct tdp_cache *cache);
 
-/*
- * Map gfn -> pfn at @level with rights @prot; lock held.  gfn and pfn are
- * rounded down to the level.  An equal or stronger leaf that stands already is
- * left (spurious fault).  A table where a larger leaf is wanted is taken out
- * and put on @freed; a larger leaf where a smaller is wanted is split.
- * *@flush is set when a present translation was changed.
- * Returns 0, or -EAGAIN if the cache ran dry (cannot happen after a fill).
+/**
+ * tdp_map() - make a guest frame usable
+ * @tdp: its lock held
+ * @cache: pages for tables that are missing
+ * @gfn: the guest's frame
+ * @pfn: the host's frame for it
+ * @level: of the leaf; @gfn and @pfn are rounded down to it and must agree below it
+ * @prot: enum tdp_prot
+ * @freed: gets tables that a larger leaf replaced
+ * @flush: set when a flush is owed, else left alone
+ *
+ * A leaf that maps the same page loses no right and no size: if it allows
+ * @prot already, it stays (a spurious fault, or another vCPU was first); if it
+ * is larger than @level and allows less, it is split, and the rest of it stays
+ * mapped.  A leaf or table that maps other pages is replaced.
+ *
+ * Return: 0, or how many pages @cache lacks: fill it and call again.
  */
-int tdp_map(struct tdp *tdp, struct tdp_cache *cache, gfn_t gfn, pfn_t pfn,
+int tdp_map(struct tdp *tdp, struct tdp_cache *cache, gfn_t gfn, hfn_t pfn,
 	    unsigned int level, int prot, struct list_head *freed, bool *flush);
 
-/* Remove [start, end); tables that become unreachable go to @freed. True: flush. lock held. */
-bool tdp_zap(struct tdp *tdp, gfn_t start, gfn_t end, struct list_head *freed, tdp_leaf_fn leaf_fn);
+/**
+ * tdp_zap() - remove what maps [start, end)
+ * @tdp: its lock held
+ * @start: first frame
+ * @end: frame after the last; larger leaves that reach in are removed as a whole
+ * @freed: gets the tables that lay entirely in the range
+ *
+ * Return: true if a flush is owed.
+ */
+bool tdp_zap(struct tdp *tdp, gfn_t start, gfn_t end, struct list_head *freed);
 
-/* Take the write right from [start, end); large leaves in it lose it as a whole. True: flush. lock held. */
-bool tdp_write_protect(struct tdp *tdp, gfn_t start, gfn_t end, tdp_leaf_fn leaf_fn);
-/* The same for up to 64 pages: bit i of @mask is gfn @base + i. */
-bool tdp_write_protect_mask(struct tdp *tdp, gfn_t base, u64 mask, tdp_leaf_fn leaf_fn);
+/**
+ * tdp_write_protect() - take the write right from [start, end)
+ * @tdp: its lock held
+ * @start: first frame
+ * @end: frame after the last; larger leaves that reach in lose it as a whole
+ *
+ * Return: true if a flush is owed.
+ */
+bool tdp_write_protect(struct tdp *tdp, gfn_t start, gfn_t end);
 
-/* Was any leaf of [start, end) accessed? @clear: forget it (no flush needed: ageing may err). lock held. */
+/* The same for up to 64 frames: bit i of @mask is frame @base + i. */
+bool tdp_write_protect_mask(struct tdp *tdp, gfn_t base, u64 mask);
+
+/**
+ * tdp_age() - was any leaf of [start, end) accessed?
+ * @tdp: its lock held
+ * @start: first frame
+ * @end: frame after the last
+ * @clear: forget it
+ *
+ * Return: true if so.  Where the CPU keeps no accessed bits, what is mapped
+ * counts as accessed.
+ */
 bool tdp_age(struct tdp *tdp, gfn_t start, gfn_t end, bool clear);
 
-/* The leaf that maps gfn: level, or 0 if none; *prot, *pfn filled. lock held. For tests and introspection. */
-unsigned int tdp_lookup(struct tdp *tdp, gfn_t gfn, pfn_t *pfn, int *prot);
+/* The leaf that maps @gfn: its level, or 0 if there is none; *@pfn is @gfn's own. lock held. */
+unsigned int tdp_lookup(struct tdp *tdp, gfn_t gfn, hfn_t *pfn, int *prot);
 
-/* Free tables collected on @freed; after the flush, lock not needed. */
+/* Free the tables collected on @freed: after the flush; lock not needed. */
 void tdp_free_tables(struct list_head *freed);
+
+/*
+ * Called by tdp.c for every leaf it removes, lock held: the CPU's accessed and
+ * dirty bits must reach the host's page before anyone may free it.  fault.c
+ * has it in the kernel, the test in user space.
+ */
+void tdp_leaf_gone(hfn_t pfn, unsigned int level, bool accessed, bool dirty);
 
 #endif /* MMU_TDP_H */
