@@ -117,9 +117,19 @@ struct madt_lapic_nmi {
 	u8 lint;
 } PACKED;
 
+/* PCI Firmware Specification 3.0, "MCFG Table Description" */
+struct acpi_mcfg {
+	struct acpi_header header;
+	u64 reserved0;
+	u64 base;
+	u16 segment;
+	u8 first_bus, last_bus;
+	u32 reserved1;
+} PACKED;
+
 struct acpi_xsdt {
 	struct acpi_header header;
-	u64 table[2];
+	u64 table[3];
 } PACKED;
 
 enum {
@@ -286,6 +296,15 @@ static const void *acpi_madt(struct builder *b, unsigned int cpus)
 	return madt;
 }
 
+static const void *acpi_mcfg(struct builder *b)
+{
+	struct acpi_mcfg *mcfg = acpi_place(b, sizeof(*mcfg));
+
+	*mcfg = (struct acpi_mcfg){ .header = acpi_header("MCFG", 1), .base = MEM_ECAM };
+	acpi_finish(&mcfg->header, sizeof(*mcfg));
+	return mcfg;
+}
+
 static const void *acpi_xsdt(struct builder *b, unsigned int cpus)
 {
 	struct acpi_xsdt *xsdt = acpi_place(b, sizeof(*xsdt));
@@ -293,6 +312,7 @@ static const void *acpi_xsdt(struct builder *b, unsigned int cpus)
 	xsdt->header = acpi_header("XSDT", 1);
 	xsdt->table[0] = acpi_gpa(b, acpi_fadt(b));
 	xsdt->table[1] = acpi_gpa(b, acpi_madt(b, cpus));
+	xsdt->table[2] = acpi_gpa(b, acpi_mcfg(b));
 	acpi_finish(&xsdt->header, sizeof(*xsdt));
 	return xsdt;
 }

@@ -163,6 +163,7 @@ static void boot_memory_map(struct boot_params *p, const struct memory *mem)
 	e820_add(p, ACPI_BASE, ACPI_BASE + ACPI_SIZE, E820_ACPI);
 	e820_add(p, BOOT_BIOS, BOOT_BIOS_END, E820_RESERVED);
 	e820_add(p, BOOT_BIOS_END, low->size, E820_RAM);
+	e820_add(p, MEM_ECAM, MEM_ECAM + MEM_ECAM_SIZE, E820_RESERVED);
 	e820_add(p, MEM_KVM_IDMAP, MEM_HIGH, E820_RESERVED);
 	e820_add(p, high->base, high->base + high->size, E820_RAM);
 }

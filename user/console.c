@@ -13,7 +13,10 @@
 
 #include "console.h"
 
-enum { CTRL_A = 1 };
+enum {
+	CTRL_A = 1,
+	INPUT_MAX = 256,	/* bytes read ahead, beside those that come back */
+};
 
 static const char console_help[] =
 	"\r\n"
@@ -36,7 +39,7 @@ static void console_arm(struct console *c)
 static void console_store(struct console *c, u8 byte)
 {
 	/* Only a person can come so far: a pipe is not read faster. */
-	if (c->len == sizeof(c->buf))
+	if (c->len >= INPUT_MAX)
 		return;
 	c->buf[(c->first + c->len++) % sizeof(c->buf)] = byte;
 }
@@ -75,7 +78,7 @@ static void console_key(struct console *c, u8 key)
 static void console_readable(struct loop_watch *watch, u32 events __attribute__((unused)))
 {
 	struct console *c = container_of(watch, struct console, in);
-	u8 key[sizeof(c->buf)];
+	u8 key[INPUT_MAX];
 	ssize_t n;
 
 	if (c->in_ready)
@@ -113,6 +116,19 @@ static unsigned int console_read(void *host, u8 *buf, unsigned int len)
 		console_arm(c);
 	pthread_mutex_unlock(&c->lock);
 	return n;
+}
+
+static void console_unread(void *host, const u8 *buf, unsigned int len)
+{
+	struct console *c = host;
+
+	pthread_mutex_lock(&c->lock);
+	while (len-- && c->len < sizeof(c->buf)) {
+		c->first = (c->first + sizeof(c->buf) - 1) % sizeof(c->buf);
+		c->buf[c->first] = buf[len];
+		c->len++;
+	}
+	pthread_mutex_unlock(&c->lock);
 }
 
 /*
@@ -156,6 +172,7 @@ static void console_irq(void *host, bool level)
 
 static const struct serial_host console_host = {
 	.read = console_read,
+	.unread = console_unread,
 	.write = console_write,
 	.irq = console_irq,
 };

@@ -22,7 +22,7 @@ struct console {
 	bool in_armed;			/* the loop watches the input just now */
 	bool eof;
 	unsigned int first, len;
-	u8 buf[256];			/* input that the guest has not taken */
+	u8 buf[256 + SERIAL_FIFO];	/* input that the guest has not taken */
 };
 
 void console_init(struct console *c, struct loop *loop, struct irq_router *irq,

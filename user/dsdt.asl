@@ -2,7 +2,8 @@
 /*
  * What the fixed tables do not say: the PCI root with its windows and
  * interrupts, the devices on the ISA side, and how to switch off.
- * Ports and interrupts stand in power.h, serial.h, rtc.h, pci.h and irq.h too.
+ * Ports, addresses and interrupts stand in power.h, serial.h, rtc.h, pci.h,
+ * memory.h and irq.h too.
  */
 DefinitionBlock ("dsdt.aml", "DSDT", 2, "VITRO ", "VITROPC ", 1)
 {
@@ -28,7 +29,7 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "VITRO ", "VITROPC ", 1)
 					0, 0x0d00, 0xffff, 0, 0xf300)
 				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
 					NonCacheable, ReadWrite,
-					0, 0xc0000000, 0xfebfffff, 0, 0x3ec00000)
+					0, 0xc0000000, 0xfeafffff, 0, 0x3eb00000)
 			})
 
 			// Slot n's INTA goes to I/O APIC input 16 + n % 8: pci_gsi()
@@ -53,14 +54,13 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "VITRO ", "VITROPC ", 1)
 			})
 		}
 
-		Device (MBRD)	// ports and pages that no other device may take
+		Device (MBRD)	// what no other device may take
 		{
 			Name (_HID, EisaId ("PNP0C02"))
 			Name (_CRS, ResourceTemplate ()
 			{
 				IO (Decode16, 0x0600, 0x0600, 1, 16)
-				Memory32Fixed (ReadOnly, 0xfec00000, 0x00001000)
-				Memory32Fixed (ReadOnly, 0xfee00000, 0x00001000)
+				Memory32Fixed (ReadWrite, 0xfeb00000, 0x00100000)
 			})
 		}
 

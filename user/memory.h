@@ -3,7 +3,8 @@
  * Guest memory, and where everything lies in the guest's physical space:
  *
  *   0        .. 3 GiB         RAM, the first 3 GiB of it
- *   3 GiB    .. 0xfec00000    PCI windows
+ *   3 GiB    .. 0xfeb00000    PCI's BARs
+ *   0xfeb00000                PCI's configuration space, bus 0
  *   0xfec00000                I/O APIC
  *   0xfee00000                local APICs
  *   0xfffbc000                KVM's own four pages (Intel without unrestricted guest)
@@ -16,6 +17,8 @@
 
 #define MEM_PCI_HOLE	(3 * GIB)
 #define MEM_HIGH	(4 * GIB)
+#define MEM_ECAM	0xfeb00000ULL
+#define MEM_ECAM_SIZE	(1 * MIB)	/* a bus of 32 slots with 8 functions each */
 #define MEM_IOAPIC	0xfec00000ULL
 #define MEM_LAPIC	0xfee00000ULL
 #define MEM_KVM_IDMAP	0xfffbc000ULL

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* PCI Local Bus Specification 3.0, "Configuration Space". */
+/*
+ * PCI Local Bus Specification 3.0, "Configuration Space"; PCI Firmware
+ * Specification 3.0, "Enhanced Configuration Access Method".
+ */
 #include <string.h>
 
 #include "pci.h"
@@ -9,6 +12,10 @@ enum {
 	RESET_CONTROL = 1,	/* 0xcf9, a byte in the middle of it */
 	CONFIG_DATA = 4,	/* 0xcfc */
 	CONFIG_ENABLE = 1U << 31,
+	CONFIG_BUS_FUNCTION = 0x00ff0700,
+	CONFIG_SLOT_SHIFT = 11,
+	CONFIG_REGISTER = 0xfc,
+	ECAM_SLOT_SHIFT = 15, ECAM_FUNCTION = 0x7000, ECAM_EXTENDED = 0xf00,
 	RESET_CPU = 1 << 2,	/* Intel ICH data sheet, "Reset Control Register" */
 
 	VENDOR_REDHAT = 0x1b36,
@@ -48,21 +55,11 @@ static void pci_update_bar(struct pci_device *dev)
 	dev->ops->bar_moved(dev);
 }
 
-static struct pci_device *pci_target(struct pci_bus *bus, unsigned int *offset)
+static u32 pci_config_read(struct pci_device *dev, unsigned int offset, unsigned int len)
 {
-	unsigned int slot = bus->address >> 11 & 0x1f;
-	bool bus0_function0 = !(bus->address & 0x00ff0700);
-
-	*offset += bus->address & 0xfc;
-	return bus->address & CONFIG_ENABLE && bus0_function0 ? bus->slot[slot] : NULL;
-}
-
-static u32 pci_config_read(struct pci_bus *bus, unsigned int offset, unsigned int len)
-{
-	struct pci_device *dev = pci_target(bus, &offset);
 	u32 value = ~0U;
 
-	if (!dev)
+	if (!dev || offset + len > PCI_CONFIG_SIZE)
 		return value;
 	if (dev->ops)
 		dev->ops->before_read(dev, offset, len);
@@ -70,12 +67,10 @@ static u32 pci_config_read(struct pci_bus *bus, unsigned int offset, unsigned in
 	return value;
 }
 
-static void pci_config_write(struct pci_bus *bus, unsigned int offset, unsigned int len,
+static void pci_config_write(struct pci_device *dev, unsigned int offset, unsigned int len,
 			     u32 value)
 {
-	struct pci_device *dev = pci_target(bus, &offset);
-
-	if (!dev)
+	if (!dev || offset + len > PCI_CONFIG_SIZE)
 		return;
 	for (unsigned int i = 0; i < len; i++) {
 		u8 *config = &dev->config[offset + i], may = dev->writable[offset + i];
@@ -87,6 +82,24 @@ static void pci_config_write(struct pci_bus *bus, unsigned int offset, unsigned 
 		dev->ops->written(dev, offset, len);
 }
 
+/*
+ * Configuration by ports.  What 0xcf8 holds:
+ *
+ *   31      30..24  23..16  15..11  10..8     7..2      1..0
+ *   enable  -       bus     slot    function  register  -
+ */
+static struct pci_device *pci_port_target(struct pci_bus *bus)
+{
+	bool here = (bus->address & CONFIG_ENABLE) && !(bus->address & CONFIG_BUS_FUNCTION);
+
+	return here ? bus->slot[bus->address >> CONFIG_SLOT_SHIFT & (PCI_SLOTS - 1)] : NULL;
+}
+
+static unsigned int pci_port_register(const struct pci_bus *bus, u64 offset)
+{
+	return (bus->address & CONFIG_REGISTER) + (offset - CONFIG_DATA);
+}
+
 static u64 pci_port_read(void *opaque, u64 offset, unsigned int len)
 {
 	struct pci_bus *bus = opaque;
@@ -94,7 +107,7 @@ static u64 pci_port_read(void *opaque, u64 offset, unsigned int len)
 
 	pthread_mutex_lock(&bus->lock);
 	if (offset >= CONFIG_DATA)
-		value = pci_config_read(bus, offset - CONFIG_DATA, len);
+		value = pci_config_read(pci_port_target(bus), pci_port_register(bus, offset), len);
 	else if (offset == CONFIG_ADDRESS && len == 4)
 		value = bus->address;
 	else if (offset == RESET_CONTROL && len == 1)
@@ -109,7 +122,7 @@ static void pci_port_write(void *opaque, u64 offset, unsigned int len, u64 value
 
 	pthread_mutex_lock(&bus->lock);
 	if (offset >= CONFIG_DATA) {
-		pci_config_write(bus, offset - CONFIG_DATA, len, value);
+		pci_config_write(pci_port_target(bus), pci_port_register(bus, offset), len, value);
 	} else if (offset == CONFIG_ADDRESS && len == 4) {
 		bus->address = value;
 	} else if (offset == RESET_CONTROL && len == 1) {
@@ -121,6 +134,36 @@ static void pci_port_write(void *opaque, u64 offset, unsigned int len, u64 value
 }
 
 static const struct bus_ops pci_port_ops = { pci_port_read, pci_port_write };
+
+/* Configuration by memory, PCI Express' way: a page a function. */
+static struct pci_device *pci_ecam_target(struct pci_bus *bus, u64 offset)
+{
+	bool here = !(offset & (ECAM_FUNCTION | ECAM_EXTENDED));
+
+	return here ? bus->slot[offset >> ECAM_SLOT_SHIFT] : NULL;
+}
+
+static u64 pci_ecam_read(void *opaque, u64 offset, unsigned int len)
+{
+	struct pci_bus *bus = opaque;
+	u64 value;
+
+	pthread_mutex_lock(&bus->lock);
+	value = pci_config_read(pci_ecam_target(bus, offset), offset % PCI_CONFIG_SIZE, len);
+	pthread_mutex_unlock(&bus->lock);
+	return value;
+}
+
+static void pci_ecam_write(void *opaque, u64 offset, unsigned int len, u64 value)
+{
+	struct pci_bus *bus = opaque;
+
+	pthread_mutex_lock(&bus->lock);
+	pci_config_write(pci_ecam_target(bus, offset), offset % PCI_CONFIG_SIZE, len, value);
+	pthread_mutex_unlock(&bus->lock);
+}
+
+static const struct bus_ops pci_ecam_ops = { pci_ecam_read, pci_ecam_write };
 
 /**
  * pci_identify() - fill in the registers that every device has.
@@ -252,7 +295,11 @@ void pci_init(struct pci_bus *bus, struct bus *pio, struct bus *mmio,
 	bus->ports = (struct bus_region){
 		.ops = &pci_port_ops, .dev = bus, .size = PCI_PORTS, .width = 4,
 	};
+	bus->ecam = (struct bus_region){
+		.ops = &pci_ecam_ops, .dev = bus, .size = MEM_ECAM_SIZE, .width = 4,
+	};
 	bus_map(pio, &bus->ports, PCI_PORT);
+	bus_map(mmio, &bus->ecam, MEM_ECAM);
 	pci_identify(&bus->host_bridge, VENDOR_REDHAT, DEVICE_HOST_BRIDGE,
 		     CLASS_HOST_BRIDGE);
 	pci_add(bus, &bus->host_bridge);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * PCI bus 0: a host bridge in slot 0, devices of one function and at most one
- * memory BAR in the others, configured through ports 0xcf8 and 0xcfc.
+ * memory BAR in the others, configured through ports 0xcf8 and 0xcfc or through
+ * memory.
  */
 #ifndef VITRO_PCI_H
 #define VITRO_PCI_H
@@ -43,7 +44,7 @@ struct pci_bus {
 	pthread_mutex_t lock;		/* outermost among the devices' locks */
 	u32 address;			/* lock; what 0xcf8 was last told */
 	u8 reset_control;		/* lock */
-	struct bus_region ports;
+	struct bus_region ports, ecam;
 	struct bus *mmio;
 	struct pci_device *slot[PCI_SLOTS];
 	struct pci_device host_bridge;

@@ -4,9 +4,9 @@
  *
  * The wire is endlessly fast: a byte written is sent at once, so THRE is down
  * only while the host's output is blocked; and received bytes below the
- * trigger level count as timed out at once.  Input stays outside until the
- * guest listens and its FIFO is empty, so that none is lost to a FIFO reset
- * while a driver starts up.
+ * trigger level count as timed out at once.  Input comes in only while the
+ * guest listens, and what it has not read goes back when it listens no more
+ * or resets the FIFO: a driver that starts or stops loses none.
  */
 #include <linux/serial_reg.h>
 #include <string.h>
@@ -88,7 +88,20 @@ static void serial_pull(struct serial *s)
 	if (s->rx_len || !listens || (s->mcr & UART_MCR_LOOP))
 		return;
 	s->rx_first = 0;
+	s->rx_looped = false;
 	s->rx_len = s->ops->read(s->host, s->rx, serial_depth(s));
+}
+
+/* Empty the receiver; serial_pull() may fill it again at once. */
+static void serial_clear_receiver(struct serial *s)
+{
+	u8 bytes[SERIAL_FIFO];
+
+	for (unsigned int i = 0; i < s->rx_len; i++)
+		bytes[i] = s->rx[(s->rx_first + i) % SERIAL_FIFO];
+	if (s->rx_len && !s->rx_looped)
+		s->ops->unread(s->host, bytes, s->rx_len);
+	s->rx_len = 0;
 }
 
 /* Send what waits; an emptied transmitter is an interrupt. */
@@ -114,6 +127,7 @@ static void serial_loop_back(struct serial *s, u8 byte)
 	} else {
 		s->rx[(s->rx_first + s->rx_len) % SERIAL_FIFO] = byte;
 		s->rx_len++;
+		s->rx_looped = true;
 	}
 	s->thr_empty_int = true;
 }
@@ -160,7 +174,7 @@ static void serial_write_fcr(struct serial *s, u8 value)
 	 * FIFO does not take them back.
 	 */
 	if (fifo != s->fifo || (value & UART_FCR_CLEAR_RCVR))
-		s->rx_len = 0;
+		serial_clear_receiver(s);
 	if (fifo != s->fifo || (value & UART_FCR_CLEAR_XMIT))
 		s->thr_empty_int = !s->tx_len;
 	s->fifo = fifo;
@@ -172,6 +186,8 @@ static void serial_write_ier(struct serial *s, u8 value)
 	/* Enabling THRE's interrupt while it is empty makes one. */
 	if (!(s->ier & UART_IER_THRI) && (value & UART_IER_THRI) && !s->tx_len)
 		s->thr_empty_int = true;
+	if ((s->ier & UART_IER_RDI) && !(value & UART_IER_RDI) && !s->rx_looped)
+		serial_clear_receiver(s);
 	s->ier = value & IER_ALL;
 }
 
@@ -179,6 +195,8 @@ static void serial_write_mcr(struct serial *s, u8 value)
 {
 	u8 before = serial_msr(s), changed;
 
+	if ((value & ~s->mcr) & UART_MCR_LOOP)
+		serial_clear_receiver(s);
 	s->mcr = value & MCR_ALL;
 	changed = before ^ serial_msr(s);
 	if (changed & UART_MSR_CTS)
@@ -319,9 +337,10 @@ void serial_init(struct serial *s, const struct serial_host *ops, void *host)
 void serial_reset(struct serial *s)
 {
 	pthread_mutex_lock(&s->lock);
+	serial_clear_receiver(s);
 	s->ier = s->lcr = s->mcr = s->scratch = s->dll = s->dlm = 0;
 	s->fifo = s->thr_empty_int = s->closing = false;
-	s->overrun = s->msr_delta = s->rx_len = s->idle_polls = 0;
+	s->overrun = s->msr_delta = s->idle_polls = 0;
 	s->trigger = 1;
 	serial_update_irq(s);
 	pthread_mutex_unlock(&s->lock);

@@ -13,6 +13,8 @@
 struct serial_host {
 	/* Up to @len bytes of input; 0: none now, serial_input() will tell. */
 	unsigned int (*read)(void *host, u8 *buf, unsigned int len);
+	/* Take input back that the guest has not read; it comes first next time. */
+	void (*unread)(void *host, const u8 *buf, unsigned int len);
 	/* Bytes of output taken; fewer than @len: serial_output() will tell. */
 	unsigned int (*write)(void *host, const u8 *buf, unsigned int len);
 	void (*irq)(void *host, bool level);
@@ -33,6 +35,7 @@ struct serial {
 	bool line;			/* of the interrupt, as driven last */
 	bool closing;			/* nobody waits for the output any more */
 	u8 idle_polls;			/* LSR reads in a row that found nothing to do */
+	bool rx_looped;			/* rx holds what the guest itself sent */
 	u8 rx[SERIAL_FIFO], rx_first, rx_len;
 	u8 tx[SERIAL_FIFO], tx_len;
 };
