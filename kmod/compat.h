@@ -3,6 +3,7 @@
 #ifndef VITRO_COMPAT_H
 #define VITRO_COMPAT_H
 
+#include <linux/eventfd.h>
 #include <linux/hrtimer.h>
 #include <linux/rcupdate.h>
 #include <linux/smp.h>
@@ -21,6 +22,15 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 	timer->function = function;
 }
 #endif
+
+static inline void compat_eventfd_signal(struct eventfd_ctx *ctx)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+	eventfd_signal(ctx, 1);
+#else
+	eventfd_signal(ctx);
+#endif
+}
 
 /*
  * A crash stops the CPUs where they are.  From 6.6 on (and in stable 6.1.x)

@@ -71,6 +71,7 @@ struct vm {
 	struct mutex	apic_map_lock;
 	struct mutex	eventfd_lock;		/* irqfds and ioeventfds */
 	struct list_head irqfds;		/* eventfd_lock */
+	struct hlist_head resamplers;		/* irqfds of level lines; eventfd_lock, read under RCU */
 	struct ioeventfds __rcu *ioeventfds;	/* eventfd_lock, read under RCU */
 
 	/* coalesced.c */
@@ -95,6 +96,7 @@ struct vm {
 	/* what KVM_ENABLE_CAP turned on */
 	u64		disabled_quirks;
 	u64		disabled_exits;		/* KVM_X86_DISABLE_EXITS_* */
+	u32		x2apic_api;		/* KVM_X2APIC_API_* */
 	bool		exception_payload;
 	bool		triple_fault_event;
 	u32		user_msr_mask;		/* KVM_MSR_EXIT_REASON_* */

@@ -1,0 +1,567 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * eventfds wired to the guest: irqfd (a signal raises a GSI) and ioeventfd (a
+ * guest's write to an address signals).
+ *
+ * An irqfd lives from KVM_IRQFD to its de-assignment, the close of its eventfd
+ * by all others (EPOLLHUP), or the VM's end.  Its wake-up runs under the
+ * eventfd's wait queue lock with interrupts off and drives the GSI right
+ * there.  On EPOLLHUP it can only ask a work item to do the rest; that item
+ * holds a reference to the VM, so the VM's end has nothing to wait for.
+ */
+#include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/poll.h>
+#include <linux/rculist.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+#include "../compat.h"
+#include "../vm.h"
+#include "irq.h"
+
+/* ---- irqfd ---- */
+
+struct irqfd {
+	struct vm		*vm;
+	u32			gsi;
+	struct eventfd_ctx	*eventfd;
+	struct eventfd_ctx	*resamplefd;	/* NULL: edge */
+	wait_queue_entry_t	wait;		/* in eventfd's queue */
+	struct list_head	node;		/* vm->irqfds; eventfd_lock */
+	struct hlist_node	resample_node;	/* vm->resamplers; eventfd_lock, read under RCU */
+	struct work_struct	hangup;
+	struct rcu_head		rcu;
+};
+
+static struct workqueue_struct *irqfd_hangup_wq;
+
+static void irqfd_inject(const struct irqfd *irqfd)
+{
+	if (irqfd->resamplefd) {
+		/* Stays up until the guest acknowledges it. */
+		irq_set_gsi(irqfd->vm, irqfd->gsi, IRQ_SOURCE_RESAMPLE, true);
+		return;
+	}
+	irq_set_gsi(irqfd->vm, irqfd->gsi, IRQ_SOURCE_IRQFD, true);
+	irq_set_gsi(irqfd->vm, irqfd->gsi, IRQ_SOURCE_IRQFD, false);
+}
+
+/* Under the wait queue's lock, interrupts off. */
+static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)
+{
+	struct irqfd *irqfd = container_of(wait, struct irqfd, wait);
+	__poll_t events = key_to_poll(key);
+	u64 count;
+
+	if (events & EPOLLIN) {
+		eventfd_ctx_do_read(irqfd->eventfd, &count);
+		irqfd_inject(irqfd);
+	}
+	/* A VM without references is on its way out and takes all irqfds along. */
+	if (events & EPOLLHUP && refcount_inc_not_zero(&irqfd->vm->refs))
+		queue_work(irqfd_hangup_wq, &irqfd->hangup);
+	return !!(events & EPOLLIN);
+}
+
+static void irqfd_free_rcu(struct rcu_head *rcu)
+{
+	struct irqfd *irqfd = container_of(rcu, struct irqfd, rcu);
+
+	eventfd_ctx_put(irqfd->resamplefd);
+	kfree(irqfd);
+}
+
+/* No interrupt comes from it any more on return. eventfd_lock held. */
+static void irqfd_release(struct irqfd *irqfd)
+{
+	struct vm *vm = irqfd->vm;
+	u64 count;
+
+	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &count);
+	eventfd_ctx_put(irqfd->eventfd);
+	list_del(&irqfd->node);
+	if (!irqfd->resamplefd) {
+		kfree(irqfd);
+		return;
+	}
+	hlist_del_rcu(&irqfd->resample_node);
+	if (!irqfd_resampled(vm, irqfd->gsi))
+		irq_set_gsi(vm, irqfd->gsi, IRQ_SOURCE_RESAMPLE, false);
+	ioapic_update_listeners(vm);
+	call_rcu(&irqfd->rcu, irqfd_free_rcu);
+}
+
+/* All others have closed the eventfd: nobody can de-assign it any more. */
+static void irqfd_hangup(struct work_struct *work)
+{
+	struct irqfd *irqfd = container_of(work, struct irqfd, hangup);
+	struct vm *vm = irqfd->vm;
+
+	mutex_lock(&vm->eventfd_lock);
+	irqfd_release(irqfd);
+	mutex_unlock(&vm->eventfd_lock);
+	vm_put(vm);
+}
+
+struct irqfd_poll {
+	poll_table	table;
+	struct irqfd	*irqfd;
+};
+
+static void irqfd_poll(struct file *file, wait_queue_head_t *queue, poll_table *table)
+{
+	struct irqfd_poll *poll = container_of(table, struct irqfd_poll, table);
+
+	add_wait_queue_priority(queue, &poll->irqfd->wait);
+}
+
+static bool irqfd_is_bound(struct vm *vm, const struct eventfd_ctx *eventfd)
+{
+	struct irqfd *other;
+
+	list_for_each_entry(other, &vm->irqfds, node)
+		if (other->eventfd == eventfd)
+			return true;
+	return false;
+}
+
+/* Into the VM's lists and the eventfd's queue. Takes over @irqfd if it succeeds. */
+static int irqfd_bind(struct irqfd *irqfd, struct file *file)
+{
+	struct irqfd_poll poll = { .irqfd = irqfd };
+	struct vm *vm = irqfd->vm;
+	int ret = -EBUSY;
+
+	mutex_lock(&vm->eventfd_lock);
+	if (irqfd_is_bound(vm, irqfd->eventfd))
+		goto out;
+	list_add_tail(&irqfd->node, &vm->irqfds);
+	if (irqfd->resamplefd) {
+		hlist_add_head_rcu(&irqfd->resample_node, &vm->resamplers);
+		ioapic_update_listeners(vm);
+	}
+	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup);
+	init_poll_funcptr(&poll.table, irqfd_poll);
+	/* What was signalled before we listened counts. */
+	if (vfs_poll(file, &poll.table) & EPOLLIN)
+		irqfd_inject(irqfd);
+	ret = 0;
+out:
+	mutex_unlock(&vm->eventfd_lock);
+	return ret;
+}
+
+static int irqfd_add(struct vm *vm, const struct kvm_irqfd *args, struct file *file)
+{
+	struct irqfd *irqfd = kzalloc(sizeof(*irqfd), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!irqfd)
+		return -ENOMEM;
+	irqfd->vm = vm;
+	irqfd->gsi = args->gsi;
+	INIT_WORK(&irqfd->hangup, irqfd_hangup);
+	irqfd->eventfd = eventfd_ctx_fileget(file);
+	if (IS_ERR(irqfd->eventfd)) {
+		ret = PTR_ERR(irqfd->eventfd);
+		goto free;
+	}
+	if (args->flags & KVM_IRQFD_FLAG_RESAMPLE) {
+		irqfd->resamplefd = eventfd_ctx_fdget(args->resamplefd);
+		if (IS_ERR(irqfd->resamplefd)) {
+			ret = PTR_ERR(irqfd->resamplefd);
+			goto put_eventfd;
+		}
+	}
+	ret = irqfd_bind(irqfd, file);
+	if (!ret)
+		return 0;
+
+	if (irqfd->resamplefd)
+		eventfd_ctx_put(irqfd->resamplefd);
+put_eventfd:
+	eventfd_ctx_put(irqfd->eventfd);
+free:
+	kfree(irqfd);
+	return ret;
+}
+
+static int irqfd_remove(struct vm *vm, const struct kvm_irqfd *args)
+{
+	struct eventfd_ctx *eventfd = eventfd_ctx_fdget(args->fd);
+	struct irqfd *irqfd, *next;
+
+	if (IS_ERR(eventfd))
+		return PTR_ERR(eventfd);
+	mutex_lock(&vm->eventfd_lock);
+	list_for_each_entry_safe(irqfd, next, &vm->irqfds, node)
+		if (irqfd->eventfd == eventfd && irqfd->gsi == args->gsi)
+			irqfd_release(irqfd);
+	mutex_unlock(&vm->eventfd_lock);
+	eventfd_ctx_put(eventfd);
+	return 0;
+}
+
+/**
+ * irqfd_assign() - KVM_IRQFD
+ * @vm: any
+ * @args: from user space
+ *
+ * Return: 0; -EINVAL for unknown flags, without local APICs, or to resample
+ * without the chips in the kernel; -EBADF, -EINVAL for a file that is no
+ * eventfd; -EBUSY if the eventfd is bound in this VM already; -ENOMEM.
+ * De-assigning what is not there is no error.
+ */
+int irqfd_assign(struct vm *vm, const struct kvm_irqfd *args)
+{
+	struct file *file;
+	int ret;
+
+	if (args->flags & ~(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE))
+		return -EINVAL;
+	if (args->flags & KVM_IRQFD_FLAG_DEASSIGN)
+		return irqfd_remove(vm, args);
+	if (vm->irqchip == IRQCHIP_NONE || args->gsi >= IRQ_MAX_ROUTES)
+		return -EINVAL;
+	if (args->flags & KVM_IRQFD_FLAG_RESAMPLE && vm->irqchip != IRQCHIP_KERNEL)
+		return -EINVAL;
+	file = eventfd_fget(args->fd);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	ret = irqfd_add(vm, args, file);
+	fput(file);
+	return ret;
+}
+
+/**
+ * irqfd_resampled() - does a resampling irqfd drive this GSI?
+ * @vm: any
+ * @gsi: any
+ *
+ * Under RCU or eventfd_lock.
+ */
+bool irqfd_resampled(struct vm *vm, u32 gsi)
+{
+	struct irqfd *irqfd;
+
+	hlist_for_each_entry_rcu(irqfd, &vm->resamplers, resample_node,
+				 lockdep_is_held(&vm->eventfd_lock))
+		if (irqfd->gsi == gsi)
+			return true;
+	return false;
+}
+
+/**
+ * irqfd_resample_ack() - the guest has acknowledged a GSI
+ * @vm: any
+ * @gsi: any
+ *
+ * Lowers the line and tells the devices, which signal again if they still
+ * want service.  Under RCU, any context.
+ */
+void irqfd_resample_ack(struct vm *vm, u32 gsi)
+{
+	struct irqfd *irqfd;
+
+	if (!irqfd_resampled(vm, gsi))
+		return;
+	irq_set_gsi(vm, gsi, IRQ_SOURCE_RESAMPLE, false);
+	hlist_for_each_entry_rcu(irqfd, &vm->resamplers, resample_node)
+		if (irqfd->gsi == gsi)
+			compat_eventfd_signal(irqfd->resamplefd);
+}
+
+/**
+ * irqfd_release_all() - the VM ends
+ * @vm: without references
+ */
+void irqfd_release_all(struct vm *vm)
+{
+	struct irqfd *irqfd, *next;
+
+	mutex_lock(&vm->eventfd_lock);
+	list_for_each_entry_safe(irqfd, next, &vm->irqfds, node)
+		irqfd_release(irqfd);
+	mutex_unlock(&vm->eventfd_lock);
+}
+
+/* ---- ioeventfd ---- */
+
+#define IOEVENTFD_MAX	1000		/* a VM; as many as stock KVM has */
+
+struct ioeventfd {
+	gpa_t		addr;
+	bool		pio;
+	bool		any_value;
+	u8		len;		/* 0: any length, then any value too */
+	u64		value;
+	struct eventfd_ctx *eventfd;
+};
+
+/* Sorted by bus and address; replaced as a whole. */
+struct ioeventfds {
+	struct rcu_head	rcu;
+	struct eventfd_ctx *dropped;	/* with the old array goes the one left out of the new */
+	unsigned int	nr;
+	struct ioeventfd fd[];
+};
+
+static bool ioeventfd_before(const struct ioeventfd *a, bool pio, gpa_t addr)
+{
+	return a->pio != pio ? a->pio < pio : a->addr < addr;
+}
+
+/* The first that is not before this address. */
+static unsigned int ioeventfd_find(const struct ioeventfds *all, bool pio, gpa_t addr)
+{
+	unsigned int low = 0, high = all ? all->nr : 0, mid;
+
+	while (low < high) {
+		mid = (low + high) / 2;
+		if (ioeventfd_before(&all->fd[mid], pio, addr))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+#define ioeventfd_for_each_at(i, all, bus, gpa)						\
+	for ((i) = ioeventfd_find(all, bus, gpa);					\
+	     (all) && (i) < (all)->nr && (all)->fd[i].pio == (bus) && (all)->fd[i].addr == (gpa); \
+	     (i)++)
+
+static bool ioeventfd_matches(const struct ioeventfd *fd, const void *data, unsigned int len)
+{
+	u64 value = 0;
+
+	if (!fd->len)
+		return true;
+	if (fd->len != len)
+		return false;
+	memcpy(&value, data, len);
+	return fd->any_value || value == fd->value;
+}
+
+/**
+ * ioeventfd_write() - a guest's write that nobody else took
+ * @vm: any
+ * @pio: to a port
+ * @addr: port or guest physical address
+ * @data: what
+ * @len: bytes
+ *
+ * Any context.  Return: true if an eventfd was there and has been signalled.
+ */
+bool ioeventfd_write(struct vm *vm, bool pio, gpa_t addr, const void *data, unsigned int len)
+{
+	const struct ioeventfds *all;
+	unsigned int i;
+	bool hit = false;
+
+	if (!rcu_access_pointer(vm->ioeventfds))
+		return false;
+	rcu_read_lock();
+	all = rcu_dereference(vm->ioeventfds);
+	ioeventfd_for_each_at(i, all, pio, addr) {
+		hit = ioeventfd_matches(&all->fd[i], data, len);
+		if (hit) {
+			compat_eventfd_signal(all->fd[i].eventfd);
+			break;
+		}
+	}
+	rcu_read_unlock();
+	return hit;
+}
+
+/* Would a write be taken by both? */
+static bool ioeventfd_collides(const struct ioeventfds *all, const struct ioeventfd *new)
+{
+	const struct ioeventfd *old;
+	unsigned int i;
+
+	ioeventfd_for_each_at(i, all, new->pio, new->addr) {
+		old = &all->fd[i];
+		if (!old->len || !new->len ||
+		    (old->len == new->len &&
+		     (old->any_value || new->any_value || old->value == new->value)))
+			return true;
+	}
+	return false;
+}
+
+static void ioeventfds_free_rcu(struct rcu_head *rcu)
+{
+	struct ioeventfds *all = container_of(rcu, struct ioeventfds, rcu);
+
+	if (all->dropped)
+		eventfd_ctx_put(all->dropped);
+	kvfree(all);
+}
+
+/* Publish @new; what it has no more, @dropped, goes with the old. eventfd_lock held. */
+static void ioeventfds_replace(struct vm *vm, struct ioeventfds *new, struct eventfd_ctx *dropped)
+{
+	struct ioeventfds *old = rcu_replace_pointer(vm->ioeventfds, new,
+						     lockdep_is_held(&vm->eventfd_lock));
+
+	if (!old)
+		return;
+	old->dropped = dropped;
+	call_rcu(&old->rcu, ioeventfds_free_rcu);
+}
+
+static struct ioeventfds *ioeventfds_alloc(unsigned int nr)
+{
+	struct ioeventfds *all = kvmalloc(struct_size(all, fd, nr), GFP_KERNEL_ACCOUNT);
+
+	if (all) {
+		all->nr = nr;
+		all->dropped = NULL;
+	}
+	return all;
+}
+
+/* eventfd_lock held; takes over new->eventfd if it succeeds. */
+static int ioeventfd_add(struct vm *vm, const struct ioeventfd *new)
+{
+	struct ioeventfds *old = rcu_dereference_protected(vm->ioeventfds,
+							   lockdep_is_held(&vm->eventfd_lock));
+	unsigned int nr = old ? old->nr : 0;
+	unsigned int pos = ioeventfd_find(old, new->pio, new->addr);
+	struct ioeventfds *all;
+
+	if (ioeventfd_collides(old, new))
+		return -EEXIST;
+	if (nr >= IOEVENTFD_MAX)
+		return -ENOSPC;
+	all = ioeventfds_alloc(nr + 1);
+	if (!all)
+		return -ENOMEM;
+	if (old) {
+		memcpy(all->fd, old->fd, pos * sizeof(*new));
+		memcpy(all->fd + pos + 1, old->fd + pos, (nr - pos) * sizeof(*new));
+	}
+	all->fd[pos] = *new;
+	ioeventfds_replace(vm, all, NULL);
+	return 0;
+}
+
+/* eventfd_lock held. */
+static int ioeventfd_del(struct vm *vm, const struct ioeventfd *like)
+{
+	struct ioeventfds *old = rcu_dereference_protected(vm->ioeventfds,
+							   lockdep_is_held(&vm->eventfd_lock));
+	struct ioeventfds *all = NULL;
+	const struct ioeventfd *fd;
+	unsigned int i;
+
+	ioeventfd_for_each_at(i, old, like->pio, like->addr) {
+		fd = &old->fd[i];
+		if (fd->eventfd == like->eventfd && fd->len == like->len &&
+		    fd->any_value == like->any_value && fd->value == like->value)
+			goto found;
+	}
+	return -ENOENT;
+found:
+	if (old->nr > 1) {
+		all = ioeventfds_alloc(old->nr - 1);
+		if (!all)
+			return -ENOMEM;
+		memcpy(all->fd, old->fd, i * sizeof(*fd));
+		memcpy(all->fd + i, old->fd + i + 1, (old->nr - i - 1) * sizeof(*fd));
+	}
+	ioeventfds_replace(vm, all, old->fd[i].eventfd);
+	return 0;
+}
+
+static bool ioeventfd_args_valid(const struct kvm_ioeventfd *args)
+{
+	if (args->flags & ~(KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_PIO |
+			    KVM_IOEVENTFD_FLAG_DEASSIGN))
+		return false;
+	switch (args->len) {
+	case 0:
+		return !(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH);
+	case 1:
+	case 2:
+	case 4:
+	case 8:
+		return args->addr + args->len > args->addr;
+	default:
+		return false;
+	}
+}
+
+/**
+ * ioeventfd_ioctl() - KVM_IOEVENTFD
+ * @vm: any
+ * @args: from user space
+ *
+ * Return: 0; -EINVAL for a length, an address that wraps or flags that there
+ * are not, or a file that is no eventfd; -EBADF; -EEXIST if a write could be
+ * meant for two; -ENOENT if there is none such to take away; -ENOSPC, -ENOMEM.
+ */
+int ioeventfd_ioctl(struct vm *vm, const struct kvm_ioeventfd *args)
+{
+	struct ioeventfd fd = {
+		.addr = args->addr,
+		.pio = args->flags & KVM_IOEVENTFD_FLAG_PIO,
+		.any_value = !(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH),
+		.len = args->len,
+	};
+	bool add = !(args->flags & KVM_IOEVENTFD_FLAG_DEASSIGN);
+	int ret;
+
+	if (!ioeventfd_args_valid(args))
+		return -EINVAL;
+	if (!fd.any_value)
+		fd.value = args->datamatch;
+	fd.eventfd = eventfd_ctx_fdget(args->fd);
+	if (IS_ERR(fd.eventfd))
+		return PTR_ERR(fd.eventfd);
+	mutex_lock(&vm->eventfd_lock);
+	ret = add ? ioeventfd_add(vm, &fd) : ioeventfd_del(vm, &fd);
+	mutex_unlock(&vm->eventfd_lock);
+	if (ret || !add)
+		eventfd_ctx_put(fd.eventfd);
+	return ret;
+}
+
+/**
+ * ioeventfd_release_all() - the VM ends
+ * @vm: its vCPUs no longer run
+ */
+void ioeventfd_release_all(struct vm *vm)
+{
+	struct ioeventfds *all = rcu_dereference_protected(vm->ioeventfds, true);
+	unsigned int i;
+
+	if (!all)
+		return;
+	for (i = 0; i < all->nr; i++)
+		eventfd_ctx_put(all->fd[i].eventfd);
+	RCU_INIT_POINTER(vm->ioeventfds, NULL);
+	kvfree(all);
+}
+
+/**
+ * eventfd_module_init() - before the first VM
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int eventfd_module_init(void)
+{
+	irqfd_hangup_wq = alloc_workqueue("kvm-irqfd-hangup", 0, 0);
+	return irqfd_hangup_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * eventfd_module_exit() - after the last VM fd is closed
+ *
+ * A hang-up may hold the last reference to its VM, which then ends in here.
+ */
+void eventfd_module_exit(void)
+{
+	destroy_workqueue(irqfd_hangup_wq);
+}

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The I/O APIC: 82093AA "I/O Advanced Programmable Interrupt Controller
+ * (IOAPIC)", version 0x11: 24 pins, no EOI register, so that local APICs
+ * broadcast the EOI of level-triggered interrupts to it.
+ *
+ *   pin		line rises	line high, entry written	EOI
+ *   edge		sends		-				-
+ *   level, RIRR 0	sends, RIRR 1	sends, RIRR 1			-
+ *   level, RIRR 1	-		-		RIRR 0, sends again if high
+ *   masked		-		-				RIRR 0
+ *
+ * (RIRR: remote IRR.)  An edge on a masked pin is lost, as the data sheet has
+ * it in "Interrupt Mask".
+ */
+#include <linux/bitmap.h>
+#include <linux/slab.h>
+#include <asm/apicdef.h>
+#include "../vm.h"
+#include "chips.h"
+#include "lapic.h"
+
+/* 82093AA "Memory Mapped Registers for Accessing IOAPIC Registers" */
+enum {
+	IOAPIC_REGSEL	= 0x00,
+	IOAPIC_WINDOW	= 0x10,
+	IOAPIC_LENGTH	= 0x100,
+};
+
+/* 82093AA "IOAPIC Registers" */
+enum {
+	IOAPIC_ID	= 0x00,
+	IOAPIC_VER	= 0x01,
+	IOAPIC_ARB	= 0x02,
+	IOAPIC_REDTBL	= 0x10,
+};
+
+#define IOAPIC_ID_MASK		(0xfu << 24)
+#define IOAPIC_VERSION		(0x11 | (IOAPIC_PINS - 1) << 16)
+
+/* One of the 24; the ABI gives the type no name. */
+#define ioapic_entry		typeof(((struct kvm_ioapic_state *)0)->redirtbl[0])
+
+static u32 entry_delivery(const ioapic_entry *entry)
+{
+	return entry->fields.delivery_mode << 8;	/* as in the ICR */
+}
+
+static bool entry_is_vectored(const ioapic_entry *entry)
+{
+	return entry_delivery(entry) <= APIC_DM_LOWEST;
+}
+
+static int ioapic_send(struct vm *vm, const ioapic_entry *entry)
+{
+	struct apic_msg msg = {
+		.dest = GET_XAPIC_DEST_FIELD(upper_32_bits(entry->bits)),
+		.delivery = entry_delivery(entry),
+		.vector = entry->fields.vector,
+		.logical = entry->fields.dest_mode,
+		.level_triggered = entry->fields.trig_mode,
+		.level = true,
+	};
+
+	return lapic_deliver_from_device(vm, &msg);
+}
+
+/* The line of @pin is high, and if edge-triggered has just become so. Lock held. */
+static int ioapic_service(struct vm *vm, struct ioapic *ioapic, unsigned int pin)
+{
+	ioapic_entry *entry = &ioapic->state.redirtbl[pin];
+	int ret;
+
+	if (entry->fields.mask)
+		return -1;
+	if (entry->fields.trig_mode && entry->fields.remote_irr)
+		return 0;
+	ret = ioapic_send(vm, entry);
+	if (entry->fields.trig_mode && entry_is_vectored(entry) && ret >= 0)
+		entry->fields.remote_irr = 1;
+	return ret;
+}
+
+/* Level-triggered pins of @pins whose line is (still) high. Lock held. */
+static void ioapic_service_level(struct vm *vm, struct ioapic *ioapic, unsigned long pins)
+{
+	unsigned int pin;
+
+	pins &= ioapic->state.irr;
+	for_each_set_bit(pin, &pins, IOAPIC_PINS)
+		if (ioapic->state.redirtbl[pin].fields.trig_mode)
+			ioapic_service(vm, ioapic, pin);
+}
+
+/**
+ * ioapic_set_irq() - drive a line
+ * @vm: with an I/O APIC
+ * @pin: 0 to 23
+ * @source: who drives it; the line is the OR of its sources
+ * @level: high?
+ *
+ * Any context.
+ *
+ * Return: >0 delivered to so many (or lowered), 0 coalesced, -1 masked or refused.
+ */
+int ioapic_set_irq(struct vm *vm, unsigned int pin, enum irq_source source, bool level)
+{
+	struct ioapic *ioapic = vm->ioapic;
+	unsigned long flags;
+	bool was_high;
+	int ret = 1;
+
+	raw_spin_lock_irqsave(&ioapic->lock, flags);
+	was_high = ioapic->sources[pin];
+	if (level)
+		ioapic->sources[pin] |= BIT(source);
+	else
+		ioapic->sources[pin] &= ~BIT(source);
+
+	if (!ioapic->sources[pin]) {
+		ioapic->state.irr &= ~BIT(pin);
+	} else if (level) {
+		ioapic->state.irr |= BIT(pin);
+		if (was_high && !ioapic->state.redirtbl[pin].fields.trig_mode)
+			ret = 0;
+		else
+			ret = ioapic_service(vm, ioapic, pin);
+	}
+	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
+	return ret;
+}
+
+/**
+ * ioapic_wants_eoi() - does anyone wait for the end of an edge-triggered vector?
+ * @vm: any
+ * @vector: at its EOI
+ */
+bool ioapic_wants_eoi(struct vm *vm, u8 vector)
+{
+	return vm->ioapic && test_bit(vector, vm->ioapic->listened);
+}
+
+/* Lock held. */
+static void ioapic_find_listened(struct vm *vm, struct ioapic *ioapic)
+{
+	DECLARE_BITMAP(listened, 256) = {};
+	unsigned int pin;
+
+	for (pin = 0; pin < IOAPIC_PINS; pin++)
+		if (irq_has_listener(vm, KVM_IRQCHIP_IOAPIC, pin))
+			__set_bit(ioapic->state.redirtbl[pin].fields.vector, listened);
+	/* No bit that stays is ever seen clear. */
+	bitmap_copy(ioapic->listened, listened, 256);
+}
+
+/**
+ * ioapic_update_listeners() - routes, resampling irqfds or the PIT have changed
+ * @vm: with or without an I/O APIC
+ */
+void ioapic_update_listeners(struct vm *vm)
+{
+	struct ioapic *ioapic = vm->ioapic;
+	unsigned long flags;
+
+	if (!ioapic)
+		return;
+	raw_spin_lock_irqsave(&ioapic->lock, flags);
+	ioapic_find_listened(vm, ioapic);
+	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
+}
+
+/**
+ * ioapic_eoi() - a local APIC broadcasts an EOI
+ * @vm: with an I/O APIC
+ * @vector: whose
+ *
+ * Who listens is told first: a device that has been served lowers its line
+ * before the pin looks at it again.
+ */
+void ioapic_eoi(struct vm *vm, u8 vector)
+{
+	struct ioapic *ioapic = vm->ioapic;
+	unsigned long flags, ended = 0;
+	ioapic_entry *entry;
+	unsigned int pin;
+
+	raw_spin_lock_irqsave(&ioapic->lock, flags);
+	for (pin = 0; pin < IOAPIC_PINS; pin++) {
+		entry = &ioapic->state.redirtbl[pin];
+		if (entry->fields.vector != vector || !entry_is_vectored(entry))
+			continue;
+		if (entry->fields.trig_mode && !entry->fields.remote_irr)
+			continue;
+		entry->fields.remote_irr = 0;
+		ended |= BIT(pin);
+	}
+	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
+
+	for_each_set_bit(pin, &ended, IOAPIC_PINS)
+		irq_notify_ack(vm, KVM_IRQCHIP_IOAPIC, pin);
+
+	raw_spin_lock_irqsave(&ioapic->lock, flags);
+	ioapic_service_level(vm, ioapic, ended);
+	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
+}
+
+/* Reserved bits read as 0; an edge-triggered entry has no remote IRR. */
+static ioapic_entry entry_sanitized(ioapic_entry entry)
+{
+	entry.fields.reserve = 0;
+	memset(entry.fields.reserved, 0, sizeof(entry.fields.reserved));
+	entry.fields.delivery_status = 0;
+	if (!entry.fields.trig_mode)
+		entry.fields.remote_irr = 0;
+	return entry;
+}
+
+/* Half of a redirection entry. Lock held. */
+static void ioapic_write_entry(struct vm *vm, struct ioapic *ioapic, unsigned int pin,
+			       bool high, u32 val)
+{
+	ioapic_entry old = ioapic->state.redirtbl[pin], new = old;
+
+	if (high)
+		new.bits = (u64)val << 32 | lower_32_bits(old.bits);
+	else
+		new.bits = (u64)upper_32_bits(old.bits) << 32 | val;
+	new.fields.remote_irr = old.fields.remote_irr;
+	ioapic->state.redirtbl[pin] = entry_sanitized(new);
+	ioapic_find_listened(vm, ioapic);
+	ioapic_service_level(vm, ioapic, BIT(pin));
+}
+
+static u32 ioapic_read_reg(const struct ioapic *ioapic)
+{
+	unsigned int reg = ioapic->state.ioregsel, index = reg - IOAPIC_REDTBL;
+
+	switch (reg) {
+	case IOAPIC_ID:
+	case IOAPIC_ARB:
+		return ioapic->state.id & IOAPIC_ID_MASK;
+	case IOAPIC_VER:
+		return IOAPIC_VERSION;
+	}
+	if (reg < IOAPIC_REDTBL || index >= 2 * IOAPIC_PINS)
+		return 0;
+	return ioapic->state.redirtbl[index / 2].bits >> 32 * (index % 2);
+}
+
+/**
+ * ioapic_mmio_hit() - is this address the I/O APIC's?
+ * @vm: with an I/O APIC
+ * @gpa: address
+ */
+bool ioapic_mmio_hit(struct vm *vm, gpa_t gpa)
+{
+	return gpa - vm->ioapic->state.base_address < IOAPIC_LENGTH;
+}
+
+/**
+ * ioapic_mmio_read() - read a register
+ * @vm: with an I/O APIC
+ * @gpa: ioapic_mmio_hit()
+ * @data: filled
+ * @len: bytes; beyond the 32 of a register there are zeroes
+ */
+void ioapic_mmio_read(struct vm *vm, gpa_t gpa, void *data, unsigned int len)
+{
+	struct ioapic *ioapic = vm->ioapic;
+	u32 val = 0;
+
+	raw_spin_lock_irq(&ioapic->lock);
+	if (gpa - ioapic->state.base_address == IOAPIC_REGSEL)
+		val = ioapic->state.ioregsel;
+	else if (gpa - ioapic->state.base_address == IOAPIC_WINDOW)
+		val = ioapic_read_reg(ioapic);
+	raw_spin_unlock_irq(&ioapic->lock);
+
+	memset(data, 0, len);
+	memcpy(data, &val, min_t(unsigned int, len, sizeof(val)));
+}
+
+/* The selected register. Lock held. Returns the pin whose entry was written, or -1. */
+static int ioapic_write_reg(struct vm *vm, struct ioapic *ioapic, u32 val)
+{
+	unsigned int reg = ioapic->state.ioregsel, index = reg - IOAPIC_REDTBL;
+
+	if (reg == IOAPIC_ID)
+		ioapic->state.id = val & IOAPIC_ID_MASK;
+	if (reg < IOAPIC_REDTBL || index >= 2 * IOAPIC_PINS)
+		return -1;
+	ioapic_write_entry(vm, ioapic, index / 2, index % 2, val);
+	return index / 2;
+}
+
+/**
+ * ioapic_mmio_write() - write a register
+ * @vm: with an I/O APIC
+ * @gpa: ioapic_mmio_hit()
+ * @data: what
+ * @len: bytes; the select register is 8 bits wide, the window wants 32
+ */
+void ioapic_mmio_write(struct vm *vm, gpa_t gpa, const void *data, unsigned int len)
+{
+	struct ioapic *ioapic = vm->ioapic;
+	int pin = -1;
+	u32 val = 0;
+
+	memcpy(&val, data, min_t(unsigned int, len, sizeof(val)));
+	raw_spin_lock_irq(&ioapic->lock);
+	if (gpa - ioapic->state.base_address == IOAPIC_REGSEL)
+		ioapic->state.ioregsel = (u8)val;
+	else if (gpa - ioapic->state.base_address == IOAPIC_WINDOW && len >= sizeof(val))
+		pin = ioapic_write_reg(vm, ioapic, val);
+	raw_spin_unlock_irq(&ioapic->lock);
+	if (pin >= 0)
+		irq_notify_rewired(vm, KVM_IRQCHIP_IOAPIC, pin);
+}
+
+/**
+ * ioapic_get_state() - KVM_GET_IRQCHIP
+ * @vm: with an I/O APIC
+ * @state: filled; irr has the level-triggered pins whose line is high
+ */
+void ioapic_get_state(struct vm *vm, struct kvm_ioapic_state *state)
+{
+	struct ioapic *ioapic = vm->ioapic;
+	unsigned int pin;
+
+	raw_spin_lock_irq(&ioapic->lock);
+	*state = ioapic->state;
+	raw_spin_unlock_irq(&ioapic->lock);
+	for (pin = 0; pin < IOAPIC_PINS; pin++)
+		if (!state->redirtbl[pin].fields.trig_mode)
+			state->irr &= ~BIT(pin);
+}
+
+/**
+ * ioapic_set_state() - KVM_SET_IRQCHIP
+ * @vm: with an I/O APIC
+ * @state: lines that are high are user space's from here on
+ */
+void ioapic_set_state(struct vm *vm, const struct kvm_ioapic_state *state)
+{
+	struct ioapic *ioapic = vm->ioapic;
+	unsigned int pin;
+
+	raw_spin_lock_irq(&ioapic->lock);
+	ioapic->state = *state;
+	ioapic->state.ioregsel = (u8)state->ioregsel;
+	ioapic->state.irr = 0;
+	for (pin = 0; pin < IOAPIC_PINS; pin++) {
+		ioapic->state.redirtbl[pin] = entry_sanitized(state->redirtbl[pin]);
+		ioapic->sources[pin] = 0;
+		if (state->irr & BIT(pin) && state->redirtbl[pin].fields.trig_mode) {
+			ioapic->sources[pin] = BIT(IRQ_SOURCE_USER);
+			ioapic->state.irr |= BIT(pin);
+		}
+	}
+	ioapic_find_listened(vm, ioapic);
+	ioapic_service_level(vm, ioapic, ioapic->state.irr);
+	raw_spin_unlock_irq(&ioapic->lock);
+	pit_irq0_rewired(vm);
+}
+
+/**
+ * ioapic_create() - 82093AA after reset: all pins masked
+ * @vm: vm->lock held
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int ioapic_create(struct vm *vm)
+{
+	struct ioapic *ioapic = kzalloc(sizeof(*ioapic), GFP_KERNEL_ACCOUNT);
+	unsigned int pin;
+
+	if (!ioapic)
+		return -ENOMEM;
+	raw_spin_lock_init(&ioapic->lock);
+	ioapic->state.base_address = IOAPIC_DEFAULT_BASE;
+	for (pin = 0; pin < IOAPIC_PINS; pin++)
+		ioapic->state.redirtbl[pin].fields.mask = 1;
+	vm->ioapic = ioapic;
+	return 0;
+}
+
+/**
+ * ioapic_destroy() - the VM ends
+ * @vm: with or without an I/O APIC
+ */
+void ioapic_destroy(struct vm *vm)
+{
+	kfree(vm->ioapic);
+	vm->ioapic = NULL;
+}

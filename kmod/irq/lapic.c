@@ -1,0 +1,635 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The local APIC's registers: as a page of memory (xAPIC), as MSRs (x2APIC),
+ * as a whole (KVM_GET_LAPIC, KVM_SET_LAPIC), after reset.
+ *
+ * SDM 3A "Local APIC", "Extended XAPIC (x2APIC)".
+ */
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <asm/msr-index.h>
+#include "../cpuid.h"
+#include "lapic.h"
+
+/* SDM 3A "Local APIC Version Register": version 0x14, six LVT entries */
+#define LAPIC_VERSION		0x14
+#define LAPIC_NR_LVT		6
+#define LAPIC_MAX_LVT_SHIFT	16
+
+#define APIC_REG_STRIDE		16
+/* x2APIC: register at offset 16n is MSR 0x800 + n */
+#define X2APIC_REG(msr)		(((msr) - APIC_BASE_MSR) * APIC_REG_STRIDE)
+#define X2APIC_LDR(id)		(((id) >> 4) << 16 | 1u << ((id) & 0xf))
+
+/* Sets of registers, a bit for each. SDM 3A Tables "Local APIC Register Address Map", "x2APIC". */
+#define REG(reg)		BIT_ULL((reg) / APIC_REG_STRIDE)
+#define REG_BITMAP(reg)		(GENMASK_ULL(APIC_ISR_NR - 1, 0) << ((reg) / APIC_REG_STRIDE))
+#define REGS_LVT		(GENMASK_ULL(LAPIC_NR_LVT - 1, 0) << (APIC_LVTT / APIC_REG_STRIDE))
+#define REGS_RW			(REG(APIC_TASKPRI) | REG(APIC_SPIV) | REG(APIC_ESR) |	\
+				 REG(APIC_ICR) | REGS_LVT | REG(APIC_TMICT) | REG(APIC_TDCR))
+#define REGS_READ_X2APIC	(REGS_RW | REG(APIC_ID) | REG(APIC_LVR) | REG(APIC_PROCPRI) | \
+				 REG(APIC_LDR) | REG_BITMAP(APIC_ISR) |			\
+				 REG_BITMAP(APIC_TMR) | REG_BITMAP(APIC_IRR) | REG(APIC_TMCCT))
+#define REGS_WRITE_X2APIC	(REGS_RW | REG(APIC_EOI) | REG(APIC_SELF_IPI))
+#define REGS_XAPIC		(REGS_READ_X2APIC | REG(APIC_ARBPRI) | REG(APIC_EOI) |	\
+				 REG(APIC_RRR) | REG(APIC_DFR) | REG(APIC_ICR2))
+
+/* What the low half of the ICR holds; delivery status is read-only. */
+#define ICR_WRITABLE		(APIC_VECTOR_MASK | APIC_MODE_MASK | APIC_DEST_LOGICAL |	\
+				 APIC_INT_ASSERT | APIC_INT_LEVELTRIG | APIC_DEST_ALLBUT)
+#define LVT_COMMON		(APIC_VECTOR_MASK | APIC_LVT_MASKED)
+#define LVT_LINT		(LVT_COMMON | APIC_MODE_MASK | APIC_INPUT_POLARITY | \
+				 APIC_LVT_LEVEL_TRIGGER)
+#define LVT_READ_ONLY		(APIC_SEND_PENDING | APIC_LVT_REMOTE_IRR)
+#define TDCR_WRITABLE		APIC_TDR_DIV_1
+
+static bool reg_in(u64 set, unsigned int reg)
+{
+	return reg <= APIC_SELF_IPI && set & REG(reg);
+}
+
+/* Directed EOI needs an I/O APIC with an EOI register; ours, version 0x11, has none. */
+static bool lapic_has_directed_eoi(const struct lapic *apic)
+{
+	return !apic->vcpu->vm->ioapic && vcpu_has(apic->vcpu, CAP_X2APIC);
+}
+
+static u32 lapic_version(const struct lapic *apic)
+{
+	return LAPIC_VERSION | (LAPIC_NR_LVT - 1) << LAPIC_MAX_LVT_SHIFT |
+	       (lapic_has_directed_eoi(apic) ? APIC_LVR_DIRECTED_EOI : 0);
+}
+
+static u32 spiv_writable(const struct lapic *apic)
+{
+	return APIC_VECTOR_MASK | APIC_SPIV_APIC_ENABLED | APIC_SPIV_FOCUS_DISABLED |
+	       (lapic_has_directed_eoi(apic) ? APIC_SPIV_DIRECTED_EOI : 0);
+}
+
+static u32 lvt_writable(const struct lapic *apic, unsigned int lvt)
+{
+	switch (lvt) {
+	case APIC_LVTT:
+		return LVT_COMMON | APIC_LVT_TIMER_PERIODIC |
+		       (vcpu_has(apic->vcpu, CAP_TSC_DEADLINE) ? APIC_LVT_TIMER_TSCDEADLINE : 0);
+	case APIC_LVTTHMR:
+	case APIC_LVTPC:
+		return LVT_COMMON | APIC_MODE_MASK;
+	case APIC_LVT0:
+	case APIC_LVT1:
+		return LVT_LINT;
+	default:
+		return LVT_COMMON;
+	}
+}
+
+/* Bits that WRMSR may not set; 32 bits of each but the ICR. */
+static u32 x2apic_reserved(const struct lapic *apic, unsigned int reg)
+{
+	switch (reg) {
+	case APIC_EOI:
+	case APIC_ESR:
+		return ~0u;
+	case APIC_TASKPRI:
+		return ~APIC_TPRI_MASK;
+	case APIC_SELF_IPI:
+		return ~APIC_VECTOR_MASK;
+	case APIC_SPIV:
+		return ~spiv_writable(apic);
+	case APIC_ICR:
+		return ~(ICR_WRITABLE | APIC_ICR_BUSY);
+	case APIC_TMICT:
+		return 0;
+	case APIC_TDCR:
+		return ~TDCR_WRITABLE;
+	default:
+		return ~(lvt_writable(apic, reg) | LVT_READ_ONLY);
+	}
+}
+
+/**
+ * lapic_error() - an error the guest may read in the ESR
+ * @apic: any vCPU's
+ * @esr_bit: APIC_ESR_*
+ *
+ * SDM 3A "Error Handling".  The LVT entry fires once per kind of error until
+ * the ESR is written.  Any context.
+ */
+void lapic_error(struct lapic *apic, u32 esr_bit)
+{
+	if (!test_and_set_bit(__ffs(esr_bit), &apic->errors))
+		lapic_local_deliver(apic->vcpu, APIC_LVTERR);
+}
+
+static void lapic_send_ipi(struct lapic *apic, u32 icr, u32 dest)
+{
+	bool broadcast = dest == (lapic_x2apic(apic) ? X2APIC_BROADCAST : XAPIC_BROADCAST);
+	struct apic_msg msg = {
+		.dest = dest,
+		.delivery = icr & APIC_MODE_MASK,
+		.shorthand = icr & APIC_DEST_ALLBUT,
+		.vector = icr & APIC_VECTOR_MASK,
+		.logical = icr & APIC_DEST_LOGICAL,
+		.level_triggered = icr & APIC_INT_LEVELTRIG,
+		.level = icr & APIC_INT_ASSERT,
+	};
+
+	if (msg.delivery <= APIC_DM_LOWEST) {
+		if (unlikely(msg.vector < APIC_FIRST_VECTOR)) {
+			lapic_error(apic, APIC_ESR_SENDILL);
+			return;
+		}
+		/* SDM 3A Figure "Interrupt Command Register (ICR)": only INIT has a trigger mode */
+		msg.level_triggered = false;
+	}
+	if (!msg.shorthand && broadcast)
+		msg.shorthand = APIC_DEST_ALLINC;
+	lapic_deliver(apic->vcpu->vm, apic->vcpu, &msg);
+}
+
+/* Software disabled: "the mask bits for all the LVT entries are set". */
+static void lapic_mask_lvts(struct lapic *apic)
+{
+	unsigned int i, reg;
+
+	for (i = 0; i < LAPIC_NR_LVT; i++) {
+		reg = APIC_LVTT + i * APIC_REG_STRIDE;
+		lapic_set(apic, reg, lapic_get(apic, reg) | APIC_LVT_MASKED);
+	}
+}
+
+static void lapic_write_spiv(struct lapic *apic, u32 val)
+{
+	u32 changed = lapic_get(apic, APIC_SPIV) ^ val;
+
+	lapic_set(apic, APIC_SPIV, val & spiv_writable(apic));
+	if (!(changed & APIC_SPIV_APIC_ENABLED))
+		return;
+	if (!lapic_sw_enabled(apic))
+		lapic_mask_lvts(apic);
+	lapic_update_map(apic->vcpu->vm);
+}
+
+static void lapic_write_lvt(struct lapic *apic, unsigned int reg, u32 val)
+{
+	val &= lvt_writable(apic, reg);
+	if (!lapic_sw_enabled(apic))
+		val |= APIC_LVT_MASKED;
+	if (reg == APIC_LVTT) {
+		lapic_timer_set_lvtt(apic, val);
+		return;
+	}
+	lapic_set(apic, reg, val);
+	/* The PIC may be waiting behind it. */
+	if (reg == APIC_LVT0)
+		vcpu_request(apic->vcpu, REQ_EVENT);
+}
+
+static void lapic_write_tmict(struct lapic *apic, u32 val)
+{
+	if (lapic_get(apic, APIC_LVTT) & APIC_LVT_TIMER_TSCDEADLINE)
+		return;
+	lapic_set(apic, APIC_TMICT, val);
+	lapic_timer_start(apic, val);
+}
+
+/* Registers of both modes; @reg is writable. */
+static void lapic_write_reg(struct lapic *apic, unsigned int reg, u32 val)
+{
+	switch (reg) {
+	case APIC_EOI:
+		lapic_eoi(apic);
+		break;
+	case APIC_TASKPRI:
+		lapic_set_tpr(apic, val & APIC_TPRI_MASK);
+		break;
+	case APIC_SPIV:
+		lapic_write_spiv(apic, val);
+		break;
+	case APIC_ESR:
+		/* What was found since the last write can be read now. */
+		lapic_set(apic, APIC_ESR, xchg(&apic->errors, 0));
+		break;
+	case APIC_TMICT:
+		lapic_write_tmict(apic, val);
+		break;
+	case APIC_TDCR:
+		lapic_timer_set_divider(apic, val & TDCR_WRITABLE);
+		break;
+	case APIC_LVTT:
+	case APIC_LVTTHMR:
+	case APIC_LVTPC:
+	case APIC_LVT0:
+	case APIC_LVT1:
+	case APIC_LVTERR:
+		lapic_write_lvt(apic, reg, val);
+		break;
+	}
+}
+
+/* Registers that only xAPIC mode has, or has in another form; then the rest. */
+static void lapic_write_xapic(struct lapic *apic, unsigned int reg, u32 val)
+{
+	switch (reg) {
+	case APIC_ICR:
+		lapic_set(apic, APIC_ICR, val & ICR_WRITABLE);
+		lapic_send_ipi(apic, val, GET_XAPIC_DEST_FIELD(lapic_get(apic, APIC_ICR2)));
+		return;
+	case APIC_ICR2:
+		lapic_set(apic, reg, val & SET_XAPIC_DEST_FIELD(XAPIC_BROADCAST));
+		return;
+	case APIC_ID:
+		val &= SET_XAPIC_DEST_FIELD(XAPIC_BROADCAST);
+		break;
+	case APIC_LDR:
+		val &= APIC_LDR_MASK;
+		break;
+	case APIC_DFR:
+		val |= APIC_DFR_CLUSTER;
+		break;
+	default:
+		lapic_write_reg(apic, reg, val);
+		return;
+	}
+	if (val == lapic_get(apic, reg))
+		return;
+	lapic_set(apic, reg, val);
+	lapic_update_map(apic->vcpu->vm);
+}
+
+static u32 lapic_read_reg(struct lapic *apic, unsigned int reg)
+{
+	switch (reg) {
+	case APIC_LVR:
+		return lapic_version(apic);
+	case APIC_TMCCT:
+		return lapic_timer_count(apic);
+	default:
+		return lapic_get(apic, reg);
+	}
+}
+
+/**
+ * lapic_mmio_hit() - does a guest physical address hit this vCPU's APIC page?
+ * @vcpu: this vCPU
+ * @gpa: address
+ *
+ * With KVM_X86_QUIRK_LAPIC_MMIO_HOLE the page is taken in other modes too: it
+ * reads as ones and drops writes.
+ */
+bool lapic_mmio_hit(struct vcpu *vcpu, gpa_t gpa)
+{
+	if (!vcpu->lapic || gpa >> PAGE_SHIFT != vcpu->apic_base >> PAGE_SHIFT)
+		return false;
+	return (vcpu->apic_base & (XAPIC_ENABLE | X2APIC_ENABLE)) == XAPIC_ENABLE ||
+	       !(vcpu->vm->disabled_quirks & KVM_X86_QUIRK_LAPIC_MMIO_HOLE);
+}
+
+static bool lapic_is_hole(const struct lapic *apic)
+{
+	return !lapic_hw_enabled(apic) || lapic_x2apic(apic);
+}
+
+/**
+ * lapic_mmio_read() - read from the APIC page
+ * @vcpu: this vCPU; lapic_mmio_hit()
+ * @gpa: address
+ * @data: filled
+ * @len: 1, 2, 4 or 8 bytes; SDM 3A "Local APIC Register Address Map" asks for
+ *	aligned accesses of 32 bits.  Within the 32 bits of a register shorter
+ *	ones are served, what lies beyond reads as 0.
+ *
+ * Return: 0.
+ */
+int lapic_mmio_read(struct vcpu *vcpu, gpa_t gpa, void *data, unsigned int len)
+{
+	struct lapic *apic = vcpu->lapic;
+	unsigned int offset = offset_in_page(gpa);
+	unsigned int reg = round_down(offset, APIC_REG_STRIDE);
+	u64 val[3] = {};	/* 16 bytes of a register, and an access beyond */
+
+	memset(data, lapic_is_hole(apic) ? 0xff : 0, len);
+	if (lapic_is_hole(apic))
+		return 0;
+	if (reg_in(REGS_XAPIC, reg))
+		val[0] = lapic_read_reg(apic, reg);
+	else
+		lapic_error(apic, APIC_ESR_ILLREGA);
+	memcpy(data, (u8 *)val + offset % APIC_REG_STRIDE, min_t(unsigned int, len, 8));
+	return 0;
+}
+
+/**
+ * lapic_mmio_write() - write to the APIC page
+ * @vcpu: this vCPU; lapic_mmio_hit(); may sleep
+ * @gpa: address
+ * @data: what
+ * @len: bytes; other than aligned writes of 4 are dropped
+ *
+ * Return: 0.
+ */
+int lapic_mmio_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len)
+{
+	struct lapic *apic = vcpu->lapic;
+	unsigned int reg = offset_in_page(gpa);
+
+	if (len != sizeof(u32) || reg % APIC_REG_STRIDE || lapic_is_hole(apic))
+		return 0;
+	if (reg_in(REGS_XAPIC, reg))
+		lapic_write_xapic(apic, reg, *(const u32 *)data);
+	else
+		lapic_error(apic, APIC_ESR_ILLREGA);
+	return 0;
+}
+
+static int x2apic_read(struct lapic *apic, u32 msr, u64 *val)
+{
+	unsigned int reg = X2APIC_REG(msr);
+
+	if (!lapic_x2apic(apic) || !reg_in(REGS_READ_X2APIC, reg))
+		return 1;
+	*val = lapic_read_reg(apic, reg);
+	if (reg == APIC_ICR)
+		*val |= (u64)lapic_get(apic, APIC_ICR2) << 32;
+	return 0;
+}
+
+/* SDM 3A "x2APIC Register Address Space", "Reserved Bit Checking" */
+static int x2apic_write(struct lapic *apic, u32 msr, u64 val)
+{
+	unsigned int reg = X2APIC_REG(msr);
+	u32 high = upper_32_bits(val);
+
+	if (!lapic_x2apic(apic) || !reg_in(REGS_WRITE_X2APIC, reg))
+		return 1;
+	if ((high && reg != APIC_ICR) || (u32)val & x2apic_reserved(apic, reg))
+		return 1;
+	if (reg == APIC_ICR) {
+		lapic_set(apic, APIC_ICR, val & ICR_WRITABLE);
+		lapic_set(apic, APIC_ICR2, high);
+		lapic_send_ipi(apic, val, high);
+	} else if (reg == APIC_SELF_IPI) {
+		lapic_send_ipi(apic, val | APIC_DEST_SELF, 0);
+	} else {
+		lapic_write_reg(apic, reg, val);
+	}
+	return 0;
+}
+
+/**
+ * lapic_msr_read() - RDMSR of what belongs to the APIC
+ * @vcpu: under its mutex
+ * @msr: MSR_IA32_APICBASE, MSR_IA32_TSC_DEADLINE, 0x800 to 0x8ff
+ * @val: filled
+ *
+ * Return: 0, or 1 for #GP.
+ */
+int lapic_msr_read(struct vcpu *vcpu, u32 msr, u64 *val)
+{
+	if (msr == MSR_IA32_APICBASE)
+		*val = vcpu->apic_base;
+	else if (msr == MSR_IA32_TSC_DEADLINE)
+		*val = lapic_get_tscdeadline(vcpu);
+	else
+		return vcpu->lapic ? x2apic_read(vcpu->lapic, msr, val) : 1;
+	return 0;
+}
+
+/**
+ * lapic_msr_write() - WRMSR by the guest
+ * @vcpu: under its mutex; may sleep
+ * @msr: as for lapic_msr_read()
+ * @val: value
+ *
+ * Return: 0, or 1 for #GP.
+ */
+int lapic_msr_write(struct vcpu *vcpu, u32 msr, u64 val)
+{
+	if (msr == MSR_IA32_APICBASE)
+		return lapic_set_base(vcpu, val, false);
+	if (msr == MSR_IA32_TSC_DEADLINE) {
+		lapic_set_tscdeadline(vcpu, val);
+		return 0;
+	}
+	return vcpu->lapic ? x2apic_write(vcpu->lapic, msr, val) : 1;
+}
+
+/* In place of all registers: SDM 3A "Local APIC State After Power-Up or Reset", "... an INIT Reset" */
+static void lapic_reset_regs(struct lapic *apic)
+{
+	struct vcpu *vcpu = apic->vcpu;
+	u32 id = lapic_get(apic, APIC_ID);
+
+	lapic_timer_stop(apic);
+	memset(apic->regs, 0, APIC_SELF_IPI + APIC_REG_STRIDE);
+	lapic_set(apic, APIC_ID, id);
+	lapic_set(apic, APIC_DFR, APIC_DFR_FLAT);
+	lapic_set(apic, APIC_SPIV, APIC_VECTOR_MASK);
+	lapic_mask_lvts(apic);
+	/* What firmware does; VMMs without one rely on it. */
+	if (vcpu_is_bsp(vcpu) && !(vcpu->vm->disabled_quirks & KVM_X86_QUIRK_LINT0_REENABLED))
+		lapic_set(apic, APIC_LVT0, APIC_DM_EXTINT);
+	if (lapic_x2apic(apic))
+		lapic_set(apic, APIC_LDR, X2APIC_LDR(vcpu->id));
+	apic->errors = 0;
+	lapic_rescan(apic);
+}
+
+/* Nobody can mean a vCPU that is not published yet; lapic_update_map() follows when it is. */
+static void lapic_map_changed(struct vcpu *vcpu)
+{
+	if (vcpu->vm->vcpus[vcpu->idx] == vcpu)
+		lapic_update_map(vcpu->vm);
+}
+
+/**
+ * lapic_reset() - RESET or INIT
+ * @vcpu: under its mutex, or new
+ * @init: INIT: id, mode, base address and what waits to be accepted stay
+ */
+void lapic_reset(struct vcpu *vcpu, bool init)
+{
+	struct lapic *apic = vcpu->lapic;
+
+	vcpu->pv_eoi_msr = 0;
+	if (!init)
+		vcpu->apic_base = APIC_DEFAULT_PHYS_BASE | XAPIC_ENABLE |
+				  (vcpu_is_bsp(vcpu) ? MSR_IA32_APICBASE_BSP : 0);
+	if (!apic)
+		return;
+	apic->pv_eoi_set = false;
+	if (!init) {
+		apic->events = 0;
+		apic->user_extint = -1;
+		lapic_set(apic, APIC_ID, SET_XAPIC_DEST_FIELD(vcpu->id));
+	}
+	lapic_reset_regs(apic);
+	lapic_map_changed(vcpu);
+}
+
+/**
+ * lapic_set_base() - write IA32_APIC_BASE
+ * @vcpu: under its mutex, with or without a local APIC; may sleep
+ * @val: base address, XAPIC_ENABLE, X2APIC_ENABLE, BSP
+ * @host: by user space: any valid mode from any other
+ *
+ * SDM 3A Figure "Local x2APIC State Transitions with IA32_APIC_BASE, INIT,
+ * and Reset": the guest goes from disabled to xAPIC to x2APIC, and from both
+ * to disabled.
+ *
+ * Return: 0, or 1 for #GP.
+ */
+int lapic_set_base(struct vcpu *vcpu, u64 val, bool host)
+{
+	u64 old = vcpu->apic_base;
+	u64 modes = XAPIC_ENABLE | (vcpu_has(vcpu, CAP_X2APIC) ? X2APIC_ENABLE : 0);
+	u64 address = GENMASK_ULL(vcpu->maxphyaddr - 1, PAGE_SHIFT);
+
+	if (val & ~(address | modes | MSR_IA32_APICBASE_BSP))
+		return 1;
+	if ((val & (XAPIC_ENABLE | X2APIC_ENABLE)) == X2APIC_ENABLE)
+		return 1;
+	if (!host && old & X2APIC_ENABLE && (val & XAPIC_ENABLE) && !(val & X2APIC_ENABLE))
+		return 1;
+	if (!host && !(old & XAPIC_ENABLE) && val & X2APIC_ENABLE)
+		return 1;
+
+	WRITE_ONCE(vcpu->apic_base, val);
+	if (!((old ^ val) & (XAPIC_ENABLE | X2APIC_ENABLE)))
+		return 0;
+	cpuid_refresh(vcpu);
+	if (!vcpu->lapic)
+		return 0;
+	/* Disabled, it lost its state. */
+	if (!host && !(old & XAPIC_ENABLE)) {
+		lapic_set(vcpu->lapic, APIC_ID, SET_XAPIC_DEST_FIELD(vcpu->id));
+		lapic_reset_regs(vcpu->lapic);
+	}
+	if (val & ~old & X2APIC_ENABLE) {
+		lapic_set(vcpu->lapic, APIC_ID, vcpu->id);
+		lapic_set(vcpu->lapic, APIC_LDR, X2APIC_LDR(vcpu->id));
+	} else if (old & ~val & X2APIC_ENABLE) {
+		lapic_set(vcpu->lapic, APIC_ID, SET_XAPIC_DEST_FIELD(vcpu->id));
+	}
+	lapic_map_changed(vcpu);
+	return 0;
+}
+
+/* KVM_CAP_X2APIC_API: without it an x2APIC id has eight bits, where xAPIC has them. */
+static bool lapic_wide_ids(const struct vcpu *vcpu)
+{
+	return vcpu->vm->x2apic_api & KVM_X2APIC_API_USE_32BIT_IDS;
+}
+
+/**
+ * lapic_get_state() - KVM_GET_LAPIC
+ * @vcpu: under its mutex
+ * @state: filled
+ *
+ * Return: 0, or -EINVAL without a local APIC.
+ */
+int lapic_get_state(struct vcpu *vcpu, struct kvm_lapic_state *state)
+{
+	struct lapic *apic = vcpu->lapic;
+	u32 *id = (u32 *)(state->regs + APIC_ID);
+
+	if (!apic)
+		return -EINVAL;
+	memcpy(state->regs, apic->regs, sizeof(state->regs));
+	*(u32 *)(state->regs + APIC_LVR) = lapic_version(apic);
+	*(u32 *)(state->regs + APIC_TMCCT) = lapic_timer_count(apic);
+	if (lapic_x2apic(apic) && !lapic_wide_ids(vcpu))
+		*id = SET_XAPIC_DEST_FIELD(*id);
+	return 0;
+}
+
+/* What user space supplied, made what hardware could hold. */
+static void lapic_sanitize(struct lapic *apic)
+{
+	unsigned int i, reg;
+
+	for (i = 0; i < LAPIC_NR_LVT; i++) {
+		reg = APIC_LVTT + i * APIC_REG_STRIDE;
+		lapic_set(apic, reg, lapic_get(apic, reg) & lvt_writable(apic, reg));
+	}
+	lapic_set(apic, APIC_SPIV, lapic_get(apic, APIC_SPIV) & spiv_writable(apic));
+	lapic_set(apic, APIC_TASKPRI, lapic_get(apic, APIC_TASKPRI) & APIC_TPRI_MASK);
+	/* vectors 0 to 15 */
+	for (reg = APIC_ISR; reg <= APIC_IRR; reg += APIC_TMR - APIC_ISR)
+		lapic_set(apic, reg, lapic_get(apic, reg) & ~GENMASK(APIC_FIRST_VECTOR - 1, 0));
+	if (!lapic_x2apic(apic))
+		return;
+	lapic_set(apic, APIC_ID, apic->vcpu->id);
+	lapic_set(apic, APIC_LDR, X2APIC_LDR(apic->vcpu->id));
+}
+
+/**
+ * lapic_set_state() - KVM_SET_LAPIC
+ * @vcpu: under its mutex; may sleep
+ * @state: as lapic_get_state() gave it
+ *
+ * The mode is IA32_APIC_BASE's, not in @state.
+ *
+ * Return: 0; -EINVAL without a local APIC or with a 32-bit id that is not the vCPU's.
+ */
+int lapic_set_state(struct vcpu *vcpu, const struct kvm_lapic_state *state)
+{
+	struct lapic *apic = vcpu->lapic;
+	u64 deadline;
+
+	if (!apic)
+		return -EINVAL;
+	if (lapic_x2apic(apic) && lapic_wide_ids(vcpu) &&
+	    *(const u32 *)(state->regs + APIC_ID) != vcpu->id)
+		return -EINVAL;
+	deadline = apic->tsc_deadline;
+	lapic_timer_stop(apic);
+	memcpy(apic->regs, state->regs, sizeof(state->regs));
+	lapic_sanitize(apic);
+	lapic_rescan(apic);
+	lapic_map_changed(vcpu);
+	apic->tsc_deadline = deadline;
+	lapic_timer_resume(apic);
+	return 0;
+}
+
+/**
+ * lapic_create() - give a new vCPU a local APIC
+ * @vcpu: not published yet; lapic_reset() follows
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int lapic_create(struct vcpu *vcpu)
+{
+	struct lapic *apic = kzalloc(sizeof(*apic), GFP_KERNEL_ACCOUNT);
+
+	if (!apic)
+		return -ENOMEM;
+	apic->regs = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!apic->regs) {
+		kfree(apic);
+		return -ENOMEM;
+	}
+	apic->vcpu = vcpu;
+	apic->user_extint = -1;
+	lapic_timer_init(apic);
+	vcpu->lapic = apic;
+	return 0;
+}
+
+/**
+ * lapic_destroy() - the vCPU ends
+ * @vcpu: nobody sends to it any more
+ */
+void lapic_destroy(struct vcpu *vcpu)
+{
+	struct lapic *apic = vcpu->lapic;
+
+	if (!apic)
+		return;
+	hrtimer_cancel(&apic->timer);
+	free_page((unsigned long)apic->regs);
+	kfree(apic);
+	vcpu->lapic = NULL;
+}

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * GSI routing: which pins of which chips, or which MSI, a global system
+ * interrupt reaches.
+ *
+ * Until KVM_SET_GSI_ROUTING there is no table: with the chips in the kernel,
+ * GSI 0 to 15 are the pins of that number of PIC and I/O APIC, 16 to 23 those
+ * of the I/O APIC; without, there are none.
+ */
+#include <linux/kvm.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <asm/apicdef.h>
+#include "../vm.h"
+#include "chips.h"
+#include "lapic.h"
+
+#define NO_GSI		0xffff
+
+/* SDM 3A "Message Address Register Format", "Message Data Register Format" */
+enum {
+	MSI_ADDR_LOGICAL	= 1 << 2,
+	MSI_ADDR_LOWEST_PRIO	= 1 << 3,	/* redirection hint */
+	MSI_ADDR_DEST_SHIFT	= 12,
+	MSI_ADDR_HI_DEST	= ~0xff,	/* KVM_X2APIC_API: bits 31:8 of the id */
+	MSI_DATA_LEVEL		= 1 << 15,
+};
+
+struct irq_route {
+	u8	type;			/* KVM_IRQ_ROUTING_IRQCHIP or _MSI */
+	u8	chip, pin;
+	u32	address_lo, address_hi, data;
+};
+
+struct irq_routes {
+	struct rcu_head	rcu;
+	u32		nr_gsis;
+	u16		pin_gsi[KVM_NR_IRQCHIPS][IOAPIC_PINS];	/* back from a pin, or NO_GSI */
+	u16		*first;		/* [nr_gsis + 1]: the routes of a GSI stand together */
+	struct irq_route route[];
+};
+
+/* ---- from a source to the chips ---- */
+
+static int msi_deliver(struct vm *vm, u32 address_lo, u32 address_hi, u32 data)
+{
+	struct apic_msg msg = {
+		.dest = (u8)(address_lo >> MSI_ADDR_DEST_SHIFT),
+		.delivery = data & APIC_MODE_MASK,
+		.vector = data & APIC_VECTOR_MASK,
+		.logical = address_lo & MSI_ADDR_LOGICAL,
+		.level_triggered = data & MSI_DATA_LEVEL,
+		.level = true,
+	};
+
+	if (vm->x2apic_api & KVM_X2APIC_API_USE_32BIT_IDS)
+		msg.dest |= address_hi & MSI_ADDR_HI_DEST;
+	if (address_lo & MSI_ADDR_LOWEST_PRIO && msg.delivery == APIC_DM_FIXED)
+		msg.delivery = APIC_DM_LOWEST;
+	return lapic_deliver_from_device(vm, &msg);
+}
+
+static int chip_set_irq(struct vm *vm, unsigned int chip, unsigned int pin,
+			enum irq_source source, bool level)
+{
+	switch (chip) {
+	case KVM_IRQCHIP_PIC_MASTER:
+		return pic_set_irq(vm, pin, source, level);
+	case KVM_IRQCHIP_PIC_SLAVE:
+		return pic_set_irq(vm, 8 + pin, source, level);
+	default:
+		return ioapic_set_irq(vm, pin, source, level);
+	}
+}
+
+static int route_deliver(struct vm *vm, const struct irq_route *route,
+			 enum irq_source source, bool level)
+{
+	if (route->type == KVM_IRQ_ROUTING_IRQCHIP)
+		return chip_set_irq(vm, route->chip, route->pin, source, level);
+	return level ? msi_deliver(vm, route->address_lo, route->address_hi, route->data) : -1;
+}
+
+/* One result for several chips: what is masked here may be delivered there. */
+static int merge(int ret, int one)
+{
+	return one < 0 ? ret : max(ret, 0) + one;
+}
+
+static int default_deliver(struct vm *vm, u32 gsi, enum irq_source source, bool level)
+{
+	int ret = -1;
+
+	if (vm->irqchip != IRQCHIP_KERNEL || gsi >= IOAPIC_PINS)
+		return -1;
+	if (gsi < PIC_PINS)
+		ret = pic_set_irq(vm, gsi, source, level);
+	return merge(ret, ioapic_set_irq(vm, gsi, source, level));
+}
+
+/**
+ * irq_set_gsi() - drive a global system interrupt
+ * @vm: with local APICs
+ * @gsi: any number
+ * @source: who drives it
+ * @level: high? An MSI is sent when it is.
+ *
+ * Any context.
+ *
+ * Return: <0 masked, ignored or not routed; 0 coalesced; >0 delivered to so many.
+ */
+int irq_set_gsi(struct vm *vm, u32 gsi, enum irq_source source, bool level)
+{
+	const struct irq_routes *routes;
+	int ret = -1;
+	u16 i;
+
+	rcu_read_lock();
+	routes = rcu_dereference(vm->routes);
+	if (!routes)
+		ret = default_deliver(vm, gsi, source, level);
+	else if (gsi < routes->nr_gsis)
+		for (i = routes->first[gsi]; i < routes->first[gsi + 1]; i++)
+			ret = merge(ret, route_deliver(vm, &routes->route[i], source, level));
+	rcu_read_unlock();
+	return ret;
+}
+
+static bool msi_is_valid(struct vm *vm, u32 address_hi)
+{
+	return !(vm->x2apic_api & KVM_X2APIC_API_USE_32BIT_IDS) ||
+	       !(address_hi & ~MSI_ADDR_HI_DEST);
+}
+
+/**
+ * irq_send_msi() - KVM_SIGNAL_MSI
+ * @vm: any
+ * @msi: from user space
+ *
+ * Return: how many took it; 0 if the guest blocks it; -EINVAL without local
+ * APICs, for unknown flags and for address bits that are no destination.
+ */
+int irq_send_msi(struct vm *vm, const struct kvm_msi *msi)
+{
+	int ret;
+
+	if (vm->irqchip == IRQCHIP_NONE || msi->flags || !msi_is_valid(vm, msi->address_hi))
+		return -EINVAL;
+	ret = msi_deliver(vm, msi->address_lo, msi->address_hi, msi->data);
+	return max(ret, 0);
+}
+
+/* ---- and back ---- */
+
+/* The GSI of a pin, or NO_GSI. Under RCU. */
+static u32 pin_to_gsi(struct vm *vm, unsigned int chip, unsigned int pin)
+{
+	const struct irq_routes *routes = rcu_dereference(vm->routes);
+
+	if (routes)
+		return routes->pin_gsi[chip][pin];
+	return chip == KVM_IRQCHIP_PIC_SLAVE ? 8 + pin : pin;
+}
+
+/**
+ * irq_notify_ack() - a pin's interrupt has been acknowledged
+ * @vm: with the chips in the kernel
+ * @chip: KVM_IRQCHIP_*
+ * @pin: of it
+ *
+ * Any context, no lock of a chip held.
+ */
+void irq_notify_ack(struct vm *vm, unsigned int chip, unsigned int pin)
+{
+	u32 gsi;
+
+	rcu_read_lock();
+	gsi = pin_to_gsi(vm, chip, pin);
+	if (gsi == 0)
+		pit_irq0_acked(vm);
+	irqfd_resample_ack(vm, gsi);
+	rcu_read_unlock();
+}
+
+/**
+ * irq_notify_rewired() - a pin's redirection entry was written
+ * @vm: with the chips in the kernel
+ * @chip: KVM_IRQCHIP_*
+ * @pin: of it
+ */
+void irq_notify_rewired(struct vm *vm, unsigned int chip, unsigned int pin)
+{
+	u32 gsi;
+
+	rcu_read_lock();
+	gsi = pin_to_gsi(vm, chip, pin);
+	rcu_read_unlock();
+	if (gsi == 0)
+		pit_irq0_rewired(vm);
+}
+
+/**
+ * irq_has_listener() - does anyone want to hear when a pin is acknowledged?
+ * @vm: with the chips in the kernel
+ * @chip: KVM_IRQCHIP_*
+ * @pin: of it
+ */
+bool irq_has_listener(struct vm *vm, unsigned int chip, unsigned int pin)
+{
+	bool ret;
+	u32 gsi;
+
+	rcu_read_lock();
+	gsi = pin_to_gsi(vm, chip, pin);
+	ret = (gsi == 0 && READ_ONCE(vm->pit)) || irqfd_resampled(vm, gsi);
+	rcu_read_unlock();
+	return ret;
+}
+
+/* ---- KVM_SET_GSI_ROUTING ---- */
+
+static int route_from_user(struct vm *vm, struct irq_route *route,
+			   const struct kvm_irq_routing_entry *entry)
+{
+	unsigned int pins;
+
+	*route = (struct irq_route) { .type = entry->type };
+	switch (entry->type) {
+	case KVM_IRQ_ROUTING_IRQCHIP:
+		if (vm->irqchip != IRQCHIP_KERNEL || entry->u.irqchip.irqchip >= KVM_NR_IRQCHIPS)
+			return -EINVAL;
+		pins = entry->u.irqchip.irqchip == KVM_IRQCHIP_IOAPIC ? IOAPIC_PINS : PIC_PINS / 2;
+		if (entry->u.irqchip.pin >= pins)
+			return -EINVAL;
+		route->chip = entry->u.irqchip.irqchip;
+		route->pin = entry->u.irqchip.pin;
+		return 0;
+	case KVM_IRQ_ROUTING_MSI:
+		if (!msi_is_valid(vm, entry->u.msi.address_hi))
+			return -EINVAL;
+		route->address_lo = entry->u.msi.address_lo;
+		route->address_hi = entry->u.msi.address_hi;
+		route->data = entry->u.msi.data;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* A GSI reaches each chip once, and an MSI stands alone. */
+static bool routes_fit(const struct irq_route *route, unsigned int nr)
+{
+	unsigned int i;
+	u32 chips = 0;
+
+	for (i = 0; i < nr; i++) {
+		if (route[i].type == KVM_IRQ_ROUTING_MSI)
+			return nr == 1;
+		if (chips & BIT(route[i].chip))
+			return false;
+		chips |= BIT(route[i].chip);
+	}
+	return true;
+}
+
+/*
+ * A counting sort by GSI: first[] counts, then sums up to where each GSI's
+ * routes end, and is where they begin once every route has taken its place.
+ */
+static int routes_fill(struct vm *vm, struct irq_routes *routes,
+		       const struct kvm_irq_routing_entry *entries, unsigned int nr)
+{
+	struct irq_route *route;
+	unsigned int i, gsi;
+	int ret;
+
+	for (i = 0; i < nr; i++)
+		routes->first[entries[i].gsi]++;
+	for (gsi = 1; gsi <= routes->nr_gsis; gsi++)
+		routes->first[gsi] += routes->first[gsi - 1];
+	for (i = nr; i--; ) {
+		gsi = entries[i].gsi;
+		route = &routes->route[--routes->first[gsi]];
+		ret = route_from_user(vm, route, &entries[i]);
+		if (ret)
+			return ret;
+		if (route->type == KVM_IRQ_ROUTING_IRQCHIP)
+			routes->pin_gsi[route->chip][route->pin] = gsi;
+	}
+	for (gsi = 0; gsi < routes->nr_gsis; gsi++) {
+		i = routes->first[gsi];
+		if (!routes_fit(&routes->route[i], routes->first[gsi + 1] - i))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/**
+ * route_set() - KVM_SET_GSI_ROUTING: replace all routes
+ * @vm: vm->lock held
+ * @entries: copied from user space
+ * @nr: of them; none leaves no GSI routed
+ *
+ * Return: 0; -EINVAL without local APICs, for too many entries, a type, flag,
+ * chip, pin or MSI address that there is not, two routes of a GSI to one chip;
+ * -ENOMEM.
+ */
+int route_set(struct vm *vm, const struct kvm_irq_routing_entry *entries, unsigned int nr)
+{
+	struct irq_routes *routes, *old;
+	u32 nr_gsis = 0;
+	unsigned int i;
+	int ret;
+
+	if (vm->irqchip == IRQCHIP_NONE || nr > IRQ_MAX_ROUTES)
+		return -EINVAL;
+	for (i = 0; i < nr; i++) {
+		if (entries[i].gsi >= IRQ_MAX_ROUTES || entries[i].flags)
+			return -EINVAL;
+		nr_gsis = max(nr_gsis, entries[i].gsi + 1);
+	}
+	routes = kvzalloc(struct_size(routes, route, nr) + (nr_gsis + 1) * sizeof(u16),
+			  GFP_KERNEL_ACCOUNT);
+	if (!routes)
+		return -ENOMEM;
+	routes->nr_gsis = nr_gsis;
+	routes->first = (u16 *)&routes->route[nr];
+	memset(routes->pin_gsi, 0xff, sizeof(routes->pin_gsi));	/* NO_GSI */
+	ret = routes_fill(vm, routes, entries, nr);
+	if (ret) {
+		kvfree(routes);
+		return ret;
+	}
+	old = rcu_replace_pointer(vm->routes, routes, lockdep_is_held(&vm->lock));
+	if (old)
+		kvfree_rcu(old, rcu);
+	ioapic_update_listeners(vm);
+	return 0;
+}
+
+/**
+ * route_destroy() - the VM ends
+ * @vm: nobody drives a GSI any more
+ */
+void route_destroy(struct vm *vm)
+{
+	kvfree(rcu_dereference_protected(vm->routes, true));
+	RCU_INIT_POINTER(vm->routes, NULL);
+}
