@@ -240,10 +240,12 @@ static int op_cmpxchg(struct emu *emu, u64 gva, void *old, const void *new, unsi
 		return r;
 	if (span.nr > 1)
 		return EMU_UNKNOWN;		/* NOTDONE: split locks, which cannot be made atomic */
-	if (lapic_mmio_hit(vcpu, span.gpa[0]) ||
-	    guest_cmpxchg(vcpu->vm, span.gpa[0], old, new, len) < 0)
+	r = -EIO;
+	if (!lapic_mmio_hit(vcpu, span.gpa[0]))
+		r = guest_cmpxchg(vcpu->vm, span.gpa[0], old, new, len);
+	if (r == -EIO || r == -EROFS)
 		return device_cmpxchg(vcpu, span.gpa[0], old, new, len);
-	return EMU_DONE;
+	return r < 0 ? EMU_UNKNOWN : EMU_DONE;
 }
 
 static int op_fetch(struct emu *emu, u64 gva, void *data, unsigned int len, unsigned int *got)

@@ -13,7 +13,6 @@
 #include <linux/kvm.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/mmu_notifier.h>
 #include <linux/syscore_ops.h>
 #include <linux/uaccess.h>
 #include "backend.h"
@@ -208,18 +207,14 @@ static int __init vitro_init(void)
 	host_msr_module_init();
 	fpu_module_init();
 	cpuid_module_init();
-	r = msr_module_init();
-	if (r)
-		goto err_hardware;
+	msr_module_init();
 	r = vcpu_module_init();
 	if (r)
 		goto err_hardware;
 	r = eventfd_module_init();
 	if (r)
 		goto err_vcpu;
-	r = clock_module_init();
-	if (r)
-		goto err_eventfd;
+	clock_module_init();
 	r = start_cpus();
 	if (r)
 		goto err_eventfd;
@@ -247,7 +242,7 @@ static void __exit vitro_exit(void)
 	misc_deregister(&dev_misc);
 	eventfd_module_exit();
 	/* VMs that ended leave their last bytes to SRCU and RCU callbacks. */
-	mmu_notifier_synchronize();
+	memslot_module_exit();
 	rcu_barrier();
 	stop_cpus();
 	vcpu_module_exit();

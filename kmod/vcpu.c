@@ -221,7 +221,24 @@ void vcpu_start_at(struct vcpu *vcpu, u8 sipi_vector)
 	vcpu->rip = 0;
 }
 
+/* ---- the read lock on memory slots, held but for sleeps ---- */
+
+static void vcpu_lock_slots(struct vcpu *vcpu)
+{
+	vcpu->srcu = srcu_read_lock(&memslot_srcu);
+}
+
+static void vcpu_unlock_slots(struct vcpu *vcpu)
+{
+	srcu_read_unlock(&memslot_srcu, vcpu->srcu);
+}
+
 /* ---- before an entry ---- */
+
+static bool runnable(struct vcpu *vcpu)
+{
+	return vcpu->mp_state == KVM_MP_STATE_RUNNABLE;
+}
 
 static int requests_that_exit(struct vcpu *vcpu)
 {
@@ -236,6 +253,11 @@ static int requests_that_exit(struct vcpu *vcpu)
 
 static void requests_about_state(struct vcpu *vcpu)
 {
+	if (vcpu_take_request(vcpu, REQ_MEMSLOTS)) {
+		/* There is a new set of slots, and somebody waits for the last reader of the old one. */
+		vcpu_unlock_slots(vcpu);
+		vcpu_lock_slots(vcpu);
+	}
 	if (vcpu_take_request(vcpu, REQ_APIC_STATE))
 		lapic_accept_init_sipi(vcpu);
 	if (vcpu_take_request(vcpu, REQ_CLOCK_UPDATE))
@@ -288,9 +310,11 @@ static int vcpu_enter(struct vcpu *vcpu)
 {
 	int r;
 
+	if (unlikely(vcpu->cpu != raw_smp_processor_id()))
+		clock_moved(vcpu);
 	if (READ_ONCE(vcpu->requests)) {
 		r = handle_requests(vcpu);
-		if (r <= 0)
+		if (r <= 0 || !runnable(vcpu))
 			return r;
 	}
 	if (vcpu->lapic)
@@ -330,11 +354,6 @@ static int vcpu_enter(struct vcpu *vcpu)
 
 /* ---- halted ---- */
 
-static bool runnable(struct vcpu *vcpu)
-{
-	return vcpu->mp_state == KVM_MP_STATE_RUNNABLE;
-}
-
 /* INIT and SIPI wake every state; events wake HLT only. */
 static bool should_wake(struct vcpu *vcpu)
 {
@@ -359,13 +378,13 @@ static void vcpu_sleep(struct vcpu *vcpu)
 }
 
 /* Return 1 to go on, else what KVM_RUN answers. */
-static int vcpu_block(struct vcpu *vcpu, int *srcu)
+static int vcpu_block(struct vcpu *vcpu)
 {
 	if (!should_wake(vcpu)) {
-		clock_stopping(vcpu);
-		srcu_read_unlock(&memslot_srcu, *srcu);
+		clock_run_end(vcpu);
+		vcpu_unlock_slots(vcpu);
 		vcpu_sleep(vcpu);
-		*srcu = srcu_read_lock(&memslot_srcu);
+		vcpu_lock_slots(vcpu);
 	}
 	if (vcpu_take_request(vcpu, REQ_APIC_STATE))
 		lapic_accept_init_sipi(vcpu);
@@ -380,14 +399,14 @@ static int vcpu_block(struct vcpu *vcpu, int *srcu)
 /* ---- KVM_RUN ---- */
 
 /* Signals, rescheduling and task work between two entries; memslot_srcu is dropped for them. */
-static int vcpu_pause(struct vcpu *vcpu, int *srcu)
+static int vcpu_pause(struct vcpu *vcpu)
 {
 	int r;
 
-	clock_stopping(vcpu);
-	srcu_read_unlock(&memslot_srcu, *srcu);
+	clock_run_end(vcpu);
+	vcpu_unlock_slots(vcpu);
 	r = xfer_to_guest_mode_handle_work(NULL);
-	*srcu = srcu_read_lock(&memslot_srcu);
+	vcpu_lock_slots(vcpu);
 	return r ?: EXIT_RESUME;
 }
 
@@ -397,12 +416,12 @@ static bool irq_window_for_user(struct vcpu *vcpu)
 	       !event_cut_off(vcpu);
 }
 
-static int vcpu_loop(struct vcpu *vcpu, int *srcu)
+static int vcpu_loop(struct vcpu *vcpu)
 {
 	int r;
 
 	for (;;) {
-		r = likely(runnable(vcpu)) ? vcpu_enter(vcpu) : vcpu_block(vcpu, srcu);
+		r = likely(runnable(vcpu)) ? vcpu_enter(vcpu) : vcpu_block(vcpu);
 		if (r <= 0)
 			return r;
 		if (unlikely(irq_window_for_user(vcpu))) {
@@ -410,7 +429,7 @@ static int vcpu_loop(struct vcpu *vcpu, int *srcu)
 			return EXIT_USER;
 		}
 		if (unlikely(__xfer_to_guest_mode_work_pending())) {
-			r = vcpu_pause(vcpu, srcu);
+			r = vcpu_pause(vcpu);
 			if (r < 0)
 				return r;
 		}
@@ -438,7 +457,7 @@ static int complete_user_part(struct vcpu *vcpu)
 	return complete ? complete(vcpu) : EXIT_RESUME;
 }
 
-static int vcpu_run_checked(struct vcpu *vcpu, int *srcu)
+static int vcpu_run_checked(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	int r;
@@ -446,7 +465,7 @@ static int vcpu_run_checked(struct vcpu *vcpu, int *srcu)
 	if (unlikely(vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED)) {
 		if (run->immediate_exit)
 			return -EINTR;
-		vcpu_block(vcpu, srcu);
+		vcpu_block(vcpu);
 		return vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED ? -EINTR : -EAGAIN;
 	}
 	if (!vcpu->lapic && vcpu_set_cr8(vcpu, run->cr8))
@@ -456,7 +475,7 @@ static int vcpu_run_checked(struct vcpu *vcpu, int *srcu)
 		return r;
 	if (run->immediate_exit)
 		return -EINTR;
-	return vcpu_loop(vcpu, srcu);
+	return vcpu_loop(vcpu);
 }
 
 /* The thread that runs a vCPU seldom changes. */
@@ -476,7 +495,7 @@ static void note_thread(struct vcpu *vcpu)
 
 static long vcpu_run(struct vcpu *vcpu)
 {
-	int r, srcu;
+	int r;
 
 	note_thread(vcpu);
 	if (vcpu->sigset_active)
@@ -485,10 +504,10 @@ static long vcpu_run(struct vcpu *vcpu)
 	fpu_load_guest(vcpu);
 	backend(run_begin)(vcpu);
 	clock_run_begin(vcpu);
-	srcu = srcu_read_lock(&memslot_srcu);
-	r = vcpu_run_checked(vcpu, &srcu);
-	clock_stopping(vcpu);
-	srcu_read_unlock(&memslot_srcu, srcu);
+	vcpu_lock_slots(vcpu);
+	r = vcpu_run_checked(vcpu);
+	clock_run_end(vcpu);
+	vcpu_unlock_slots(vcpu);
 	fpu_put_guest(vcpu);
 
 	if (r == -EINTR) {

@@ -38,6 +38,7 @@ enum vcpu_request {
 	REQ_EOI_EXIT,		/* KVM_EXIT_IOAPIC_EOI for user space (split irqchip) */
 	REQ_EXIT,		/* leave to user space with EINTR */
 	REQ_VM_DEAD,
+	REQ_MEMSLOTS,		/* drop memslot_srcu for a moment: somebody changes the slots */
 	NR_VCPU_REQUESTS
 };
 
@@ -108,6 +109,7 @@ struct vcpu {
 	struct mutex	mutex;
 	struct rcuwait	wait;			/* where it sleeps when halted */
 	struct pid __rcu *pid;			/* the thread that runs it */
+	int		srcu;			/* of memslot_srcu, during KVM_RUN */
 	sigset_t	sigset;			/* KVM_SET_SIGNAL_MASK's, in force during KVM_RUN */
 	bool		sigset_active;
 
@@ -153,7 +155,7 @@ struct vcpu {
 	/* msr.c, mtrr.c, mce.c */
 	u64		apic_base;
 	u64		pat, misc_enable, tsc_aux, virt_spec_ctrl;
-	u64		arch_capabilities, microcode_version, platform_info, misc_features;
+	u64		arch_capabilities, microcode_version, platform_info;
 	u64		hwcr, osvw_length, osvw_status;
 	u64		mcg_cap, mcg_status, mcg_ctl;
 	u64		*mce_banks;		/* 4 registers a bank; NULL while all are as after reset */
@@ -171,8 +173,9 @@ struct vcpu {
 	bool		guest_stopped;		/* KVM_KVMCLOCK_CTRL: to be told in the page */
 	bool		steal_preempted;	/* the page says KVM_VCPU_PREEMPTED */
 
-	/* tables made ready before tdp->lock is taken */
-	struct tdp_cache tdp_cache;
+	/* mmu/ */
+	struct tdp_cache tdp_cache;		/* pages for tables, taken before tdp->lock is */
+	unsigned int	slot_hint;		/* index of the slot that was last found */
 
 	struct vcpu_stats {
 		u64 exits, halt_exits, io_exits, mmio_exits, irq_exits, irq_injections,

@@ -64,6 +64,7 @@ static void vm_destroy(struct vm *vm)
 	irqfd_release_all(vm);
 	ioeventfd_release_all(vm);
 	pit_destroy(vm);
+	memslot_unmap_vm(vm);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vcpu_destroy(vm->vcpus[i]);
 	vm->nr_vcpus = 0;
@@ -95,7 +96,8 @@ static struct vm *vm_new(void)
 	INIT_LIST_HEAD(&vm->coalesced_zones);
 	spin_lock_init(&vm->coalesced_lock);
 	irq_vm_init(vm);
-	r = clock_vm_init(vm) ?: memslot_init_vm(vm);
+	clock_vm_init(vm);
+	r = memslot_init_vm(vm);
 	if (r) {
 		kfree(vm);
 		return ERR_PTR(r);
@@ -143,7 +145,7 @@ int vm_check_extension(struct vm *vm, long cap)
 	case KVM_CAP_MAX_VCPU_ID:
 		return VM_MAX_VCPU_ID;
 	case KVM_CAP_NR_MEMSLOTS:
-		return MEMSLOT_MAX;
+		return MEMSLOT_MAX_USER;
 	case KVM_CAP_ADJUST_CLOCK:
 		return KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
 	case KVM_CAP_XSAVE2:
