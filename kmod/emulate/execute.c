@@ -249,8 +249,8 @@ static int exec_cmpxchg8b(struct emu *emu)
 	u64 la;
 	int r = emu_linear(emu, insn->seg, insn->ea, len, EMU_RMW, &la);
 
-	if (!r && len == 16 && la % 16)
-		r = emu_raise(emu, EMU_EXC_GP);
+	if (len == 16 && la % 16)
+		r = emu_raise(emu, EMU_EXC_GP);		/* comes before #SS */
 	r = r ?: emu->ops->read(emu, la, &memory, len, EMU_RMW);
 	while (!r) {
 		new = pair_equal(memory, expected) ? wanted : memory;

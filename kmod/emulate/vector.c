@@ -21,8 +21,6 @@ static int vec_load(struct emu *emu, u64 la, u8 *data)
 	else
 		memset(data, 0, len);
 	memcpy(data + (insn->vec & V_HIGH ? 8 : 0), memory, insn->size);
-	if (insn->size < XMM)		/* VEX.L does not count for a scalar */
-		len = XMM;
 	emu->ops->write_vec(emu, insn->reg, data, len, insn->vex);
 	return EMU_DONE;
 }

@@ -45,6 +45,7 @@ static int gate(struct guest *guest)
 		guest->ops_before += guest->ops_in_step;
 		guest->ops_in_step = 0;
 		guest->answered = 0;
+		guest->performed = 0;
 	}
 	op = guest->ops_in_step++;
 	nr = guest->ops_before + op;
@@ -58,6 +59,17 @@ static int gate(struct guest *guest)
 		return EMU_NEED_IO;
 	}
 	return EMU_DONE;
+}
+
+/* A port's side effect happens once, however often the op is called for it. */
+static u64 *port_log(struct guest *guest, bool *first)
+{
+	unsigned int op = guest->ops_in_step - 1;
+
+	*first = op >= guest->performed;
+	if (*first)
+		guest->performed = op + 1;
+	return &guest->log[op];
 }
 
 static const struct guest_region *find(const struct guest *guest, u64 la)
@@ -204,11 +216,17 @@ static int guest_in(struct emu *emu, u16 port, void *data, unsigned int len)
 {
 	struct guest *guest = guest_of(emu);
 	int r = gate(guest);
+	bool first;
+	u64 *log;
 
 	if (r)
 		return r;
-	memcpy(data, &guest->port_in, len);
-	guest->port_in = guest->port_in * 6364136223846793005ULL + port;
+	log = port_log(guest, &first);
+	if (first) {
+		*log = guest->port_in;
+		guest->port_in = guest->port_in * 6364136223846793005ULL + port;
+	}
+	memcpy(data, log, len);
 	return EMU_DONE;
 }
 
@@ -217,11 +235,14 @@ static int guest_out(struct emu *emu, u16 port, const void *data, unsigned int l
 	struct guest *guest = guest_of(emu);
 	u64 val = 0;
 	int r = gate(guest);
+	bool first;
 
 	if (r)
 		return r;
 	memcpy(&val, data, len);
-	guest->port_out = guest->port_out * 31 + val + ((u64)port << 32) + len;
+	port_log(guest, &first);
+	if (first)
+		guest->port_out = guest->port_out * 31 + val + ((u64)port << 32) + len;
 	return EMU_DONE;
 }
 
@@ -308,6 +329,7 @@ int guest_run(struct guest *guest)
 
 	guest->step = 0;
 	guest->answered = 0;
+	guest->performed = 0;
 	while (!r) {
 		guest->ops_in_step = 0;
 		r = emu_execute(&guest->emu);
@@ -316,4 +338,11 @@ int guest_run(struct guest *guest)
 		r = EMU_DONE;
 	}
 	return r;
+}
+
+bool guest_same_outcome(const struct guest *a, const struct guest *b)
+{
+	return !memcmp(a->regs, b->regs, sizeof(a->regs)) &&
+	       !memcmp(a->vec, b->vec, sizeof(a->vec)) &&
+	       a->emu.rip == b->emu.rip && a->emu.rflags == b->emu.rflags;
 }

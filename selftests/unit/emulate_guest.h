@@ -42,6 +42,8 @@ struct guest {
 	unsigned int	ops_in_step;	/* ... since emu_execute() or a REP's iteration began */
 	unsigned int	answered;	/* of these, how many user space has answered */
 	unsigned int	answers;	/* in all */
+	unsigned int	performed;	/* ops in this step whose effect is there */
+	u64		log[4];		/* what the ports gave them */
 	u32		step;
 
 	bool		vec_denied, io_denied;
@@ -64,5 +66,8 @@ void guest_init(struct guest *guest, enum emu_mode mode);
 
 /* Decode at emu.rip; then execute until user space has answered everything. */
 int guest_run(struct guest *guest);
+
+/* Whether registers, flags and RIP are the same. */
+bool guest_same_outcome(const struct guest *a, const struct guest *b);
 
 #endif /* UNIT_EMULATE_GUEST_H */
