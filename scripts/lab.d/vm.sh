@@ -122,13 +122,10 @@ vm_verdict()
 	if [ "$1" -eq 124 ]; then
 		say "the test VM was stopped after $vm_timeout s"
 		status=124
-	elif [ ! -s "$vm_log" ]; then
-		say "QEMU did not start the test VM (status $1)"
-		status=125
 	elif [ -z "$status" ]; then
-		say "the test VM died (QEMU's status $1); the end of its kernel log:"
-		tail -n 25 "$vm_log" >&2
+		say "the test VM died (QEMU's status $1)"
 		status=125
+		vm_complained || tail -n 25 "$vm_log" >&2
 	fi
 	if vm_complained; then
 		say "the test VM's kernel complained:"
