@@ -241,73 +241,37 @@ void cpuid_refresh(struct vcpu *vcpu)
 
 /* ---- what follows from a new table ---- */
 
+#define SAME(name) { CAP_##name, X86_FEATURE_##name }
+
 /* More than one feature may give a cap. */
 static const struct { u8 cap; u16 feature; } cpuid_caps[] = {
-	{ CAP_NX,		X86_FEATURE_NX },
-	{ CAP_LM,		X86_FEATURE_LM },
-	{ CAP_GBPAGES,		X86_FEATURE_GBPAGES },
-	{ CAP_RDTSCP,		X86_FEATURE_RDTSCP },
-	{ CAP_RDPID,		X86_FEATURE_RDPID },
-	{ CAP_TSC_AUX,		X86_FEATURE_RDTSCP },
-	{ CAP_TSC_AUX,		X86_FEATURE_RDPID },
-	{ CAP_PCID,		X86_FEATURE_PCID },
-	{ CAP_INVPCID,		X86_FEATURE_INVPCID },
-	{ CAP_SMEP,		X86_FEATURE_SMEP },
-	{ CAP_SMAP,		X86_FEATURE_SMAP },
-	{ CAP_PKU,		X86_FEATURE_PKU },
-	{ CAP_UMIP,		X86_FEATURE_UMIP },
-	{ CAP_LA57,		X86_FEATURE_LA57 },
-	{ CAP_FSGSBASE,		X86_FEATURE_FSGSBASE },
-	{ CAP_XSAVE,		X86_FEATURE_XSAVE },
-	{ CAP_XSAVES,		X86_FEATURE_XSAVES },
-	{ CAP_X2APIC,		X86_FEATURE_X2APIC },
-	{ CAP_TSC_DEADLINE,	X86_FEATURE_TSC_DEADLINE_TIMER },
-	{ CAP_TSC_ADJUST,	X86_FEATURE_TSC_ADJUST },
-	{ CAP_MTRR,		X86_FEATURE_MTRR },
-	{ CAP_MWAIT,		X86_FEATURE_MWAIT },
-	{ CAP_SPEC_CTRL,	X86_FEATURE_SPEC_CTRL },
-	{ CAP_SPEC_CTRL,	X86_FEATURE_INTEL_STIBP },
-	{ CAP_SPEC_CTRL,	X86_FEATURE_SPEC_CTRL_SSBD },
-	{ CAP_SPEC_CTRL,	X86_FEATURE_AMD_IBRS },
-	{ CAP_SPEC_CTRL,	X86_FEATURE_AMD_STIBP },
-	{ CAP_SPEC_CTRL,	X86_FEATURE_AMD_SSBD },
-	{ CAP_PRED_CMD,		X86_FEATURE_SPEC_CTRL },
-	{ CAP_PRED_CMD,		X86_FEATURE_AMD_IBPB },
-	{ CAP_VIRT_SSBD,	X86_FEATURE_VIRT_SSBD },
-	{ CAP_FLUSH_L1D,	X86_FEATURE_FLUSH_L1D },
-	{ CAP_FXSR_OPT,		X86_FEATURE_FXSR_OPT },
-	{ CAP_PAT,		X86_FEATURE_PAT },
-	{ CAP_MCE,		X86_FEATURE_MCE },
-	{ CAP_PSE36,		X86_FEATURE_PSE36 },
-	{ CAP_SYSCALL,		X86_FEATURE_SYSCALL },
-	{ CAP_ARCH_CAPS,	X86_FEATURE_ARCH_CAPABILITIES },
-	{ CAP_OSVW,		X86_FEATURE_OSVW },
+	SAME(NX), SAME(LM), SAME(GBPAGES), SAME(SYSCALL), SAME(FXSR_OPT), SAME(PAT), SAME(XSAVES),
+	SAME(X2APIC), SAME(TSC_ADJUST), SAME(RDTSCP), SAME(INVPCID), SAME(MWAIT), SAME(OSVW),
+	SAME(SPEC_CTRL), SAME(VIRT_SSBD), SAME(FLUSH_L1D),
+	{ CAP_TSC_DEADLINE, X86_FEATURE_TSC_DEADLINE_TIMER },
+	{ CAP_ARCH_CAPS, X86_FEATURE_ARCH_CAPABILITIES },
+	{ CAP_TSC_AUX, X86_FEATURE_RDTSCP },		{ CAP_TSC_AUX, X86_FEATURE_RDPID },
+	{ CAP_PRED_CMD, X86_FEATURE_SPEC_CTRL },	{ CAP_PRED_CMD, X86_FEATURE_AMD_IBPB },
+	{ CAP_SPEC_CTRL, X86_FEATURE_INTEL_STIBP },	{ CAP_SPEC_CTRL, X86_FEATURE_AMD_STIBP },
+	{ CAP_SPEC_CTRL, X86_FEATURE_SPEC_CTRL_SSBD },	{ CAP_SPEC_CTRL, X86_FEATURE_AMD_SSBD },
+	{ CAP_SPEC_CTRL, X86_FEATURE_AMD_IBRS },
 };
 
 static const struct { u8 cap, feature; } cpuid_kvm_caps[] = {
-	{ CAP_KVM_CLOCKSOURCE,	KVM_FEATURE_CLOCKSOURCE },
-	{ CAP_KVM_CLOCKSOURCE2,	KVM_FEATURE_CLOCKSOURCE2 },
-	{ CAP_KVM_STEAL,	KVM_FEATURE_STEAL_TIME },
-	{ CAP_KVM_PV_EOI,	KVM_FEATURE_PV_EOI },
-	{ CAP_KVM_UNHALT,	KVM_FEATURE_PV_UNHALT },
-	{ CAP_KVM_PV_TLB_FLUSH,	KVM_FEATURE_PV_TLB_FLUSH },
-	{ CAP_KVM_PV_IPI,	KVM_FEATURE_PV_SEND_IPI },
-	{ CAP_KVM_SCHED_YIELD,	KVM_FEATURE_PV_SCHED_YIELD },
-	{ CAP_KVM_POLL_CONTROL,	KVM_FEATURE_POLL_CONTROL },
-	{ CAP_KVM_ASYNC_PF,	KVM_FEATURE_ASYNC_PF },
-	{ CAP_KVM_MIGRATION,	KVM_FEATURE_MIGRATION_CONTROL },
+	{ CAP_KVM_CLOCKSOURCE, KVM_FEATURE_CLOCKSOURCE },
+	{ CAP_KVM_CLOCKSOURCE2, KVM_FEATURE_CLOCKSOURCE2 },
+	{ CAP_KVM_STEAL, KVM_FEATURE_STEAL_TIME },	{ CAP_KVM_PV_EOI, KVM_FEATURE_PV_EOI },
+	{ CAP_KVM_UNHALT, KVM_FEATURE_PV_UNHALT },	{ CAP_KVM_PV_IPI, KVM_FEATURE_PV_SEND_IPI },
+	{ CAP_KVM_SCHED_YIELD, KVM_FEATURE_PV_SCHED_YIELD },
+	{ CAP_KVM_POLL_CONTROL, KVM_FEATURE_POLL_CONTROL },
 };
 
 /* CR4 bits that exist only with a feature; the others named below always do. */
 static const struct { u32 cr4; u16 feature; } cpuid_cr4[] = {
-	{ X86_CR4_OSXSAVE,	X86_FEATURE_XSAVE },
-	{ X86_CR4_SMEP,		X86_FEATURE_SMEP },
-	{ X86_CR4_SMAP,		X86_FEATURE_SMAP },
-	{ X86_CR4_FSGSBASE,	X86_FEATURE_FSGSBASE },
-	{ X86_CR4_PCIDE,	X86_FEATURE_PCID },
-	{ X86_CR4_PKE,		X86_FEATURE_PKU },
-	{ X86_CR4_UMIP,		X86_FEATURE_UMIP },
-	{ X86_CR4_LA57,		X86_FEATURE_LA57 },
+	{ X86_CR4_OSXSAVE, X86_FEATURE_XSAVE },		{ X86_CR4_FSGSBASE, X86_FEATURE_FSGSBASE },
+	{ X86_CR4_SMEP, X86_FEATURE_SMEP },		{ X86_CR4_SMAP, X86_FEATURE_SMAP },
+	{ X86_CR4_PCIDE, X86_FEATURE_PCID },		{ X86_CR4_PKE, X86_FEATURE_PKU },
+	{ X86_CR4_UMIP, X86_FEATURE_UMIP },		{ X86_CR4_LA57, X86_FEATURE_LA57 },
 };
 
 #define CPUID_CR4_ALWAYS	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE |	\
@@ -517,6 +481,39 @@ static struct cpuid_table *cpuid_alloc(u32 nent)
 	return table;
 }
 
+/* Entries of KVM_SET_CPUID know no subleaves; else the two ioctls are one. */
+static int cpuid_set(struct vcpu *vcpu, const u32 __user *user_nent, const void __user *entries,
+		     bool subleaves)
+{
+	union { struct kvm_cpuid_entry old; struct kvm_cpuid_entry2 e; } u;
+	size_t size = subleaves ? sizeof(u.e) : sizeof(u.old);
+	struct cpuid_table *table;
+	u32 i, nent;
+
+	if (get_user(nent, user_nent))
+		return -EFAULT;
+	table = cpuid_alloc(nent);
+	if (IS_ERR(table))
+		return PTR_ERR(table);
+	for (i = 0; i < nent; i++) {
+		if (copy_from_user(&u, entries + i * size, size)) {
+			kfree(table);
+			return -EFAULT;
+		}
+		if (subleaves)
+			table->leaf[i] = (struct cpuid_leaf){
+				.function = u.e.function, .index = u.e.index, .flags = u.e.flags,
+				.reg = { u.e.eax, u.e.ebx, u.e.ecx, u.e.edx },
+			};
+		else
+			table->leaf[i] = (struct cpuid_leaf){
+				.function = u.old.function,
+				.reg = { u.old.eax, u.old.ebx, u.old.ecx, u.old.edx },
+			};
+	}
+	return cpuid_install(vcpu, table);
+}
+
 /**
  * cpuid_ioctl_set2() - KVM_SET_CPUID2
  * @vcpu: under its mutex
@@ -527,30 +524,11 @@ static struct cpuid_table *cpuid_alloc(u32 nent)
  */
 int cpuid_ioctl_set2(struct vcpu *vcpu, struct kvm_cpuid2 __user *user)
 {
-	struct cpuid_table *table;
-	struct kvm_cpuid_entry2 e;
-	u32 i, nent;
-
-	if (get_user(nent, &user->nent))
-		return -EFAULT;
-	table = cpuid_alloc(nent);
-	if (IS_ERR(table))
-		return PTR_ERR(table);
-	for (i = 0; i < nent; i++) {
-		if (copy_from_user(&e, &user->entries[i], sizeof(e))) {
-			kfree(table);
-			return -EFAULT;
-		}
-		table->leaf[i] = (struct cpuid_leaf){
-			.function = e.function, .index = e.index, .flags = e.flags,
-			.reg = { e.eax, e.ebx, e.ecx, e.edx },
-		};
-	}
-	return cpuid_install(vcpu, table);
+	return cpuid_set(vcpu, &user->nent, user->entries, true);
 }
 
 /**
- * cpuid_ioctl_set() - KVM_SET_CPUID, which knows no subleaves
+ * cpuid_ioctl_set() - KVM_SET_CPUID
  * @vcpu: under its mutex
  * @user: number of entries, entries
  *
@@ -558,25 +536,7 @@ int cpuid_ioctl_set2(struct vcpu *vcpu, struct kvm_cpuid2 __user *user)
  */
 int cpuid_ioctl_set(struct vcpu *vcpu, struct kvm_cpuid __user *user)
 {
-	struct cpuid_table *table;
-	struct kvm_cpuid_entry e;
-	u32 i, nent;
-
-	if (get_user(nent, &user->nent))
-		return -EFAULT;
-	table = cpuid_alloc(nent);
-	if (IS_ERR(table))
-		return PTR_ERR(table);
-	for (i = 0; i < nent; i++) {
-		if (copy_from_user(&e, &user->entries[i], sizeof(e))) {
-			kfree(table);
-			return -EFAULT;
-		}
-		table->leaf[i] = (struct cpuid_leaf){
-			.function = e.function, .reg = { e.eax, e.ebx, e.ecx, e.edx },
-		};
-	}
-	return cpuid_install(vcpu, table);
+	return cpuid_set(vcpu, &user->nent, user->entries, false);
 }
 
 /**

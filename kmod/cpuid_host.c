@@ -70,36 +70,71 @@ static const u16 offered[] __initconst = {
 	FEATURE_NULL_SEL_CLEARS_BASE, FEATURE_SRSO_NO,
 };
 
-/* The first and the last leaf of a class are offered if the host has them; 0x80000021 also without. */
-static const u32 leaves[] __initconst = {
-	0, 1, 2, 4, 5, 6, 7, 0xa, 0xb, 0xd, 0x12, 0x14, 0x1f,
-	KVM_CPUID_SIGNATURE, KVM_CPUID_FEATURES,
-	0x80000000, 0x80000001, 0x80000002, 0x80000003, 0x80000004, 0x80000005, 0x80000006,
-	0x80000007, 0x80000008, 0x8000000a, 0x80000019, 0x8000001a, 0x8000001d, 0x8000001e,
-	0x8000001f, 0x80000021,
-};
-
 enum {
 	CPUID_MAX_BASIC_LEAF	= 0x1f,
 	CPUID_MAX_EXT_LEAF	= 0x80000021,
 	CPUID_AMD_CACHE_LEAF	= 0x8000001d,
 	CPUID_MAX_OFFERED	= 100,		/* several monitors have room for no more */
 
-	CACHE_TYPE_MASK		= 0x1f,		/* leaf 4, 0x8000001d: EAX; 0: no more caches */
+	CACHE_TYPE_MASK		= 0x1f,		/* EAX of the cache leaves; 0: no more caches */
 	CACHE_MAX_INDEX		= 8,
-	CLFLUSH_SIZE_MASK	= 0xff00,	/* leaf 1 EBX */
-	/* leaf 0x80000001 EDX: on AMD the same as leaf 1 EDX */
-	AMD_REPEATED_MASK	= GENMASK(9, 0) | GENMASK(17, 12) | GENMASK(24, 23),
-	L3_RESERVED_MASK	= 3 << 16,	/* leaf 0x80000006 EDX */
-	INVARIANT_TSC		= 1 << 8,	/* leaf 0x80000007 EDX */
-	ADDRESS_WIDTHS_MASK	= 0xffff,	/* leaf 0x80000008 EAX: physical, linear */
-	FP_WIDTH_MASK		= 7,		/* leaf 0x8000001a EAX */
-	XSTATE_SUPERVISOR	= 1 << 0,	/* leaf 0xd.n ECX */
+	CLFLUSH_SIZE		= 0xff00,
+	L2_AND_L3		= ~(3 << 16),	/* without reserved bits */
+	INVARIANT_TSC		= 1 << 8,
+	ADDRESS_WIDTHS		= 0xffff,	/* physical, linear */
+	FP_WIDTHS		= 7,
+	/* 0x80000001 EDX: on AMD the same as 1 EDX */
+	AMD_REPEATED		= GENMASK(9, 0) | GENMASK(17, 12) | GENMASK(24, 23),
+
+	/* leaf 0xd, SDM 1 "Enumeration of CPU Support for XSAVE Instructions" */
+	XSTATE_SUPERVISOR	= 1 << 0,	/* ECX of a component */
 	XSTATE_ALIGNED		= 1 << 1,
 	XSTATE_FIRST_EXTENDED	= 2,
 	XSTATE_LEGACY_SIZE	= 512 + 64,	/* FXSAVE area, XSAVE header */
 	XSTATE_ALIGN		= 64,
 	NR_XSTATES		= 32,		/* all that Linux knows are below it */
+};
+
+#define ALL U32_MAX
+
+/*
+ * The leaves of a guest and what of the host's data it may see.  Topology and
+ * APIC ids are user space's to tell; feature words and the leaves of
+ * special_entry() come on top.
+ */
+static const struct { u32 function; bool indexed; u32 keep[4]; } leaves[] __initconst = {
+	/* function	subleaves	EAX	EBX	ECX	EDX */
+	{ 0,		false,		{ ALL, ALL, ALL, ALL } },		/* maximum, vendor */
+	{ 1,		false,		{ ALL, CLFLUSH_SIZE } },		/* model */
+	{ 2,		false,		{ ALL, ALL, ALL, ALL } },		/* caches, Intel */
+	{ 4,		true,		{ ALL, ALL, ALL, ALL } },		/* caches, Intel */
+	{ 5,		false,		},					/* MONITOR */
+	{ 6,		false,		},					/* power */
+	{ 7,		true,		{ ALL } },				/* maximum */
+	{ 0xa,		false,		},					/* PMU */
+	{ 0xb,		true,		},					/* topology */
+	{ 0xd,		true,		{ ALL, ALL, ALL } },			/* XSAVE */
+	{ 0x12,		true,		},					/* SGX */
+	{ 0x14,		true,		},					/* Processor Trace */
+	{ 0x1f,		true,		},					/* topology */
+	{ KVM_CPUID_SIGNATURE,	false,	},
+	{ KVM_CPUID_FEATURES,	false,	},
+	{ 0x80000000,	false,		{ ALL, ALL, ALL, ALL } },		/* maximum, vendor */
+	{ 0x80000001,	false,		{ ALL } },				/* model */
+	{ 0x80000002,	false,		{ ALL, ALL, ALL, ALL } },		/* name */
+	{ 0x80000003,	false,		{ ALL, ALL, ALL, ALL } },
+	{ 0x80000004,	false,		{ ALL, ALL, ALL, ALL } },
+	{ 0x80000005,	false,		{ ALL, ALL, ALL, ALL } },		/* L1, AMD */
+	{ 0x80000006,	false,		{ ALL, ALL, ALL, L2_AND_L3 } },
+	{ 0x80000007,	false,		{ 0, 0, 0, INVARIANT_TSC } },
+	{ 0x80000008,	false,		{ ADDRESS_WIDTHS } },	/* of the CPU: nested paging */
+	{ 0x8000000a,	false,		},					/* SVM */
+	{ 0x80000019,	false,		{ ALL, ALL } },				/* 1G TLB, AMD */
+	{ 0x8000001a,	false,		{ FP_WIDTHS } },
+	{ CPUID_AMD_CACHE_LEAF,	true,	{ ALL, ALL, ALL, ALL } },
+	{ 0x8000001e,	false,		},					/* topology */
+	{ 0x8000001f,	false,		},					/* SEV */
+	{ CPUID_MAX_EXT_LEAF,	false,	},
 };
 
 static u32 supported[NCAPINTS] __ro_after_init;
@@ -221,7 +256,7 @@ static void __init init_words(void)
 
 	for (i = 0; i < ARRAY_SIZE(offered); i++)
 		offer(offered[i]);
-	supported[CPUID_8000_0001_EDX] |= supported[CPUID_1_EDX] & AMD_REPEATED_MASK;
+	supported[CPUID_8000_0001_EDX] |= supported[CPUID_1_EDX] & AMD_REPEATED;
 
 	for (i = 0; i < cpuid_nr_words; i++) {
 		const struct cpuid_word *word = &cpuid_words[i];
@@ -250,19 +285,7 @@ enum {
 		       BIT(KVM_FEATURE_PV_SCHED_YIELD),
 };
 
-static void __init fill_kvm(struct kvm_cpuid_entry2 *e)
-{
-	if (e->function == KVM_CPUID_SIGNATURE) {
-		e->eax = KVM_CPUID_FEATURES;
-		memcpy(&e->ebx, KVM_SIGNATURE, 4);
-		memcpy(&e->ecx, KVM_SIGNATURE + 4, 4);
-		memcpy(&e->edx, KVM_SIGNATURE + 8, 4);
-	} else {
-		e->eax = KVM_FEATURES;
-	}
-}
-
-static void __init fill_xstate(struct kvm_cpuid_entry2 *e)
+static void __init xstate_entry(struct kvm_cpuid_entry2 *e)
 {
 	u64 xcr0 = fpu_supported_xcr0();
 
@@ -271,132 +294,113 @@ static void __init fill_xstate(struct kvm_cpuid_entry2 *e)
 		e->edx = xcr0 >> 32;
 		e->ebx = e->ecx = cpuid_xstate_size(xcr0, false);
 	} else if (e->index == 1) {
-		e->ebx = 0;
+		e->ebx = e->ecx = 0;	/* IA32_XSS: no supervisor states */
 		if (cpuid_host_supports(X86_FEATURE_XSAVEC) || cpuid_host_supports(X86_FEATURE_XSAVES))
 			e->ebx = cpuid_xstate_size(xcr0, true);
-		e->ecx = e->edx = 0;	/* IA32_XSS: no supervisor states */
 	} else {
 		e->ecx &= XSTATE_SUPERVISOR | XSTATE_ALIGNED;
-		e->edx = 0;
 	}
 }
 
-/* Registers that are not feature words: the host's data, less what is the host's own business. */
-static void __init fill_entry(struct kvm_cpuid_entry2 *e)
+static void __init special_entry(struct kvm_cpuid_entry2 *e)
 {
+	u32 signature[3];
+
 	switch (e->function) {
 	case 0:
 		e->eax = min_t(u32, e->eax, CPUID_MAX_BASIC_LEAF);
 		break;
-	case 1:
-		e->ebx &= CLFLUSH_SIZE_MASK;	/* APIC id and topology are user space's to tell */
-		break;
-	case 2: case 4: case 0x80000002 ... 0x80000005: case CPUID_AMD_CACHE_LEAF:
-		break;
 	case 6:
 		e->eax = 1 << (X86_FEATURE_ARAT % 32);
-		e->ebx = e->ecx = e->edx = 0;
 		break;
 	case 7:
 		e->eax = e->index ? 0 : min_t(u32, e->eax, 1);
-		e->ebx = e->ecx = e->edx = 0;
 		break;
 	case 0xd:
-		fill_xstate(e);
+		xstate_entry(e);
 		break;
-	case KVM_CPUID_SIGNATURE: case KVM_CPUID_FEATURES:
-		fill_kvm(e);
+	case KVM_CPUID_SIGNATURE:
+		memcpy(signature, KVM_SIGNATURE, sizeof(signature));
+		e->eax = KVM_CPUID_FEATURES;
+		e->ebx = signature[0];
+		e->ecx = signature[1];
+		e->edx = signature[2];
+		break;
+	case KVM_CPUID_FEATURES:
+		e->eax = KVM_FEATURES;
 		break;
 	case 0x80000000:
-		e->eax = min_t(u32, e->eax, CPUID_MAX_EXT_LEAF);
-		/* To tell of the bits above. QEMU reads the caches' leaf if the maximum is past it. */
-		if (e->eax >= CPUID_AMD_CACHE_LEAF)
-			e->eax = CPUID_MAX_EXT_LEAF;
-		break;
-	case 0x80000001:
-		e->ebx = 0;
-		break;
-	case 0x80000006:
-		e->edx &= ~L3_RESERVED_MASK;
+		/*
+		 * The last leaf is made here, also where the CPU has none; but
+		 * QEMU reads the caches' leaf from the CPU if that is below it.
+		 */
+		e->eax = e->eax < CPUID_AMD_CACHE_LEAF ? e->eax : CPUID_MAX_EXT_LEAF;
 		break;
 	case 0x80000007:
-		e->edx &= INVARIANT_TSC & boot_cpu_data.x86_power;
-		e->eax = e->ebx = e->ecx = 0;
-		break;
-	case 0x80000008:
-		e->eax &= ADDRESS_WIDTHS_MASK; /* with nested paging, guests have the CPU's full width */
-		e->ecx = e->edx = 0;
-		break;
-	case 0x80000019:
-		e->ecx = e->edx = 0;
-		break;
-	case 0x8000001a:
-		e->eax &= FP_WIDTH_MASK;
-		e->ebx = e->ecx = e->edx = 0;
-		break;
-	default:	/* power, PMU, topology, SGX, PT, SVM, SEV: nothing of it */
-		e->eax = e->ebx = e->ecx = e->edx = 0;
+		e->edx &= boot_cpu_data.x86_power;
 		break;
 	}
 }
 
-static bool __init leaf_is_indexed(u32 function)
+static void __init feature_words(struct kvm_cpuid_entry2 *e, bool to_entry)
 {
-	switch (function) {
-	case 4: case 7: case 0xb: case 0xd: case 0x12: case 0x14: case 0x1f:
-	case CPUID_AMD_CACHE_LEAF:
-		return true;
-	default:
-		return false;
+	unsigned int i;
+
+	for (i = 0; i < cpuid_nr_words; i++) {
+		const struct cpuid_word *word = &cpuid_words[i];
+
+		if (word->function != e->function || word->index != e->index)
+			continue;
+		if (to_entry)
+			*entry_reg(e, word->reg) = supported[word->word];
+		else
+			supported[word->word] = *entry_reg(e, word->reg);
 	}
 }
 
-static struct kvm_cpuid_entry2 * __init add_entry(u32 function, u32 index)
+/* @leaf: number in leaves[]. Returns EAX. */
+static u32 __init add_entry(unsigned int leaf, u32 index)
 {
 	struct kvm_cpuid_entry2 *e = &offered_entry[offered_nent];
-	unsigned int i;
+	unsigned int reg;
 
 	if (WARN_ON_ONCE(offered_nent == CPUID_MAX_OFFERED))
-		return e - 1;
-	e->function = function;
+		return 0;
+	offered_nent++;
+	e->function = leaves[leaf].function;
 	e->index = index;
-	if (leaf_is_indexed(function))
-		e->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+	e->flags = leaves[leaf].indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0;
 	cpuid_read(e);
-	fill_entry(e);
-	for (i = 0; i < cpuid_nr_words; i++)
-		if (cpuid_words[i].function == function && cpuid_words[i].index == index)
-			*entry_reg(e, cpuid_words[i].reg) = supported[cpuid_words[i].word];
+	for (reg = CPUID_EAX; reg <= CPUID_EDX; reg++)
+		*entry_reg(e, reg) &= leaves[leaf].keep[reg];
+	special_entry(e);
+	feature_words(e, true);
 	if (backend_ops->adjust_cpuid)
 		backend_ops->adjust_cpuid(e);
-	/* The vendor may have taken some away. */
-	for (i = 0; i < cpuid_nr_words; i++)
-		if (cpuid_words[i].function == function && cpuid_words[i].index == index)
-			supported[cpuid_words[i].word] = *entry_reg(e, cpuid_words[i].reg);
-	offered_nent++;
-	return e;
+	feature_words(e, false);	/* the vendor may have taken some away */
+	return e->eax;
 }
 
-static void __init add_leaf(u32 function)
+static void __init add_leaf(unsigned int leaf)
 {
-	const struct kvm_cpuid_entry2 *e = add_entry(function, 0);
 	u64 xcr0 = fpu_supported_xcr0();
+	u32 eax = add_entry(leaf, 0);
 	unsigned int i;
 
-	switch (function) {
+	switch (leaves[leaf].function) {
 	case 4: case CPUID_AMD_CACHE_LEAF:
-		for (i = 1; i < CACHE_MAX_INDEX && e->eax & CACHE_TYPE_MASK; i++)
-			e = add_entry(function, i);
+		for (i = 1; i < CACHE_MAX_INDEX && eax & CACHE_TYPE_MASK; i++)
+			eax = add_entry(leaf, i);
 		break;
 	case 7:
-		if (e->eax)
-			add_entry(function, 1);
+		if (eax)
+			add_entry(leaf, 1);
 		break;
 	case 0xd:
-		add_entry(function, 1);
+		add_entry(leaf, 1);
 		for (i = XSTATE_FIRST_EXTENDED; i < NR_XSTATES; i++)
 			if (xcr0 & (1ULL << i))
-				add_entry(function, i);
+				add_entry(leaf, i);
 		break;
 	}
 }
@@ -421,21 +425,21 @@ static void __init init_xstate(void)
  */
 void __init cpuid_module_init(void)
 {
-	u32 max_basic = cpuid_eax(0), max_ext = 0;
+	u32 max = 0;	/* of the class at hand, whose first leaf tells it */
 	unsigned int i;
 
 	init_xstate();
 	init_words();
 	for (i = 0; i < ARRAY_SIZE(leaves); i++) {
-		u32 function = leaves[i];
+		u32 function = leaves[i].function;
+		bool first = function == 0 || function == KVM_CPUID_SIGNATURE ||
+			     function == 0x80000000;
 
-		if (function < KVM_CPUID_SIGNATURE && function > max_basic)
+		if (!first && function > max)
 			continue;
-		if (function > 0x80000000 && function > max_ext)
-			continue;
-		add_leaf(function);
-		if (function == 0x80000000)
-			max_ext = offered_entry[offered_nent - 1].eax;
+		add_leaf(i);
+		if (first)
+			max = offered_entry[offered_nent - 1].eax;
 	}
 }
 

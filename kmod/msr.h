@@ -3,6 +3,7 @@
 #ifndef VITRO_MSR_H
 #define VITRO_MSR_H
 
+#include <linux/init.h>
 #include <linux/kvm.h>
 #include "vcpu.h"
 
@@ -13,19 +14,33 @@ enum msr_result {
 	MSR_FILTERED = 3,
 };
 
-/*
- * @host: user space asks (KVM_GET_MSRS, KVM_SET_MSRS): read-only MSRs can be
- * set, CPUID gates are waived where the ABI says so.
- */
+/* ---- msr.c ---- */
+
+void __init msr_module_init(void);
+void msr_reset(struct vcpu *vcpu, bool init);
 int msr_read(struct vcpu *vcpu, u32 index, u64 *val, bool host);
 int msr_write(struct vcpu *vcpu, u32 index, u64 val, bool host);
+u64 msr_efer_valid_bits(const struct vcpu *vcpu);
 
 long msr_ioctl_get(struct vcpu *vcpu, struct kvm_msrs __user *user);
 long msr_ioctl_set(struct vcpu *vcpu, struct kvm_msrs __user *user);
 long msr_ioctl_index_list(struct kvm_msr_list __user *user);
 long msr_ioctl_feature_index_list(struct kvm_msr_list __user *user);
 long msr_ioctl_get_features(struct kvm_msrs __user *user);	/* KVM_GET_MSRS on /dev/kvm */
-void msr_reset(struct vcpu *vcpu, bool init);
-int msr_module_init(void);
+
+/* ---- mtrr.c ---- */
+
+#define MTRR_NR_VARIABLE	8
+
+int mtrr_read(const struct vcpu *vcpu, u32 index, u64 *val);
+int mtrr_write(struct vcpu *vcpu, u32 index, u64 val);
+bool mtrr_pat_valid(u64 pat);
+
+/* ---- mce.c ---- */
+
+#define MCE_MAX_BANKS	32
+
+int mce_read(const struct vcpu *vcpu, u32 index, u64 *val, bool host);
+int mce_write(struct vcpu *vcpu, u32 index, u64 val, bool host);
 
 #endif /* VITRO_MSR_H */

@@ -222,9 +222,23 @@ int clock_ioctl_set(struct vm *vm, const struct kvm_clock_data *data)
 /* ---- kvmclock of a vCPU ---- */
 
 /*
- * The guest reads the version before and after the rest: odd, or changed, and
- * it reads again.  It clears PVCLOCK_GUEST_STOPPED itself.
+ * Write @len bytes at @gpa under a version at @version_gpa: the guest reads the
+ * version before and after, and reads again if it is odd or has changed.
  */
+static void write_versioned(struct vm *vm, gpa_t version_gpa, u32 *version,
+			    gpa_t gpa, const void *data, unsigned long len)
+{
+	*version = (*version + 1) | 1;
+	if (guest_write(vm, version_gpa, version, sizeof(*version)))
+		return;
+	smp_wmb();	/* odd version, then the data */
+	guest_write(vm, gpa, data, len);
+	smp_wmb();	/* the data, then an even version */
+	++*version;
+	guest_write(vm, version_gpa, version, sizeof(*version));
+}
+
+/* The guest clears PVCLOCK_GUEST_STOPPED itself. */
 static void write_time_info(struct vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 {
 	gpa_t gpa = vcpu->kvmclock_msr & ~(gpa_t)KVM_MSR_ENABLED;
@@ -236,15 +250,8 @@ static void write_time_info(struct vcpu *vcpu, struct pvclock_vcpu_time_info *in
 		old.flags |= PVCLOCK_GUEST_STOPPED;
 	vcpu->guest_stopped = false;
 	info->flags |= old.flags & PVCLOCK_GUEST_STOPPED;
-
-	info->version = (old.version + 1) | 1;
-	if (guest_write(vcpu->vm, gpa, &info->version, sizeof(info->version)))
-		return;
-	smp_wmb();	/* odd version, then the rest */
-	guest_write(vcpu->vm, gpa, info, sizeof(*info));
-	smp_wmb();	/* the rest, then an even version */
-	info->version++;
-	guest_write(vcpu->vm, gpa, &info->version, sizeof(info->version));
+	info->version = old.version;
+	write_versioned(vcpu->vm, gpa, &info->version, gpa, info, sizeof(*info));
 }
 
 /**
@@ -311,15 +318,8 @@ static void write_wall_clock(struct vm *vm, gpa_t gpa)
 	ns = m.realtime - clock_ns_at(vm, &m);
 	raw_spin_unlock(&vm->clock_lock);
 
-	wall.version = (wall.version + 1) | 1;
 	wall.sec = div_u64_rem(ns, NSEC_PER_SEC, &wall.nsec);
-	if (guest_write(vm, gpa, &wall.version, sizeof(wall.version)))
-		return;
-	smp_wmb();	/* as in write_time_info() */
-	guest_write(vm, gpa, &wall, sizeof(wall));
-	smp_wmb();
-	wall.version++;
-	guest_write(vm, gpa, &wall.version, sizeof(wall.version));
+	write_versioned(vm, gpa, &wall.version, gpa, &wall, sizeof(wall));
 }
 
 /**
@@ -395,18 +395,12 @@ void clock_update_steal(struct vcpu *vcpu)
 	if (!(vcpu->steal_msr & KVM_MSR_ENABLED) || clear_preempted(vcpu) ||
 	    guest_read(vcpu->vm, steal_gpa(vcpu, steal), &st, offsetofend(typeof(st), version)))
 		return;
-	st.version = (st.version + 1) | 1;
-	if (guest_write(vcpu->vm, steal_gpa(vcpu, version), &st.version, sizeof(st.version)))
-		return;
-	smp_wmb();	/* as in write_time_info() */
 	/* Another thread may run the vCPU now, and have waited less in all. */
 	if (delay > vcpu->steal_last)
 		st.steal += delay - vcpu->steal_last;
 	vcpu->steal_last = delay;
-	guest_write(vcpu->vm, steal_gpa(vcpu, steal), &st.steal, sizeof(st.steal));
-	smp_wmb();
-	st.version++;
-	guest_write(vcpu->vm, steal_gpa(vcpu, version), &st.version, sizeof(st.version));
+	write_versioned(vcpu->vm, steal_gpa(vcpu, version), &st.version,
+			steal_gpa(vcpu, steal), &st.steal, sizeof(st.steal));
 }
 
 /* ---- MSRs ---- */
@@ -436,7 +430,7 @@ int clock_msr_write(struct vcpu *vcpu, u32 msr, u64 val)
 	switch (msr) {
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_WALL_CLOCK_NEW:
-		vcpu->vm->wall_clock_msr = val;
+		vcpu->wall_clock_msr = val;
 		write_wall_clock(vcpu->vm, val);
 		return 0;
 	case MSR_KVM_SYSTEM_TIME:

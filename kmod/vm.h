@@ -91,7 +91,6 @@ struct vm {
 	u64		tsc_sync_value, tsc_sync_ns; /* last TSC written by user space, and when */
 	u32		tsc_sync_khz;		/* 0: none yet */
 	u64		tsc_anchor_host, tsc_anchor_value; /* the line on which vCPUs in step lie */
-	u64		wall_clock_msr;
 
 	/* what KVM_ENABLE_CAP turned on */
 	u64		disabled_quirks;

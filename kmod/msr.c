@@ -1,0 +1,672 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Model-specific registers.
+ *
+ * One comes from the first of these that knows it:
+ *
+ *	1. the switch in msr_read() and msr_write(): clocks, local APIC, MTRRs,
+ *	   machine check, commands
+ *	2. msr_regs[]: registers that are a field of struct vcpu, and who may
+ *	   touch which bits; store_reg() has what follows from a write
+ *	3. the vendor's structure: backend(get_msr), backend(set_msr)
+ *	4. msr_fixed[]: what old systems touch without asking CPUID first
+ *
+ * NOTDONE: CPUID faulting, a PMU, branch records, IA32_POWER_CTL, SMM.
+ */
+#include <linux/kernel.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <asm/apic.h>
+#include <asm/cpufeature.h>
+#include <asm/mce.h>
+#include <asm/msr.h>
+#include <asm/mtrr.h>
+#include <uapi/asm/kvm_para.h>
+#include "backend.h"
+#include "clock.h"
+#include "cpuid.h"
+#include "irq/irq.h"
+#include "msr.h"
+
+enum {
+	MSR_IO_MAX	= 256,		/* entries of one KVM_GET_MSRS or KVM_SET_MSRS, less one */
+
+	/* IA32_MISC_ENABLE bits that only the CPU sets */
+	MISC_ENABLE_PMU_BITS = MSR_IA32_MISC_ENABLE_BTS_UNAVAIL |
+			       MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL,
+
+	/* HWCR, APM 2 "Hardware Configuration Register (HWCR)" */
+	HWCR_TLB_CACHE_DIS	= 1 << 3,
+	HWCR_FF_DIS		= 1 << 6,	/* flush filter */
+	HWCR_IGNNE_EM		= 1 << 8,
+	HWCR_MC_STATUS_WR_EN	= 1 << 18,
+	HWCR_TSC_FREQ_SEL	= 1 << 24,	/* the TSC counts at P0's frequency: read-only */
+	HWCR_WRITE_IGNORED	= HWCR_TLB_CACHE_DIS | HWCR_FF_DIS | HWCR_IGNNE_EM |
+				  HWCR_TSC_FREQ_SEL,
+
+	UCODE_REV_AMD		= 0x01000065,	/* of no CPU; new enough for all work-arounds */
+};
+
+#define UCODE_REV_INTEL		(1ULL << 32)	/* the revision is the upper half */
+#define PAT_AFTER_RESET		0x0007040600070406ULL /* SDM 3A "Programming the PAT" */
+
+/* ---- registers that are a field of struct vcpu ---- */
+
+/* What the guest may do; user space may always read, and write writable bits. */
+enum msr_access {
+	MSR_RW,
+	MSR_RO,			/* WRMSR: #GP */
+	MSR_RO_QUIET,		/* WRMSR: nothing */
+};
+
+#define MSR_ANY		NR_VCPU_CAPS	/* on every CPU */
+
+struct msr_reg {
+	u32	index;
+	u16	offset;		/* in struct vcpu */
+	u8	cap;		/* enum vcpu_cap that the guest must have, or MSR_ANY */
+	u8	access;
+	u64	writable;
+};
+
+#define REG(index, field, cap, access, writable) \
+	{ index, offsetof(struct vcpu, field), cap, access, writable }
+
+static const struct msr_reg msr_regs[] = {
+	REG(MSR_IA32_TSC_ADJUST,	tsc_adjust,	CAP_TSC_ADJUST,		MSR_RW, ~0ULL),
+	REG(MSR_IA32_APICBASE,		apic_base,	MSR_ANY,		MSR_RW, ~0ULL),
+	REG(MSR_EFER,			efer,		MSR_ANY,		MSR_RW, ~0ULL),
+	REG(MSR_IA32_CR_PAT,		pat,		CAP_PAT,		MSR_RW, ~0ULL),
+	REG(MSR_IA32_MISC_ENABLE,	misc_enable,	MSR_ANY,		MSR_RW, ~0ULL),
+	REG(MSR_TSC_AUX,		tsc_aux,	CAP_TSC_AUX,		MSR_RW, U32_MAX),
+	REG(MSR_IA32_XSS,		xss,		CAP_XSAVES,		MSR_RW, 0),
+	REG(MSR_AMD64_VIRT_SPEC_CTRL,	virt_spec_ctrl,	CAP_VIRT_SSBD,		MSR_RW, SPEC_CTRL_SSBD),
+	REG(MSR_IA32_ARCH_CAPABILITIES,	arch_capabilities, CAP_ARCH_CAPS,	MSR_RO, ~0ULL),
+	REG(MSR_IA32_UCODE_REV,		microcode_version, MSR_ANY,		MSR_RO_QUIET, ~0ULL),
+	REG(MSR_PLATFORM_INFO,		platform_info,	MSR_ANY,		MSR_RO, ~0ULL),
+	REG(MSR_K7_HWCR,		hwcr,		MSR_ANY,		MSR_RW, ~0ULL),
+	REG(MSR_AMD64_OSVW_ID_LENGTH,	osvw_length,	CAP_OSVW,		MSR_RW, ~0ULL),
+	REG(MSR_AMD64_OSVW_STATUS,	osvw_status,	CAP_OSVW,		MSR_RW, ~0ULL),
+	REG(MSR_KVM_WALL_CLOCK,		wall_clock_msr,	CAP_KVM_CLOCKSOURCE,	MSR_RW, ~0ULL),
+	REG(MSR_KVM_WALL_CLOCK_NEW,	wall_clock_msr,	CAP_KVM_CLOCKSOURCE2,	MSR_RW, ~0ULL),
+	REG(MSR_KVM_SYSTEM_TIME,	kvmclock_msr,	CAP_KVM_CLOCKSOURCE,	MSR_RW, ~0ULL),
+	REG(MSR_KVM_SYSTEM_TIME_NEW,	kvmclock_msr,	CAP_KVM_CLOCKSOURCE2,	MSR_RW, ~0ULL),
+	REG(MSR_KVM_STEAL_TIME,		steal_msr,	CAP_KVM_STEAL,		MSR_RW, ~0ULL),
+	REG(MSR_KVM_PV_EOI_EN,		pv_eoi_msr,	CAP_KVM_PV_EOI,		MSR_RW, ~0ULL),
+	REG(MSR_KVM_POLL_CONTROL,	poll_control_msr, CAP_KVM_POLL_CONTROL,	MSR_RW, 1),
+};
+
+static const struct msr_reg *msr_find_reg(u32 index)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(msr_regs); i++)
+		if (msr_regs[i].index == index)
+			return &msr_regs[i];
+	return NULL;
+}
+
+static u64 *msr_field(struct vcpu *vcpu, const struct msr_reg *reg)
+{
+	return (void *)vcpu + reg->offset;
+}
+
+static bool guest_has_reg(const struct vcpu *vcpu, const struct msr_reg *reg)
+{
+	return reg->cap == MSR_ANY || vcpu_has(vcpu, reg->cap);
+}
+
+/**
+ * msr_efer_valid_bits() - what may be set in EFER
+ * @vcpu: by its CPUID
+ *
+ * Return: a mask.
+ */
+u64 msr_efer_valid_bits(const struct vcpu *vcpu)
+{
+	u64 bits = EFER_SCE;
+
+	if (vcpu_has(vcpu, CAP_LM))
+		bits |= EFER_LME | EFER_LMA;
+	if (vcpu_has(vcpu, CAP_NX))
+		bits |= EFER_NX;
+	if (vcpu_has(vcpu, CAP_FXSR_OPT) && cpuid_host_supports(X86_FEATURE_FXSR_OPT))
+		bits |= EFER_FFXSR;
+	return bits;
+}
+
+/* APM 2 "Extended Feature Enable Register (EFER)": LMA is read-only, LME fixed while paging. */
+static int set_efer(struct vcpu *vcpu, u64 val, bool host)
+{
+	if (val & ~msr_efer_valid_bits(vcpu))
+		return MSR_GP;
+	if (!host && vcpu_paging(vcpu) && (val ^ vcpu->efer) & EFER_LME)
+		return MSR_GP;
+	backend(set_efer)(vcpu, (val & ~(u64)EFER_LMA) | (vcpu->efer & EFER_LMA));
+	vcpu_update_walk(vcpu);
+	return MSR_OK;
+}
+
+static int set_misc_enable(struct vcpu *vcpu, u64 val, bool host)
+{
+	u64 changed = val ^ vcpu->misc_enable;
+
+	if (!host) {
+		if (changed & MISC_ENABLE_PMU_BITS)
+			return MSR_GP;
+		val ^= changed & MSR_IA32_MISC_ENABLE_EMON;
+	}
+	vcpu->misc_enable = val;
+	if (changed & MSR_IA32_MISC_ENABLE_MWAIT)
+		cpuid_refresh(vcpu);
+	return MSR_OK;
+}
+
+static int set_hwcr(struct vcpu *vcpu, u64 val)
+{
+	if (val & ~(u64)(HWCR_WRITE_IGNORED | HWCR_MC_STATUS_WR_EN))
+		return MSR_GP;
+	vcpu->hwcr = HWCR_TSC_FREQ_SEL | (val & HWCR_MC_STATUS_WR_EN);
+	return MSR_OK;
+}
+
+static int set_pv_eoi(struct vcpu *vcpu, u64 val)
+{
+	if (!vcpu->lapic)
+		return val ? MSR_GP : MSR_OK;
+	return lapic_set_pv_eoi(vcpu, val);
+}
+
+/* Rights are checked; some values are not right either, some have consequences. */
+static int store_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool host)
+{
+	switch (reg->index) {
+	case MSR_IA32_TSC_ADJUST:
+		clock_write_tsc_adjust(vcpu, val, host);
+		return MSR_OK;
+	case MSR_IA32_APICBASE:
+		return lapic_set_base(vcpu, val, host);
+	case MSR_EFER:
+		return set_efer(vcpu, val, host);
+	case MSR_IA32_CR_PAT:
+		if (!mtrr_pat_valid(val))
+			return MSR_GP;
+		vcpu->pat = val;
+		backend(set_msr)(vcpu, reg->index, val);
+		return MSR_OK;
+	case MSR_IA32_MISC_ENABLE:
+		return set_misc_enable(vcpu, val, host);
+	case MSR_K7_HWCR:
+		return set_hwcr(vcpu, val);
+	case MSR_KVM_WALL_CLOCK:
+	case MSR_KVM_WALL_CLOCK_NEW:
+	case MSR_KVM_SYSTEM_TIME:
+	case MSR_KVM_SYSTEM_TIME_NEW:
+	case MSR_KVM_STEAL_TIME:
+		return clock_msr_write(vcpu, reg->index, val);
+	case MSR_KVM_PV_EOI_EN:
+		return set_pv_eoi(vcpu, val);
+	default:
+		*msr_field(vcpu, reg) = val;
+		return MSR_OK;
+	}
+}
+
+static int write_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool host)
+{
+	if (!host) {
+		if (!guest_has_reg(vcpu, reg) || reg->access == MSR_RO)
+			return MSR_GP;
+		if (reg->access == MSR_RO_QUIET)
+			return MSR_OK;
+	}
+	return val & ~reg->writable ? MSR_GP : store_reg(vcpu, reg, val, host);
+}
+
+/* ---- registers with one value ---- */
+
+/*
+ * Guests that know their CPU by family and model take these for granted, or
+ * read them to work around errata that only their silicon has.
+ */
+struct msr_fixed {
+	u32	index;
+	u8	count;		/* so many in a row */
+	bool	drop;		/* writes do nothing; else one that changes it is #GP */
+	u64	value;
+};
+
+static const struct msr_fixed msr_fixed[] = {
+	/* Intel */
+	{ MSR_IA32_PLATFORM_ID,		1, false, 0 },
+	{ MSR_IA32_EBL_CR_POWERON,	1, false, 0 },
+	{ MSR_EBC_FREQUENCY_ID,		1, false, 1 << 24 },	/* core to bus ratio 1: divided by */
+	{ MSR_FSB_FREQ,			1, false, 3 },		/* 166 MHz */
+	{ MSR_MISC_FEATURES_ENABLES,	1, false, 0 },
+	{ MSR_IA32_UCODE_WRITE,		1, true, 0 },
+	{ MSR_P6_PERFCTR0,		2, true, 0 },
+	{ MSR_P6_EVNTSEL0,		2, true, 0 },
+	/* AMD; NOTDONE: the PMU. Counters that do not count are how perf finds none. */
+	{ MSR_K7_EVNTSEL0,		4, true, 0 },
+	{ MSR_K7_PERFCTR0,		4, true, 0 },
+	{ MSR_AMD64_SYSCFG,		1, false, 0 },
+	{ MSR_AMD64_NB_CFG,		1, true, 0 },
+	{ MSR_AMD64_PATCH_LOADER,	1, true, 0 },
+	{ MSR_K8_INT_PENDING_MSG,	1, false, 0 },
+	{ MSR_FAM10H_MMIO_CONF_BASE,	1, false, 0 },
+	{ MSR_K8_TSEG_ADDR,		1, false, 0 },
+	{ MSR_K8_TSEG_MASK,		1, false, 0 },
+	{ MSR_AMD64_BU_CFG2,		1, true, 0 },
+	{ MSR_AMD64_DC_CFG,		1, true, 0 },
+	{ MSR_AMD64_TW_CFG,		1, true, 0 },
+	{ MSR_F15H_EX_CFG,		1, true, 0 },
+};
+
+static const struct msr_fixed *msr_find_fixed(u32 index)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(msr_fixed); i++)
+		if (index - msr_fixed[i].index < msr_fixed[i].count)
+			return &msr_fixed[i];
+	return NULL;
+}
+
+static int read_fixed(u32 index, u64 *val)
+{
+	const struct msr_fixed *fixed = msr_find_fixed(index);
+
+	if (!fixed)
+		return MSR_UNKNOWN;
+	*val = fixed->value;
+	return MSR_OK;
+}
+
+static int write_fixed(u32 index, u64 val)
+{
+	const struct msr_fixed *fixed = msr_find_fixed(index);
+
+	if (!fixed)
+		return MSR_UNKNOWN;
+	return fixed->drop || val == fixed->value ? MSR_OK : MSR_GP;
+}
+
+/* ---- speculation, features ---- */
+
+static u64 spec_ctrl_valid __ro_after_init;
+
+static u64 de_cfg(void)
+{
+	return boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ? MSR_AMD64_DE_CFG_LFENCE_SERIALIZE : 0;
+}
+
+/* A barrier that the guest asks for, on the CPU it is on. */
+static int write_command(u32 index, u64 val, u64 command, unsigned int feature, bool allowed)
+{
+	if (!allowed || !boot_cpu_has(feature) || val & ~command)
+		return MSR_GP;
+	if (val)
+		wrmsrl(index, val);
+	return MSR_OK;
+}
+
+/* SDM 3A "Enumeration of Architectural Capabilities": bits that describe the CPU, not an MSR. */
+#define ARCH_CAPABILITIES_OF_CPU \
+	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_RSBA | ARCH_CAP_SSB_NO | \
+	 ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TAA_NO | ARCH_CAP_SBDR_SSDP_NO | \
+	 ARCH_CAP_FBSDP_NO | ARCH_CAP_PSDP_NO | ARCH_CAP_FB_CLEAR | ARCH_CAP_RRSBA | \
+	 ARCH_CAP_BHI_NO | ARCH_CAP_PBRSB_NO | ARCH_CAP_GDS_NO | ARCH_CAP_RFDS_NO | \
+	 ARCH_CAP_RFDS_CLEAR | ARCH_CAP_ITS_NO)
+
+/* What the CPU says, and what the kernel knows of CPUs that do not say it. */
+static u64 host_arch_capabilities(void)
+{
+	static const struct { u16 bug; u64 no; } known[] = {
+		{ X86_BUG_CPU_MELTDOWN,		ARCH_CAP_RDCL_NO },
+		{ X86_BUG_SPEC_STORE_BYPASS,	ARCH_CAP_SSB_NO },
+		{ X86_BUG_MDS,			ARCH_CAP_MDS_NO },
+		{ X86_BUG_RFDS,			ARCH_CAP_RFDS_NO },
+		{ X86_BUG_GDS,			ARCH_CAP_GDS_NO },
+		{ X86_BUG_ITS,			ARCH_CAP_ITS_NO },
+	};
+	u64 caps = 0;
+	unsigned int i;
+
+	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
+		rdmsrl(MSR_IA32_ARCH_CAPABILITIES, caps);
+	caps &= ARCH_CAPABILITIES_OF_CPU;
+	for (i = 0; i < ARRAY_SIZE(known); i++)
+		if (!boot_cpu_has_bug(known[i].bug))
+			caps |= known[i].no;
+	/* Without TSX a guest has no TAA either way, and is not to believe that it may turn TSX on. */
+	if (!cpuid_host_supports(X86_FEATURE_RTM))
+		caps &= ~(u64)ARCH_CAP_TAA_NO;
+	return caps;
+}
+
+/* ---- read and write ---- */
+
+static int read_spec_ctrl(struct vcpu *vcpu, u64 *val, bool host)
+{
+	if ((!host && !vcpu_has(vcpu, CAP_SPEC_CTRL)) || !spec_ctrl_valid)
+		return MSR_GP;
+	return backend(get_msr)(vcpu, MSR_IA32_SPEC_CTRL, val);
+}
+
+static int write_spec_ctrl(struct vcpu *vcpu, u64 val, bool host)
+{
+	if ((!host && !vcpu_has(vcpu, CAP_SPEC_CTRL)) || !spec_ctrl_valid || val & ~spec_ctrl_valid)
+		return MSR_GP;
+	return backend(set_msr)(vcpu, MSR_IA32_SPEC_CTRL, val);
+}
+
+/**
+ * msr_read() - read an MSR
+ * @vcpu: under its mutex
+ * @index: its number
+ * @val: filled if MSR_OK
+ * @host: user space asks: CPUID does not matter
+ *
+ * Return: enum msr_result.
+ */
+int msr_read(struct vcpu *vcpu, u32 index, u64 *val, bool host)
+{
+	const struct msr_reg *reg;
+	int r;
+
+	switch (index) {
+	case MSR_IA32_TSC:
+		*val = clock_guest_tsc(vcpu);
+		return MSR_OK;
+	case MSR_IA32_TSC_DEADLINE:
+	case APIC_BASE_MSR ... APIC_BASE_MSR + 0xff:
+		return lapic_msr_read(vcpu, index, val);
+	case MSR_MTRRcap:
+	case MTRRphysBase_MSR(0) ... MTRRphysMask_MSR(MTRR_NR_VARIABLE - 1):
+	case MSR_MTRRfix64K_00000 ... MSR_MTRRfix4K_F8000:
+	case MSR_MTRRdefType:
+		return mtrr_read(vcpu, index, val);
+	case MSR_IA32_MCG_CAP ... MSR_IA32_MCG_CTL:
+	case MSR_IA32_MC0_CTL ... MSR_IA32_MCx_CTL(MCE_MAX_BANKS) - 1:
+		return mce_read(vcpu, index, val, host);
+	case MSR_IA32_SPEC_CTRL:
+		return read_spec_ctrl(vcpu, val, host);
+	case MSR_AMD64_DE_CFG:
+		*val = de_cfg();
+		return MSR_OK;
+	}
+	reg = msr_find_reg(index);
+	if (reg) {
+		*val = *msr_field(vcpu, reg);
+		return host || guest_has_reg(vcpu, reg) ? MSR_OK : MSR_GP;
+	}
+	r = backend(get_msr)(vcpu, index, val);
+	return r == MSR_UNKNOWN ? read_fixed(index, val) : r;
+}
+
+/**
+ * msr_write() - write an MSR
+ * @vcpu: under its mutex; memslot_srcu held; may sleep
+ * @index: its number
+ * @val: new value
+ * @host: user space asks: CPUID does not matter, and read-only ones can be set
+ *
+ * Return: enum msr_result.
+ */
+int msr_write(struct vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	const struct msr_reg *reg;
+	int r;
+
+	switch (index) {
+	case MSR_IA32_TSC:
+		clock_write_tsc(vcpu, val, host);
+		return MSR_OK;
+	case MSR_IA32_TSC_DEADLINE:
+	case APIC_BASE_MSR ... APIC_BASE_MSR + 0xff:
+		return lapic_msr_write(vcpu, index, val);
+	case MSR_MTRRcap:
+	case MTRRphysBase_MSR(0) ... MTRRphysMask_MSR(MTRR_NR_VARIABLE - 1):
+	case MSR_MTRRfix64K_00000 ... MSR_MTRRfix4K_F8000:
+	case MSR_MTRRdefType:
+		return mtrr_write(vcpu, index, val);
+	case MSR_IA32_MCG_CAP ... MSR_IA32_MCG_CTL:
+	case MSR_IA32_MC0_CTL ... MSR_IA32_MCx_CTL(MCE_MAX_BANKS) - 1:
+		return mce_write(vcpu, index, val, host);
+	case MSR_IA32_SPEC_CTRL:
+		return write_spec_ctrl(vcpu, val, host);
+	case MSR_IA32_PRED_CMD:
+		return write_command(index, val, PRED_CMD_IBPB, X86_FEATURE_IBPB,
+				     host || vcpu_has(vcpu, CAP_PRED_CMD));
+	case MSR_IA32_FLUSH_CMD:
+		return write_command(index, val, L1D_FLUSH, X86_FEATURE_FLUSH_L1D,
+				     host || vcpu_has(vcpu, CAP_FLUSH_L1D));
+	case MSR_AMD64_DE_CFG:
+		return val == de_cfg() ? MSR_OK : MSR_GP;
+	}
+	reg = msr_find_reg(index);
+	if (reg)
+		return write_reg(vcpu, reg, val, host);
+	r = backend(set_msr)(vcpu, index, val);
+	return r == MSR_UNKNOWN ? write_fixed(index, val) : r;
+}
+
+/**
+ * msr_reset() - RESET or INIT
+ * @vcpu: under its mutex
+ * @init: INIT, which leaves MSRs as they are, but for EFER (set by the caller)
+ *
+ * SDM 3A "Processor State After Reset".  The TSC has been set by
+ * clock_vcpu_init(), IA32_APIC_BASE is the local APIC's.
+ */
+void msr_reset(struct vcpu *vcpu, bool init)
+{
+	if (init)
+		return;
+	vcpu->pat = PAT_AFTER_RESET;
+	backend(set_msr)(vcpu, MSR_IA32_CR_PAT, vcpu->pat);
+	vcpu->misc_enable = MISC_ENABLE_PMU_BITS;
+	vcpu->hwcr = HWCR_TSC_FREQ_SEL;
+	vcpu->arch_capabilities = host_arch_capabilities();
+	vcpu->microcode_version = boot_cpu_data.x86_vendor == X86_VENDOR_INTEL ?
+				  UCODE_REV_INTEL : UCODE_REV_AMD;
+	vcpu->mcg_cap = MCE_MAX_BANKS;
+	vcpu->poll_control_msr = 1;
+}
+
+/* ---- ioctls ---- */
+
+static int host_read(struct vcpu *vcpu, u32 index, u64 *val)
+{
+	return msr_read(vcpu, index, val, true);
+}
+
+static int host_write(struct vcpu *vcpu, u32 index, u64 *val)
+{
+	return msr_write(vcpu, index, *val, true);
+}
+
+/* MSRs that tell user space about the host, before there is a vCPU. */
+static int read_feature(struct vcpu *none, u32 index, u64 *val)
+{
+	switch (index) {
+	case MSR_IA32_ARCH_CAPABILITIES:
+		*val = host_arch_capabilities();
+		return MSR_OK;
+	case MSR_IA32_UCODE_REV:
+		return rdmsrl_safe(index, val) ? MSR_GP : MSR_OK;
+	case MSR_AMD64_DE_CFG:
+		*val = de_cfg();
+		return MSR_OK;
+	default:
+		return MSR_UNKNOWN;
+	}
+}
+
+/* One by one, up to the first that fails. Returns how many, or a negative errno. */
+static long msr_io(struct vcpu *vcpu, struct kvm_msrs __user *user,
+		   int (*one)(struct vcpu *vcpu, u32 index, u64 *val), bool give_back)
+{
+	struct kvm_msr_entry *entries;
+	u32 i, nr;
+	long r;
+
+	if (get_user(nr, &user->nmsrs))
+		return -EFAULT;
+	if (nr >= MSR_IO_MAX)
+		return -E2BIG;
+	entries = memdup_user(user->entries, nr * sizeof(*entries));
+	if (IS_ERR(entries))
+		return PTR_ERR(entries);
+	for (i = 0; i < nr; i++)
+		if (one(vcpu, entries[i].index, &entries[i].data))
+			break;
+	r = i;
+	if (give_back && copy_to_user(user->entries, entries, nr * sizeof(*entries)))
+		r = -EFAULT;
+	kfree(entries);
+	return r;
+}
+
+/**
+ * msr_ioctl_get() - KVM_GET_MSRS of a vCPU
+ * @vcpu: under its mutex
+ * @user: number of entries, entries
+ *
+ * Return: how many were read before one could not be; -E2BIG from 256 entries
+ * on; -EFAULT, -ENOMEM.
+ */
+long msr_ioctl_get(struct vcpu *vcpu, struct kvm_msrs __user *user)
+{
+	return msr_io(vcpu, user, host_read, true);
+}
+
+/**
+ * msr_ioctl_set() - KVM_SET_MSRS
+ * @vcpu: under its mutex; memslot_srcu held
+ * @user: number of entries, entries
+ *
+ * Return: how many were written before one could not be; -E2BIG from 256
+ * entries on; -EFAULT, -ENOMEM.
+ */
+long msr_ioctl_set(struct vcpu *vcpu, struct kvm_msrs __user *user)
+{
+	return msr_io(vcpu, user, host_write, false);
+}
+
+/**
+ * msr_ioctl_get_features() - KVM_GET_MSRS of /dev/kvm
+ * @user: number of entries, entries
+ *
+ * Return: as msr_ioctl_get().
+ */
+long msr_ioctl_get_features(struct kvm_msrs __user *user)
+{
+	return msr_io(NULL, user, read_feature, true);
+}
+
+/* ---- which there are ---- */
+
+#define MSR_ALWAYS	X86_FEATURE_MSR
+
+/* What user space saves and restores; the backend's come on top. */
+static const struct { u32 index; u16 feature; } msr_to_save[] __initconst = {
+	{ MSR_IA32_TSC,			MSR_ALWAYS },
+	{ MSR_IA32_TSC_ADJUST,		MSR_ALWAYS },
+	{ MSR_IA32_TSC_DEADLINE,	MSR_ALWAYS },
+	{ MSR_IA32_CR_PAT,		MSR_ALWAYS },
+	{ MSR_IA32_MISC_ENABLE,		MSR_ALWAYS },
+	{ MSR_IA32_MCG_STATUS,		MSR_ALWAYS },
+	{ MSR_IA32_MCG_CTL,		MSR_ALWAYS },
+	{ MSR_IA32_ARCH_CAPABILITIES,	MSR_ALWAYS },
+	{ MSR_IA32_UCODE_REV,		MSR_ALWAYS },
+	{ MSR_PLATFORM_INFO,		MSR_ALWAYS },
+	{ MSR_K7_HWCR,			MSR_ALWAYS },
+	{ MSR_KVM_SYSTEM_TIME,		MSR_ALWAYS },
+	{ MSR_KVM_WALL_CLOCK,		MSR_ALWAYS },
+	{ MSR_KVM_SYSTEM_TIME_NEW,	MSR_ALWAYS },
+	{ MSR_KVM_WALL_CLOCK_NEW,	MSR_ALWAYS },
+	{ MSR_KVM_STEAL_TIME,		MSR_ALWAYS },
+	{ MSR_KVM_PV_EOI_EN,		MSR_ALWAYS },
+	{ MSR_KVM_POLL_CONTROL,		MSR_ALWAYS },
+	{ MSR_TSC_AUX,			X86_FEATURE_RDTSCP },
+	{ MSR_IA32_XSS,			X86_FEATURE_XSAVES },
+	{ MSR_IA32_SPEC_CTRL,		MSR_ALWAYS },	/* one of several: spec_ctrl_valid */
+	{ MSR_AMD64_VIRT_SPEC_CTRL,	X86_FEATURE_VIRT_SSBD },
+};
+
+static const u32 msr_features[] = {
+	MSR_IA32_ARCH_CAPABILITIES, MSR_IA32_UCODE_REV, MSR_AMD64_DE_CFG,
+};
+
+static u32 msr_list[64] __ro_after_init;
+static u32 msr_list_nr __ro_after_init;
+
+static bool __init msr_is_there(u32 index, unsigned int feature)
+{
+	return index == MSR_IA32_SPEC_CTRL ? spec_ctrl_valid : cpuid_host_supports(feature);
+}
+
+/**
+ * msr_module_init() - which MSRs there are on this host
+ *
+ * After cpuid_module_init().
+ */
+void __init msr_module_init(void)
+{
+	unsigned int i;
+
+	if (cpuid_host_supports(X86_FEATURE_AMD_IBRS))
+		spec_ctrl_valid |= SPEC_CTRL_IBRS;
+	if (cpuid_host_supports(X86_FEATURE_AMD_STIBP))
+		spec_ctrl_valid |= SPEC_CTRL_STIBP;
+	if (cpuid_host_supports(X86_FEATURE_AMD_SSBD))
+		spec_ctrl_valid |= SPEC_CTRL_SSBD;
+
+	BUILD_BUG_ON(ARRAY_SIZE(msr_to_save) > ARRAY_SIZE(msr_list) / 2);
+	for (i = 0; i < ARRAY_SIZE(msr_to_save); i++)
+		if (msr_is_there(msr_to_save[i].index, msr_to_save[i].feature))
+			msr_list[msr_list_nr++] = msr_to_save[i].index;
+	for (i = 0; i < backend_ops->nr_msrs && msr_list_nr < ARRAY_SIZE(msr_list); i++)
+		msr_list[msr_list_nr++] = backend_ops->msrs[i];
+}
+
+static long give_list(struct kvm_msr_list __user *user, const u32 *list, u32 nr)
+{
+	u32 room;
+
+	if (get_user(room, &user->nmsrs) || put_user(nr, &user->nmsrs))
+		return -EFAULT;
+	if (room < nr)
+		return -E2BIG;
+	return copy_to_user(user->indices, list, nr * sizeof(*list)) ? -EFAULT : 0;
+}
+
+/**
+ * msr_ioctl_index_list() - KVM_GET_MSR_INDEX_LIST
+ * @user: in: room for so many; out: how many there are, and they
+ *
+ * Each of them can be read and written by user space on every vCPU.
+ *
+ * Return: 0; -E2BIG when there is not room for all; -EFAULT.
+ */
+long msr_ioctl_index_list(struct kvm_msr_list __user *user)
+{
+	return give_list(user, msr_list, msr_list_nr);
+}
+
+/**
+ * msr_ioctl_feature_index_list() - KVM_GET_MSR_FEATURE_INDEX_LIST
+ * @user: as for msr_ioctl_index_list()
+ *
+ * Return: as msr_ioctl_index_list().
+ */
+long msr_ioctl_feature_index_list(struct kvm_msr_list __user *user)
+{
+	u32 nr = ARRAY_SIZE(msr_features);
+
+	/* The last one is AMD's. */
+	if (boot_cpu_data.x86_vendor == X86_VENDOR_INTEL)
+		nr--;
+	return give_list(user, msr_features, nr);
+}
