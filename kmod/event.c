@@ -12,7 +12,6 @@
  *   KVM_INTERRUPT		-> interrupt.injected at once
  */
 #include <linux/atomic.h>
-#include <asm/debugreg.h>
 #include <asm/trap_pf.h>
 #include <asm/trapnr.h>
 #include "backend.h"

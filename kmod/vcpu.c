@@ -718,8 +718,11 @@ err:
  */
 int vcpu_module_init(void)
 {
-	vcpu_cache = kmem_cache_create("kvm_vcpu", backend_ops->vcpu_size,
-				       __alignof__(struct vcpu), SLAB_ACCOUNT, NULL);
+	/* Hardened usercopy: only these may be the other end of a copy to or from user space. */
+	vcpu_cache = kmem_cache_create_usercopy("kvm_vcpu", backend_ops->vcpu_size,
+						__alignof__(struct vcpu), SLAB_ACCOUNT,
+						offsetof(struct vcpu, regs),
+						offsetofend(struct vcpu, io), NULL);
 	return vcpu_cache ? 0 : -ENOMEM;
 }
 

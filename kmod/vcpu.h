@@ -88,8 +88,12 @@ struct vcpu_io {
 };
 
 struct vcpu {
-	/* hot: touched at every exit */
+	/* copied to and from guest memory by the emulator: see vcpu_module_init() */
 	u64		regs[EMU_NREGS];	/* entry.S knows the offset */
+	struct emu	emu;
+	struct vcpu_io	io;
+
+	/* hot: touched at every exit */
 	u64		rip;
 	u64		rflags;
 	u64		cr2;
@@ -125,9 +129,7 @@ struct vcpu {
 	bool		pv_unhalted;
 
 	/* what user space has to complete */
-	struct vcpu_io	io;
 	int		(*complete)(struct vcpu *vcpu);	/* run first by the next KVM_RUN */
-	struct emu	emu;
 	gpa_t		fault_gpa;		/* of the memory operand, if the exit told it */
 	gva_t		fault_gva;		/* its linear address, once seen */
 	enum { FAULT_GPA_NONE, FAULT_GPA_NEW, FAULT_GPA_BOUND } fault_gpa_state;
@@ -167,7 +169,7 @@ struct vcpu {
 	u64		tsc_adjust;
 	u64		tsc_lost;		/* clock_tsc_lost that tsc_offset makes up for */
 	u32		tsc_khz;
-	u64		kvmclock_msr, steal_msr, pv_eoi_msr, poll_control_msr;
+	u64		kvmclock_msr, wall_clock_msr, steal_msr, pv_eoi_msr, poll_control_msr;
 	u64		steal_last;		/* run delay of the thread, ns, that is already accounted */
 	bool		kvmclock_new;		/* by MSR_KVM_SYSTEM_TIME_NEW: it knows the flags */
 	bool		guest_stopped;		/* KVM_KVMCLOCK_CTRL: to be told in the page */

@@ -11,12 +11,18 @@
 
 struct vcpu;
 
+#define GWALK_MAX_LEVELS	5
+
 /* Paging mode, worked out once when CR0, CR4, EFER or CPUID change. */
 struct gwalk_mode {
 	u8	levels;		/* 0: paging off; 2: 32-bit; 3: PAE; 4, 5: long mode */
-	bool	pse, nxe, wp, smep, smap, pku;
-	u64	reserved;	/* address bits above MAXPHYADDR: reserved in an entry */
-	bool	gbpages;	/* 1G leaves allowed at level 3 */
+	u8	max_leaf;	/* largest level whose page-size bit means a leaf */
+	u8	entry_shift;	/* log2 of an entry's size: 2 or 3 */
+	bool	nxe, wp, smep, smap, pku;
+	u64	reserved;	/* MAXPHYADDR to bit 62: no address has them */
+	u64	root;		/* mask of the address in CR3 */
+	/* bits that must be 0, by level - 1: of an entry that points to a table, and of a leaf */
+	u64	table_mbz[GWALK_MAX_LEVELS], leaf_mbz[GWALK_MAX_LEVELS];
 };
 
 enum gwalk_access {
@@ -31,7 +37,7 @@ enum gwalk_access {
 
 struct gwalk_result {
 	gpa_t	gpa;
-	u32	error_code;	/* when the walk failed: X86_PF_* */
+	u32	error_code;	/* when the guest deserves #PF: X86_PF_* */
 	u8	page_shift;	/* of the guest's own leaf */
 };
 
@@ -54,15 +60,20 @@ void gwalk_set_mode(struct gwalk_mode *mode, u64 cr0, u64 cr4, u64 efer, u8 maxp
  * @access: enum gwalk_access
  * @res: filled
  *
+ * Linear addresses outside long mode have 32 bits; in long mode the caller has
+ * checked that @gva is canonical.
+ *
  * Return: 0; -EFAULT with res->error_code set when the guest deserves #PF;
  * -EIO when a page table lies where there is no guest RAM (res->gpa says where).
  */
 int gwalk(struct vcpu *vcpu, const struct gwalk_mode *mode, u64 cr3, u32 pkru,
 	  gva_t gva, int access, struct gwalk_result *res);
 
-/* gwalk.c calls these; memslot.c has them in the kernel, the test in user space. 0 or -EFAULT. */
-int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, void *entry, unsigned int size);
-/* Atomically old -> new; 0 done, 1 it had changed (walk again), -EFAULT. Marks the page dirty. */
+/* gwalk.c calls these; guest_mem.c has them in the kernel, the test in user space. */
+
+/* One entry of @size 4 or 8 bytes, zero-extended. 0 or -EFAULT. */
+int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, u64 *entry, unsigned int size);
+/* Atomically old -> new: 0 done, 1 it had changed, -EROFS in ROM, or another errno. Marks the page dirty. */
 int gwalk_cmpxchg_entry(struct vcpu *vcpu, gpa_t gpa, u64 old, u64 new, unsigned int size);
 
 #endif /* MMU_GWALK_H */

@@ -1,64 +1,193 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Memory slots: which gfn is which hva, and everything that touches guest
- * memory from the kernel.
+ * Guest memory: which gfn is which hva (memslot.c), how it gets into the
+ * second-level tables and out again (fault.c), and how the kernel itself reads
+ * and writes it (guest_mem.c).
  *
- * The set of slots is replaced as a whole and read under memslot_srcu, which
- * KVM_RUN's loop holds between entries; helpers below expect it held, unless
- * they say so.
+ * The set of slots is replaced as a whole.  Three kinds of readers:
+ *
+ *   vCPU threads	hold memslot_srcu, and drop it when they sleep or are
+ *			asked to by REQ_MEMSLOTS; helpers below expect it held,
+ *			unless they say so
+ *   the mmu notifier	holds memslot_srcu
+ *   slot ioctls	hold vm->slots_lock
+ *
+ * It is published under tdp->lock, so whoever holds that and finds the set he
+ * worked with still in place maps nothing that the new one does not have.
  */
 #ifndef MMU_MEMSLOT_H
 #define MMU_MEMSLOT_H
 
 #include <linux/kvm.h>
+#include <linux/mm_types.h>
+#include <linux/nospec.h>
+#include <linux/rcupdate.h>
 #include <linux/srcu.h>
 #include "../types.h"
+#include "../vcpu.h"
 
-struct vm;
-struct vcpu;
+#define MEMSLOT_MAX_USER	32764	/* KVM_CAP_NR_MEMSLOTS: ids are below */
 
+/* Never changes while it is in a set, but for the bits in @dirty. */
 struct memslot {
 	gfn_t		gfn;
 	u64		npages;
 	hva_t		hva;
 	u32		flags;		/* KVM_MEM_* */
 	u16		id;
-	unsigned long	*dirty;		/* KVM_MEM_LOG_DIRTY_PAGES: one bit a page */
+	unsigned long	*dirty;		/* KVM_MEM_LOG_DIRTY_PAGES: one bit a page, atomic */
+};
+
+/* Sorted by gfn; slots that a change left alone are in the old set and in the new one. */
+struct memslots {
+	struct rcu_head	rcu;
+	unsigned int	nr;
+	struct memslot	*slot[];
 };
 
 extern struct srcu_struct memslot_srcu;
 
-int memslot_init_vm(struct vm *vm);		/* no slots; registers the mmu notifier */
-void memslot_destroy_vm(struct vm *vm);		/* frees what guests mapped; see vm_put() */
+static inline bool memslot_has(const struct memslot *slot, gfn_t gfn)
+{
+	return gfn - slot->gfn < slot->npages;
+}
+
+/* Where the process sees @gfn of @slot; the guest chose it, so no guess of the CPU may leave the slot. */
+static inline hva_t memslot_hva(const struct memslot *slot, gfn_t gfn)
+{
+	return slot->hva + (array_index_nospec(gfn - slot->gfn, slot->npages) << PAGE_SHIFT);
+}
+
+static inline void memslot_mark_dirty(const struct memslot *slot, gfn_t gfn)
+{
+	if (slot->dirty && !test_bit(gfn - slot->gfn, slot->dirty))
+		set_bit(gfn - slot->gfn, slot->dirty);
+}
+
+/* ---- memslot.c ---- */
+
+/* memslot_srcu or vm->slots_lock held. */
+static inline const struct memslots *memslot_all(struct vm *vm)
+{
+	return srcu_dereference_check(vm->slots, &memslot_srcu,
+				      lockdep_is_held(&vm->slots_lock));
+}
+
+/* The slot that has @gfn, or NULL. */
+const struct memslot *memslot_find(struct vm *vm, gfn_t gfn);
+const struct memslot *memslot_find_far(struct vcpu *vcpu, gfn_t gfn);
+
+/* The same for a vCPU's own thread: remembers the last one found. */
+static inline const struct memslot *memslot_find_near(struct vcpu *vcpu, gfn_t gfn)
+{
+	const struct memslots *slots = memslot_all(vcpu->vm);
+	unsigned int i = vcpu->slot_hint;
+
+	if (likely(i < slots->nr && memslot_has(slots->slot[i], gfn)))
+		return slots->slot[i];
+	return memslot_find_far(vcpu, gfn);
+}
 
 int memslot_ioctl_set(struct vm *vm, const struct kvm_userspace_memory_region *mem);
 int memslot_ioctl_get_dirty_log(struct vm *vm, const struct kvm_dirty_log *log);
 
-const struct memslot *memslot_find(struct vm *vm, gfn_t gfn);
+/**
+ * memslot_init_vm() - memory of a new VM: no slots, empty tables, an mmu notifier
+ * @vm: zeroed; vm->mm set
+ *
+ * Return: 0 or a negative errno, then nothing is left to undo.
+ */
+int memslot_init_vm(struct vm *vm);
 
-/* Guest physical memory; may sleep (fault pages in); 0 or -EFAULT; may cross pages and slots. */
-int guest_read(struct vm *vm, gpa_t gpa, void *data, unsigned long len);
-int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len);
-/* As guest_read()/guest_write() within one page. */
-/* Old -> new if it equals *old; 0 done, 1 differs (*old updated), -EFAULT, -EIO no RAM there (MMIO). len 1 to 16. */
-int guest_cmpxchg(struct vm *vm, gpa_t gpa, void *old, const void *new, unsigned int len);
-void guest_mark_dirty(struct vm *vm, gfn_t gfn);
+/**
+ * memslot_unmap_vm() - nothing runs the VM any more: give all pages back
+ * @vm: its vCPUs are still there
+ *
+ * Before vCPUs are freed: the mmu notifier may speak to them until then.
+ */
+void memslot_unmap_vm(struct vm *vm);
+
+/**
+ * memslot_destroy_vm() - the last act: no slots, no notifier, no VM
+ * @vm: gone after this, by kfree(), when the last callback of the notifier is over
+ */
+void memslot_destroy_vm(struct vm *vm);
+
+/* For fault.c: the last callback of a VM's mmu notifier is over, and with it all readers. */
+void memslot_free_vm(struct vm *vm);
+
+/* Module exit, no VM left: wait for what destroyed VMs still have to free. */
+void memslot_module_exit(void);
+
+/* ---- fault.c ---- */
+
+/* Take [start, end) out of the tables, and wait until no vCPU uses it. Sleeps if @may_sleep. */
+void fault_unmap(struct vm *vm, gfn_t start, gfn_t end, bool may_sleep);
+/* Take its write right, likewise: the next write to each page is seen. Sleeps. */
+void fault_write_protect(struct vm *vm, gfn_t start, gfn_t end);
+
+extern const struct mmu_notifier_ops fault_notifier_ops;
 
 enum tdp_fault_result {
-	TDP_FIXED,		/* mapped, or somebody else had: re-enter */
+	TDP_FIXED,		/* mapped, or try again: re-enter */
 	TDP_MMIO,		/* no slot, or a write to a read-only one: emulate */
 	/* negative: errno, e.g. -EFAULT when the hva has no memory */
 };
 
 /**
  * tdp_fault() - make a guest physical address usable
- * @vcpu: who faulted
+ * @vcpu: who faulted; in its own thread
  * @gpa: where
  * @write: a write
  * @fetch: an instruction fetch
  *
- * Sleeps.  Return: enum tdp_fault_result or a negative errno.
+ * Sleeps.  Return: enum tdp_fault_result; -EFAULT when the process has no
+ * memory there, -EHWPOISON when it is broken (SIGBUS is on its way), -ENOMEM,
+ * -EINTR when a fatal signal came.
  */
 int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write, bool fetch);
+
+/* ---- guest_mem.c: in a thread of the VM's process; may sleep (fault pages in) ---- */
+
+/**
+ * guest_read() - copy from guest physical memory
+ * @vm: whose
+ * @gpa: from where; may cross pages and slots
+ * @data: to where
+ * @len: in bytes
+ *
+ * Return: 0, or -EFAULT where there is no slot or no memory behind it; then
+ * @data may be filled in part.
+ */
+int guest_read(struct vm *vm, gpa_t gpa, void *data, unsigned long len);
+
+/**
+ * guest_write() - copy to guest physical memory
+ * @vm: whose
+ * @gpa: to where; may cross pages and slots
+ * @data: from where
+ * @len: in bytes
+ *
+ * Return: 0, -EFAULT as guest_read(), or -EROFS for a read-only slot.
+ */
+int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len);
+
+/**
+ * guest_cmpxchg() - compare and exchange guest physical memory
+ * @vm: whose
+ * @gpa: where
+ * @old: what is expected; on a mismatch, gets what is there
+ * @new: what to put there
+ * @len: 1, 2, 4, 8 or 16
+ *
+ * Atomic unless it crosses a cache line: the host may not split a lock.
+ *
+ * Return: 0 done, 1 it differs, -EIO where there is no slot (MMIO), -EROFS for
+ * a read-only one, -EFAULT where the slot has no memory behind it.
+ */
+int guest_cmpxchg(struct vm *vm, gpa_t gpa, void *old, const void *new, unsigned int len);
+
+/* Note that the kernel, or a device, wrote @gfn. */
+void guest_mark_dirty(struct vm *vm, gfn_t gfn);
 
 #endif /* MMU_MEMSLOT_H */

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The process's memory becomes the guest's, and is taken back.
+ *
+ * No page is pinned.  What keeps a page from being freed while the guest can
+ * reach it is the mmu notifier: before the process's page table lets go of a
+ * page, invalidate_range_start() takes it out of the second-level tables too
+ * and waits until no vCPU has it in its TLB.
+ *
+ * A fault reads the process's page table as it is, without a lock on it, and
+ * maps what it finds.  That is safe because it does both under tdp->lock and
+ * only while no invalidation of that address is under way:
+ *
+ *   invalidation, seen from inside tdp->lock     the fault
+ *   has not begun                                maps; start() will find the leaf
+ *   start() was here, end() was not              may see the old page: tries again
+ *   end() was here                               sees the new page table
+ */
+#include <linux/hugetlb.h>
+#include <linux/ioport.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/pgtable.h>
+#include <linux/sched/signal.h>
+#include <linux/swap.h>
+#include "vcpu.h"
+#include "memslot.h"
+
+/* ---- out of the tables ---- */
+
+/* The lock is dropped after each gigabyte, and no table above covers less. */
+static gfn_t fault_next_stop(gfn_t gfn, gfn_t end)
+{
+	return min(end, round_down(gfn, tdp_level_pages(TDP_1G)) + tdp_level_pages(TDP_1G));
+}
+
+/*
+ * The flush is done under the lock: the next one to hold it finds the entry
+ * absent, and trusts that no TLB has it.
+ */
+void fault_unmap(struct vm *vm, gfn_t start, gfn_t end, bool may_sleep)
+{
+	LIST_HEAD(freed);
+	gfn_t stop;
+
+	for (; start < end; start = stop) {
+		stop = fault_next_stop(start, end);
+		spin_lock(&vm->tdp.lock);
+		if (tdp_zap(&vm->tdp, start, stop, &freed))
+			vcpu_request_all(vm, REQ_TLB_FLUSH);
+		spin_unlock(&vm->tdp.lock);
+		if (may_sleep)
+			cond_resched();
+	}
+	tdp_free_tables(&freed);
+}
+
+/* Here the entries stay, and who removes them flushes in any case: one flush at the end will do. */
+void fault_write_protect(struct vm *vm, gfn_t start, gfn_t end)
+{
+	bool flush = false;
+	gfn_t stop;
+
+	for (; start < end; start = stop) {
+		stop = fault_next_stop(start, end);
+		spin_lock(&vm->tdp.lock);
+		flush |= tdp_write_protect(&vm->tdp, start, stop);
+		spin_unlock(&vm->tdp.lock);
+		cond_resched();
+	}
+	if (flush)
+		vcpu_request_all(vm, REQ_TLB_FLUSH);
+}
+
+/* The page is still the process's: whoever takes it away waits for us. */
+void tdp_leaf_gone(hfn_t pfn, unsigned int level, bool accessed, bool dirty)
+{
+	struct page *page;
+
+	if (!pfn_valid(pfn))
+		return;
+	page = pfn_to_page(pfn);
+	if (PageReserved(page))
+		return;
+	if (dirty)
+		SetPageDirty(page);
+	if (accessed)
+		mark_page_accessed(page);
+}
+
+/* ---- the mmu notifier ---- */
+
+/* The frames of @slot that lie in [start, end) of the process. */
+static bool fault_slot_frames(const struct memslot *slot, hva_t start, hva_t end,
+			      gfn_t *first, gfn_t *last)
+{
+	start = max(start, slot->hva);
+	end = min(end, slot->hva + (slot->npages << PAGE_SHIFT));
+	if (start >= end)
+		return false;
+	*first = slot->gfn + ((start - slot->hva) >> PAGE_SHIFT);
+	*last = slot->gfn + PFN_UP(end - slot->hva);
+	return true;
+}
+
+/* NOTDONE: an index by hva; each callback looks at all slots. */
+#define for_each_slot_frames(slots, i, start, end, first, last)			\
+	for ((i) = 0; (i) < (slots)->nr; (i)++)					\
+		if (fault_slot_frames((slots)->slot[i], start, end, first, last))
+
+static struct vm *fault_vm(struct mmu_notifier *notifier)
+{
+	return container_of(notifier, struct vm, mmu_notifier);
+}
+
+static void fault_unmap_hvas(struct vm *vm, hva_t start, hva_t end, bool may_sleep)
+{
+	int srcu = srcu_read_lock(&memslot_srcu);
+	const struct memslots *slots = memslot_all(vm);
+	gfn_t first, last;
+	unsigned int i;
+
+	for_each_slot_frames(slots, i, start, end, &first, &last)
+		fault_unmap(vm, first, last, may_sleep);
+	srcu_read_unlock(&memslot_srcu, srcu);
+}
+
+/*
+ * Waiting for vCPUs to leave the guest takes no memory and no sleep, so this
+ * is also right where the caller must not block (the OOM reaper).
+ */
+static int fault_invalidate_start(struct mmu_notifier *notifier,
+				  const struct mmu_notifier_range *range)
+{
+	struct vm *vm = fault_vm(notifier);
+	struct tdp *tdp = &vm->tdp;
+
+	spin_lock(&tdp->lock);
+	if (tdp->inval_in_progress++) {
+		tdp->inval_start = min(tdp->inval_start, range->start);
+		tdp->inval_end = max(tdp->inval_end, range->end);
+	} else {
+		tdp->inval_start = range->start;
+		tdp->inval_end = range->end;
+	}
+	spin_unlock(&tdp->lock);
+
+	fault_unmap_hvas(vm, range->start, range->end, mmu_notifier_range_blockable(range));
+	return 0;
+}
+
+static void fault_invalidate_end(struct mmu_notifier *notifier,
+				 const struct mmu_notifier_range *range)
+{
+	struct tdp *tdp = &fault_vm(notifier)->tdp;
+
+	spin_lock(&tdp->lock);
+	tdp->inval_in_progress--;
+	WARN_ON_ONCE(tdp->inval_in_progress < 0);
+	spin_unlock(&tdp->lock);
+}
+
+static int fault_age(struct mmu_notifier *notifier, hva_t start, hva_t end, bool clear)
+{
+	struct vm *vm = fault_vm(notifier);
+	int srcu = srcu_read_lock(&memslot_srcu);
+	const struct memslots *slots = memslot_all(vm);
+	bool young = false;
+	gfn_t first, last;
+	unsigned int i;
+
+	spin_lock(&vm->tdp.lock);
+	for_each_slot_frames(slots, i, start, end, &first, &last)
+		young |= tdp_age(&vm->tdp, first, last, clear);
+	spin_unlock(&vm->tdp.lock);
+	srcu_read_unlock(&memslot_srcu, srcu);
+	return young;
+}
+
+/* Nor does x86 itself flush here: a page that is taken for old too early only costs a fault. */
+static int fault_clear_flush_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+				   unsigned long start, unsigned long end)
+{
+	return fault_age(notifier, start, end, true);
+}
+
+static int fault_clear_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+			     unsigned long start, unsigned long end)
+{
+	return fault_age(notifier, start, end, true);
+}
+
+static int fault_test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+			    unsigned long address)
+{
+	return fault_age(notifier, address, address + 1, false);
+}
+
+/* The process ends; no thread of it runs a vCPU, and none will. */
+static void fault_release(struct mmu_notifier *notifier, struct mm_struct *mm)
+{
+	fault_unmap_hvas(fault_vm(notifier), 0, ~0UL, true);
+}
+
+static void fault_free_notifier(struct mmu_notifier *notifier)
+{
+	memslot_free_vm(fault_vm(notifier));
+}
+
+const struct mmu_notifier_ops fault_notifier_ops = {
+	.invalidate_range_start	= fault_invalidate_start,
+	.invalidate_range_end	= fault_invalidate_end,
+	.clear_flush_young	= fault_clear_flush_young,
+	.clear_young		= fault_clear_young,
+	.test_young		= fault_test_young,
+	.release		= fault_release,
+	.free_notifier		= fault_free_notifier,
+};
+
+/* ---- into the tables ---- */
+
+/* What the process's page table says of an address. */
+struct host_leaf {
+	hfn_t		pfn;		/* of the page itself, also inside a large leaf */
+	unsigned int	level;
+	bool		readable, writable;
+};
+
+#define host_leaf(entry, type, lvl, hva) ((struct host_leaf) {				\
+	.pfn = type##_pfn(entry) + ((hva) >> PAGE_SHIFT & (tdp_level_pages(lvl) - 1)),	\
+	.level = (lvl),									\
+	.readable = type##_access_permitted(entry, false),				\
+	.writable = type##_access_permitted(entry, true),				\
+})
+
+/*
+ * Look @hva up as the CPU would.  Interrupts are off: tables are only freed
+ * after every CPU that may walk them has answered an interrupt or passed an
+ * RCU grace period.
+ */
+static struct host_leaf host_walk(struct mm_struct *mm, hva_t hva)
+{
+	struct host_leaf none = {};
+	pgd_t *pgdp = pgd_offset(mm, hva), pgd = READ_ONCE(*pgdp);
+	p4d_t *p4dp, p4d;
+	pud_t *pudp, pud;
+	pmd_t *pmdp, pmd;
+	pte_t pte;
+
+	if (pgd_none(pgd))
+		return none;
+	p4dp = p4d_offset_lockless(pgdp, pgd, hva);
+	p4d = READ_ONCE(*p4dp);
+	if (!p4d_present(p4d))
+		return none;
+	pudp = pud_offset_lockless(p4dp, p4d, hva);
+	pud = READ_ONCE(*pudp);
+	if (!pud_present(pud))
+		return none;
+	if (pud_leaf(pud))
+		return host_leaf(pud, pud, TDP_1G, hva);
+	pmdp = pmd_offset_lockless(pudp, pud, hva);
+	pmd = READ_ONCE(*pmdp);
+	if (!pmd_present(pmd))
+		return none;
+	if (pmd_leaf(pmd))
+		return host_leaf(pmd, pmd, TDP_2M, hva);
+	pte = READ_ONCE(*pte_offset_kernel(&pmd, hva));
+	return host_leaf(pte, pte, TDP_4K, hva);
+}
+
+struct fault {
+	struct vm	*vm;
+	const struct memslots *slots;	/* those that were asked */
+	const struct memslot *slot;
+	gfn_t		gfn;
+	hva_t		hva;
+	bool		write;
+};
+
+/* The largest leaf that host, CPU, slot and alignment allow. */
+static unsigned int fault_level(const struct fault *fault, unsigned int level)
+{
+	const struct memslot *slot = fault->slot;
+	u64 skew = slot->gfn ^ (slot->hva >> PAGE_SHIFT);
+
+	level = min(level, fault->vm->tdp.format->max_level);
+	if (slot->dirty)
+		level = TDP_4K;
+	for (; level > TDP_4K; level--) {
+		u64 pages = tdp_level_pages(level);
+		gfn_t base = round_down(fault->gfn, pages);
+
+		if (!(skew & (pages - 1)) && base >= slot->gfn &&
+		    base + pages <= slot->gfn + slot->npages)
+			break;
+	}
+	return level;
+}
+
+/*
+ * A page that the process may write is given to the guest writable at once,
+ * also on a read, unless somebody waits for the first write to it.
+ */
+static int fault_prot(const struct fault *fault, const struct host_leaf *leaf)
+{
+	u32 flags = fault->slot->flags;
+	int prot = TDP_READ | TDP_EXEC;
+
+	if (leaf->writable && !(flags & KVM_MEM_READONLY) &&
+	    (fault->write || !(flags & KVM_MEM_LOG_DIRTY_PAGES)))
+		prot |= TDP_WRITE;
+	if ((!pfn_valid(leaf->pfn) || PageReserved(pfn_to_page(leaf->pfn))) &&
+	    !page_is_ram(leaf->pfn))
+		prot |= TDP_DEVICE;
+	return prot;
+}
+
+/* How fault_map() went, other than 0 and the number of pages for tables that it lacks. */
+enum {
+	FAULT_AGAIN = -1,	/* memory is changing hands */
+	FAULT_ABSENT = -2,	/* the process itself would fault */
+};
+
+/* tdp->lock held. */
+static int fault_map_locked(const struct fault *fault, struct tdp_cache *cache,
+			    struct list_head *freed)
+{
+	struct tdp *tdp = &fault->vm->tdp;
+	struct host_leaf leaf;
+	unsigned long irq;
+	bool flush = false;
+	int prot, lacks;
+
+	if (rcu_access_pointer(fault->vm->slots) != fault->slots)
+		return FAULT_AGAIN;
+	if (tdp->inval_in_progress && fault->hva >= tdp->inval_start &&
+	    fault->hva < tdp->inval_end)
+		return FAULT_AGAIN;
+
+	local_irq_save(irq);
+	leaf = host_walk(fault->vm->mm, fault->hva);
+	local_irq_restore(irq);
+	if (fault->write ? !leaf.writable : !leaf.readable)
+		return FAULT_ABSENT;
+
+	prot = fault_prot(fault, &leaf);
+	lacks = tdp_map(tdp, cache, fault->gfn, leaf.pfn, fault_level(fault, leaf.level), prot,
+			freed, &flush);
+	if (flush)
+		vcpu_request_all(fault->vm, REQ_TLB_FLUSH);
+	if (!lacks && fault->write)
+		memslot_mark_dirty(fault->slot, fault->gfn);
+	return lacks;
+}
+
+static int fault_map(const struct fault *fault, struct tdp_cache *cache)
+{
+	LIST_HEAD(freed);
+	int r;
+
+	spin_lock(&fault->vm->tdp.lock);
+	r = fault_map_locked(fault, cache, &freed);
+	spin_unlock(&fault->vm->tdp.lock);
+	tdp_free_tables(&freed);
+	return r;
+}
+
+/* Memory without struct page, such as a device's that a driver maps. */
+static int fault_in_special(hva_t hva, bool write)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	bool unlocked = false;
+	int r = -EFAULT;
+
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, hva);
+	if (vma && vma->vm_flags & (VM_IO | VM_PFNMAP))
+		r = fixup_user_fault(mm, hva, write ? FAULT_FLAG_WRITE : 0, &unlocked);
+	mmap_read_unlock(mm);
+	return r;
+}
+
+/* Do to the process what its own access would do. 0 or a negative errno; sleeps. */
+static int fault_in(hva_t hva, bool write)
+{
+	long r = get_user_pages_unlocked(hva, 1, NULL, FOLL_HWPOISON | (write ? FOLL_WRITE : 0));
+
+	if (likely(r == 1))
+		return 0;
+	if (r == -EHWPOISON)
+		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)hva, PAGE_SHIFT, current);
+	else if (r == -EFAULT)
+		r = fault_in_special(hva, write);
+	return r;
+}
+
+int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write, bool fetch)
+{
+	struct fault fault = {
+		.vm = vcpu->vm, .gfn = gpa >> PAGE_SHIFT, .write = write,
+		.slots = memslot_all(vcpu->vm),
+	};
+	bool faulted_in = false;
+	int r;
+
+	fault.slot = memslot_find_near(vcpu, fault.gfn);
+	if (!fault.slot || (write && fault.slot->flags & KVM_MEM_READONLY))
+		return TDP_MMIO;
+	fault.hva = memslot_hva(fault.slot, fault.gfn);
+
+	for (;;) {
+		r = fault_map(&fault, &vcpu->tdp_cache);
+		if (r > 0)
+			r = tdp_cache_fill(&vcpu->tdp_cache, r);
+		else if (r == FAULT_ABSENT && !faulted_in) {
+			r = fault_in(fault.hva, write);
+			faulted_in = true;
+		} else {
+			/* Mapped; or it was taken away again: the guest's next try may find it. */
+			return TDP_FIXED;
+		}
+		if (r)
+			return r;
+	}
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest memory as the kernel sees it: through the process's own mapping, so
+ * that paging, copy on write and the mmu notifier work as for any access of
+ * the process.  The hvas of a slot were checked when it was made.
+ */
+#include <linux/cache.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include "vcpu.h"
+#include "memslot.h"
+
+/* How much of @len bytes at @gpa lies in @slot. */
+static unsigned long guest_span(const struct memslot *slot, gpa_t gpa, unsigned long len)
+{
+	return min_t(u64, len, ((slot->gfn + slot->npages) << PAGE_SHIFT) - gpa);
+}
+
+static void __user *guest_ptr(const struct memslot *slot, gpa_t gpa)
+{
+	return (void __user *)(memslot_hva(slot, gpa >> PAGE_SHIFT) + offset_in_page(gpa));
+}
+
+int guest_read(struct vm *vm, gpa_t gpa, void *data, unsigned long len)
+{
+	while (len) {
+		const struct memslot *slot = memslot_find(vm, gpa >> PAGE_SHIFT);
+		unsigned long n;
+
+		if (!slot)
+			return -EFAULT;
+		n = guest_span(slot, gpa, len);
+		if (__copy_from_user(data, guest_ptr(slot, gpa), n))
+			return -EFAULT;
+		gpa += n;
+		data += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len)
+{
+	while (len) {
+		const struct memslot *slot = memslot_find(vm, gpa >> PAGE_SHIFT);
+		unsigned long n;
+		gfn_t gfn;
+
+		if (!slot)
+			return -EFAULT;
+		if (slot->flags & KVM_MEM_READONLY)
+			return -EROFS;
+		n = guest_span(slot, gpa, len);
+		if (__copy_to_user(guest_ptr(slot, gpa), data, n))
+			return -EFAULT;
+		/* After the write: a log that is read in between has the page next time. */
+		for (gfn = gpa >> PAGE_SHIFT; gfn <= (gpa + n - 1) >> PAGE_SHIFT; gfn++)
+			memslot_mark_dirty(slot, gfn);
+		gpa += n;
+		data += n;
+		len -= n;
+	}
+	return 0;
+}
+
+void guest_mark_dirty(struct vm *vm, gfn_t gfn)
+{
+	const struct memslot *slot = memslot_find(vm, gfn);
+
+	if (slot)
+		memslot_mark_dirty(slot, gfn);
+}
+
+/* ---- compare and exchange ---- */
+
+/* As __try_cmpxchg_user(), for 16 bytes: 0 done, 1 it differs, -EFAULT. SDM 2A "CMPXCHG16B". */
+static int guest_cmpxchg16(void __user *ptr, u64 old[2], const u64 new[2])
+{
+	bool equal;
+	int err = 0;
+
+	__uaccess_begin_nospec();
+	asm volatile("1: lock cmpxchg16b %[mem]\n"
+		     CC_SET(z)
+		     "2:\n"
+		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_EFAULT_REG, %[err])
+		     : CC_OUT(z) (equal), [mem] "+m" (*(__uint128_t __force *)ptr),
+		       "+a" (old[0]), "+d" (old[1]), [err] "+r" (err)
+		     : "b" (new[0]), "c" (new[1])
+		     : "memory");
+	__uaccess_end();
+	return err ?: !equal;
+}
+
+#define guest_try_cmpxchg(type, ptr, old, new) \
+	__try_cmpxchg_user((type __user *)(ptr), (type *)(old), *(const type *)(new), fault_##type)
+
+/* @ptr such that the lock stays in one cache line; CMPXCHG16B wants it aligned. */
+static int guest_cmpxchg_user(void __user *ptr, void *old, const void *new, unsigned int len)
+{
+	switch (len) {
+	case 1:
+		return guest_try_cmpxchg(u8, ptr, old, new);
+	case 2:
+		return guest_try_cmpxchg(u16, ptr, old, new);
+	case 4:
+		return guest_try_cmpxchg(u32, ptr, old, new);
+	case 8:
+		return guest_try_cmpxchg(u64, ptr, old, new);
+	default:
+		return guest_cmpxchg16(ptr, old, new);
+	}
+}
+
+/* Across two cache lines, and so perhaps two pages: a read and a write. */
+static int guest_cmpxchg_split(struct vm *vm, gpa_t gpa, void *old, const void *new,
+			       unsigned int len)
+{
+	u8 now[16];
+
+	if (guest_read(vm, gpa, now, len))
+		return -EFAULT;
+	if (memcmp(now, old, len)) {
+		memcpy(old, now, len);
+		return 1;
+	}
+	return guest_write(vm, gpa, new, len);
+}
+
+int guest_cmpxchg(struct vm *vm, gpa_t gpa, void *old, const void *new, unsigned int len)
+{
+	const struct memslot *slot = memslot_find(vm, gpa >> PAGE_SHIFT);
+	int r;
+
+	if (!slot)
+		return -EIO;
+	if (slot->flags & KVM_MEM_READONLY)
+		return -EROFS;
+	if (gpa % SMP_CACHE_BYTES + len > SMP_CACHE_BYTES || (len == 16 && gpa % 16))
+		return guest_cmpxchg_split(vm, gpa, old, new, len);
+	r = guest_cmpxchg_user(guest_ptr(slot, gpa), old, new, len);
+	if (!r)
+		memslot_mark_dirty(slot, gpa >> PAGE_SHIFT);
+	return r;
+}
+
+/* ---- the guest's page-table entries, for gwalk.c ---- */
+
+int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, u64 *entry, unsigned int size)
+{
+	const struct memslot *slot = memslot_find_near(vcpu, gpa >> PAGE_SHIFT);
+	u32 entry32;
+
+	if (unlikely(!slot))
+		return -EFAULT;
+	if (likely(size == sizeof(*entry)))
+		return __get_user(*entry, (u64 __user *)guest_ptr(slot, gpa));
+	if (__get_user(entry32, (u32 __user *)guest_ptr(slot, gpa)))
+		return -EFAULT;
+	*entry = entry32;
+	return 0;
+}
+
+int gwalk_cmpxchg_entry(struct vcpu *vcpu, gpa_t gpa, u64 old, u64 new, unsigned int size)
+{
+	/* Little endian: the low half is where a 4-byte entry is. */
+	return guest_cmpxchg(vcpu->vm, gpa, &old, &new, size);
+}
