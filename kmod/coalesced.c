@@ -80,6 +80,29 @@ bool coalesced_write(struct vm *vm, bool pio, gpa_t addr, const void *data, unsi
 }
 
 /**
+ * coalesced_get_ring() - the ring's page, made when it is first asked for
+ * @vm: whose; any locks, may sleep
+ *
+ * User space may look at it before it registers a zone, and from a page fault,
+ * where vm->lock cannot be taken: the first one wins.
+ *
+ * Return: it, or NULL.
+ */
+struct kvm_coalesced_mmio_ring *coalesced_get_ring(struct vm *vm)
+{
+	struct kvm_coalesced_mmio_ring *ring = READ_ONCE(vm->coalesced_ring);
+
+	if (ring)
+		return ring;
+	ring = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (ring && cmpxchg(&vm->coalesced_ring, NULL, ring)) {
+		free_page((unsigned long)ring);
+		ring = vm->coalesced_ring;
+	}
+	return ring;
+}
+
+/**
  * coalesced_register() - KVM_REGISTER_COALESCED_MMIO
  * @vm: vm->lock held
  * @zone: from user space
@@ -92,11 +115,8 @@ int coalesced_register(struct vm *vm, const struct kvm_coalesced_mmio_zone *zone
 
 	if (zone->pio > 1)
 		return -EINVAL;
-	if (!vm->coalesced_ring) {
-		vm->coalesced_ring = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-		if (!vm->coalesced_ring)
-			return -ENOMEM;
-	}
+	if (!coalesced_get_ring(vm))
+		return -ENOMEM;
 	z = kmalloc(sizeof(*z), GFP_KERNEL_ACCOUNT);
 	if (!z)
 		return -ENOMEM;

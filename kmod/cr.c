@@ -156,39 +156,6 @@ int vcpu_set_cr8(struct vcpu *vcpu, u64 cr8)
 	return 0;
 }
 
-/**
- * vcpu_efer_bits() - EFER bits that the guest's CPU has
- * @vcpu: its CPUID decides
- */
-u64 vcpu_efer_bits(struct vcpu *vcpu)
-{
-	return (vcpu_has(vcpu, CAP_SYSCALL) ? EFER_SCE : 0) |
-	       (vcpu_has(vcpu, CAP_LM) ? EFER_LME | EFER_LMA : 0) |
-	       (vcpu_has(vcpu, CAP_NX) ? EFER_NX : 0) |
-	       (vcpu_has(vcpu, CAP_FXSR_OPT) ? EFER_FFXSR : 0);
-}
-
-/**
- * vcpu_set_efer() - WRMSR to EFER
- * @vcpu: under its mutex
- * @efer: what the guest asks for; LMA follows CR0.PG, not this
- *
- * Return: 0, or 1 for #GP(0).
- */
-int vcpu_set_efer(struct vcpu *vcpu, u64 efer)
-{
-	u64 changed = efer ^ vcpu->efer;
-
-	if (efer & ~vcpu_efer_bits(vcpu))
-		return 1;
-	if (changed & EFER_LME && vcpu_paging(vcpu))
-		return 1;
-	backend(set_efer)(vcpu, (efer & ~(u64)EFER_LMA) | (vcpu->efer & EFER_LMA));
-	if (changed & EFER_NX)
-		paging_changed(vcpu);
-	return 0;
-}
-
 /* ---- KVM_SET_SREGS ---- */
 
 /**

@@ -19,8 +19,6 @@ int vcpu_set_cr3(struct vcpu *vcpu, u64 cr3);
 int vcpu_set_cr4(struct vcpu *vcpu, u64 cr4);
 int vcpu_set_cr8(struct vcpu *vcpu, u64 cr8);
 u64 vcpu_get_cr8(struct vcpu *vcpu);
-u64 vcpu_efer_bits(struct vcpu *vcpu);	/* that the guest's CPU has, LMA included */
-int vcpu_set_efer(struct vcpu *vcpu, u64 efer);	/* by WRMSR: LMA is kept */
 /* Could these four stand together? For KVM_SET_SREGS. */
 bool vcpu_sregs_valid(struct vcpu *vcpu, const struct kvm_sregs2 *sregs);
 int vcpu_set_dr(struct vcpu *vcpu, unsigned int nr, u64 val);

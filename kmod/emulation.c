@@ -215,21 +215,6 @@ static int op_write(struct emu *emu, u64 gva, const void *data, unsigned int len
 	return r;
 }
 
-/* Devices know no locked cycles: there it is a read, a comparison and a write. */
-static int device_cmpxchg(struct vcpu *vcpu, gpa_t gpa, void *old, const void *new, unsigned int len)
-{
-	u8 found[16];
-	int r = device_read(vcpu, gpa, false, found, len);
-
-	if (r)
-		return r;
-	if (memcmp(found, old, len)) {
-		memcpy(old, found, len);
-		return EMU_DONE;
-	}
-	return device_write(vcpu, gpa, false, new, len);
-}
-
 static int op_cmpxchg(struct emu *emu, u64 gva, void *old, const void *new, unsigned int len)
 {
 	struct vcpu *vcpu = emu_vcpu(emu);
@@ -243,8 +228,9 @@ static int op_cmpxchg(struct emu *emu, u64 gva, void *old, const void *new, unsi
 	r = -EIO;
 	if (!lapic_mmio_hit(vcpu, span.gpa[0]))
 		r = guest_cmpxchg(vcpu->vm, span.gpa[0], old, new, len);
+	/* Devices know no locked cycles: what the instruction has read before still stands. */
 	if (r == -EIO || r == -EROFS)
-		return device_cmpxchg(vcpu, span.gpa[0], old, new, len);
+		return device_write(vcpu, span.gpa[0], false, new, len);
 	return r < 0 ? EMU_UNKNOWN : EMU_DONE;
 }
 

@@ -545,25 +545,25 @@ static long vcpu_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 {
 	struct vcpu *vcpu = vmf->vma->vm_file->private_data;
-	struct page *page;
+	void *page;
 
 	switch (vmf->pgoff) {
 	case 0:
-		page = virt_to_page(vcpu->run);
+		page = vcpu->run;
 		break;
 	case KVM_PIO_PAGE_OFFSET:
-		page = virt_to_page(vcpu->pio_data);
+		page = vcpu->pio_data;
 		break;
 	case KVM_COALESCED_MMIO_PAGE_OFFSET:
-		if (!vcpu->vm->coalesced_ring)
-			return VM_FAULT_SIGBUS;
-		page = virt_to_page(vcpu->vm->coalesced_ring);
+		page = coalesced_get_ring(vcpu->vm);
+		if (!page)
+			return VM_FAULT_OOM;
 		break;
 	default:
 		return VM_FAULT_SIGBUS;
 	}
-	get_page(page);
-	vmf->page = page;
+	vmf->page = virt_to_page(page);
+	get_page(vmf->page);
 	return 0;
 }
 

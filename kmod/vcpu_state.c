@@ -75,7 +75,7 @@ static void get_sregs_common(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
 
 static int set_sregs_common(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
 {
-	if (!vcpu_sregs_valid(vcpu, sregs) || sregs->efer & ~vcpu_efer_bits(vcpu))
+	if (!vcpu_sregs_valid(vcpu, sregs) || sregs->efer & ~msr_efer_valid_bits(vcpu))
 		return -EINVAL;
 	if (lapic_set_base(vcpu, sregs->apic_base, true) || vcpu_set_cr8(vcpu, sregs->cr8))
 		return -EINVAL;

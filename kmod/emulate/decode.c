@@ -2,11 +2,11 @@
 /*
  * The decoder: APM 3 "Instruction Encoding", SDM 2A "Instruction Format".
  *
- * It reads prefixes, opcode, ModRM, SIB, displacement and immediate in their
- * order, each through take().  A byte that cannot be had reads as zero and
- * leaves the reason in insn->status, which emu_decode() looks at once, at the
- * end: no step in between has to.  Nothing here runs forever on zeros, and no
- * more than 15 bytes are ever read.
+ * It runs ahead: decode() reads prefixes, opcode, ModRM, SIB, displacement and
+ * immediate without asking whether their bytes are there.  If it turns out to
+ * have read more of them than there were, emu_decode() fetches the next ones
+ * and decodes again from the start.  Nothing that was made of missing bytes
+ * survives that, and only an instruction that crosses a page pays for it.
  */
 #include "insn.h"
 
@@ -19,53 +19,14 @@ enum {
 	SIB_NO_INDEX	= 4,
 };
 
-/* Make the first @want bytes of the instruction be there. */
-static int fill(struct emu *emu, unsigned int want)
-{
-	struct emu_insn *insn = &emu->insn;
-	unsigned int len, got = 0;
-	struct emu_segment cs;
-	u64 la;
-	int r;
-
-	if (want > EMU_INSN_MAX)
-		return emu_raise(emu, EMU_EXC_GP);
-	while (insn->fetched < want) {
-		la = emu->rip + insn->fetched;
-		len = EMU_INSN_MAX - insn->fetched;
-		if (emu->mode != EMU_MODE_LONG) {
-			emu->ops->segment(emu, EMU_CS, &cs);
-			if (la > cs.limit)
-				return emu_raise(emu, EMU_EXC_GP);
-			if (len > cs.limit - la)
-				len = cs.limit - la + 1;
-			la = (u32)(la + cs.base);
-		} else if (!emu_is_canonical(emu, la)) {
-			return emu_raise(emu, EMU_EXC_GP);
-		}
-		r = emu->ops->fetch(emu, la, insn->bytes + insn->fetched, len, &got);
-		if (r)
-			return r;
-		insn->fetched += got;
-	}
-	return EMU_DONE;
-}
-
-/* The next @n bytes of the instruction; zeros once reading has failed. */
+/* The next @n bytes of the instruction. */
 static inline const u8 *take(struct emu *emu, unsigned int n)
 {
-	static const u8 zeros[8];
 	struct emu_insn *insn = &emu->insn;
-	unsigned int pos = insn->len;
+	const u8 *bytes = insn->bytes + insn->len;
 
-	if (unlikely(pos + n > insn->fetched)) {
-		if (!insn->status)
-			insn->status = fill(emu, pos + n);
-		if (insn->status)
-			return zeros;
-	}
-	insn->len = pos + n;
-	return insn->bytes + pos;
+	insn->len += n;
+	return bytes;
 }
 
 static inline u8 take_byte(struct emu *emu)
@@ -73,7 +34,7 @@ static inline u8 take_byte(struct emu *emu)
 	return *take(emu, 1);
 }
 
-static s64 take_signed(struct emu *emu, unsigned int n)
+static inline s64 take_signed(struct emu *emu, unsigned int n)
 {
 	const u8 *bytes = take(emu, n);
 	s16 word;
@@ -135,8 +96,8 @@ static void decode_legacy_prefix(struct emu *emu, u8 byte, unsigned int esc)
  *   C5   R vvvv L pp
  *   C4   R X B map   W vvvv L pp
  *
- * Return: the opcode's word; 0 where it is no VEX prefix (LES and LDS), or the
- * instruction is not one of the moves.
+ * Return: the opcode's word; OP_UNKNOWN where it is no VEX prefix (LES and LDS),
+ * or the instruction is not one of the moves.
  */
 static u32 decode_vex(struct emu *emu, unsigned int esc)
 {
@@ -147,15 +108,13 @@ static u32 decode_vex(struct emu *emu, unsigned int esc)
 
 	if (emu->mode < EMU_MODE_PROT16 ||
 	    (emu->mode != EMU_MODE_LONG && rxb_map >> 6 != MOD_REG))
-		return 0;
+		return OP_UNKNOWN;
 	if (esc == ESC_VEX3)
 		rest = take_byte(emu);
 	else
 		rxb_map = (rxb_map & 0x80) | 0x61;
-	if (insn->rex || insn->prefixes & ~PREFIX_ADSIZE) {
-		insn->status = emu_raise(emu, EMU_EXC_UD);
-		return 0;
-	}
+	if (insn->rex || insn->prefixes & ~PREFIX_ADSIZE)
+		return OP_INVALID;
 	if (emu->mode == EMU_MODE_LONG)
 		insn->rex = REX | (~rxb_map >> 5 & 7) | (rest & 0x80 ? REX_W : 0);
 	insn->prefixes |= pp[rest & 3];
@@ -166,13 +125,11 @@ static u32 decode_vex(struct emu *emu, unsigned int esc)
 	else if ((rxb_map & 0x1f) == 2)
 		desc = emu_opcode_0f38(insn->opcode);
 	if ((desc & F_OP) < OP_VEC || (desc & F_OP) >= OP_VEC_END)
-		return 0;
-	if ((rest >> 3 & 0xf) != 0xf)
-		insn->status = emu_raise(emu, EMU_EXC_UD);
-	return desc;
+		return OP_UNKNOWN;
+	return (rest >> 3 & 0xf) == 0xf ? desc : OP_INVALID;
 }
 
-/* Read prefixes and opcode; return the opcode's word, 0 if it is unknown. */
+/* Read prefixes and opcode; return the opcode's word. */
 static u32 decode_opcode(struct emu *emu)
 {
 	struct emu_insn *insn = &emu->insn;
@@ -186,7 +143,7 @@ static u32 decode_opcode(struct emu *emu)
 		else if (emu->mode == EMU_MODE_LONG)
 			insn->rex = byte;
 		else
-			return 0;
+			return OP_UNKNOWN;
 		byte = take_byte(emu);
 		desc = emu_opcodes[byte];
 	}
@@ -200,7 +157,7 @@ static u32 decode_opcode(struct emu *emu)
 			desc = emu_opcode_0f38(byte);
 		}
 	} else if (byte == 0x63 && emu->mode != EMU_MODE_LONG) {
-		return 0;		/* ARPL there */
+		return OP_UNKNOWN;	/* ARPL there */
 	}
 	insn->opcode = byte;
 	return desc;
@@ -290,7 +247,7 @@ static u32 decode_group(u32 desc, u8 modrm)
 	if (desc & F_SPLIT && modrm >> 6 == MOD_REG)
 		group++;
 	more = emu_groups[group][modrm >> 3 & 7];
-	return more ? (desc & ~(F_OP | F_GROUP)) | more : 0;
+	return more ? (desc & ~(F_OP | F_GROUP)) | more : OP_UNKNOWN;
 }
 
 static void decode_sizes(struct emu *emu, u32 desc)
@@ -328,8 +285,6 @@ static void decode_imm(struct emu *emu, u32 desc)
 	struct emu_insn *insn = &emu->insn;
 
 	switch (desc & F_IMM) {
-	case 0:
-		break;
 	case F_IMM_Z:
 		insn->imm = take_signed(emu, insn->size == 8 ? 4 : insn->size);
 		break;
@@ -347,8 +302,14 @@ static void decode_imm(struct emu *emu, u32 desc)
 		insn->mem = true;
 		break;
 	}
-	if (insn->rip_relative)
-		insn->ea += emu->rip + insn->len;
+}
+
+/* reg where it is not ModRM.reg. */
+static unsigned int implied_reg(const struct emu_insn *insn, u32 desc)
+{
+	if (desc & F_REG_ACC)
+		return EMU_RAX;
+	return (insn->opcode & 7) | (insn->rex & REX_B ? 8 : 0);
 }
 
 /* The operand of a bit instruction is part of a string of 2^size bits. */
@@ -358,6 +319,19 @@ static u64 bitstring_offset(struct emu *emu)
 	s64 bit = sign_extend(emu->regs[insn->reg], insn->size);
 
 	return (bit >> 3) & -(s64)insn->size;
+}
+
+static void decode_unusual(struct emu *emu, u32 desc)
+{
+	struct emu_insn *insn = &emu->insn;
+
+	if (desc & F_IMM)
+		decode_imm(emu, desc);
+	if (desc & F_REG)
+		insn->reg = implied_reg(insn, desc);
+	if (desc & F_BITSTRING)
+		insn->ea += bitstring_offset(emu);
+	insn->two_memory = desc & F_TWO_MEM && (insn->mem || !(desc & F_MODRM));
 }
 
 /* Pick the shape of an SSE or AVX move; false if it is something else. */
@@ -398,45 +372,75 @@ static bool is_known(struct emu *emu, u32 desc)
 	return op < OP_VEC || decode_vec(emu, desc);
 }
 
-/* #UD, unless the instruction could not even be read. */
-static int undefined(struct emu *emu)
-{
-	return emu->insn.status ?: emu_raise(emu, EMU_EXC_UD);
-}
-
 static int decode(struct emu *emu)
 {
 	struct emu_insn *insn = &emu->insn;
-	u32 desc = decode_opcode(emu);
 	u8 modrm = 0;
+	u32 desc;
 
+	insn->len = 0;
+	insn->prefixes = 0;
+	insn->rex = 0;
+	insn->vex = 0;
+	insn->mem = false;
+	insn->rip_relative = false;
+	insn->two_memory = false;
+	insn->seg = EMU_NSEGS;
+
+	desc = decode_opcode(emu);
 	if (desc & F_MODRM) {
 		modrm = take_byte(emu);
 		if (desc & F_GROUP)
 			desc = decode_group(desc, modrm);
 	}
-	if (!desc)		/* every instruction that takes LOCK is known */
-		return insn->prefixes & PREFIX_LOCK ? undefined(emu) : EMU_UNKNOWN;
+	if (desc == OP_UNKNOWN && !(insn->prefixes & PREFIX_LOCK))
+		return EMU_UNKNOWN;
+	if (desc <= OP_INVALID)		/* every instruction that takes LOCK is known */
+		return emu_raise(emu, EMU_EXC_UD);
 	insn->desc = desc;
 	decode_sizes(emu, desc);
 	if (desc & F_MODRM)
 		decode_modrm(emu, modrm);
-	if (insn->seg == EMU_NSEGS)
+	else if (insn->seg == EMU_NSEGS)
 		insn->seg = EMU_DS;
-	decode_imm(emu, desc);
-
-	if (desc & F_REG)
-		insn->reg = desc & F_REG_ACC ? EMU_RAX :
-			    (insn->opcode & 7) | (insn->rex & REX_B ? 8 : 0);
-	if (desc & F_BITSTRING)
-		insn->ea += bitstring_offset(emu);
+	if (desc & F_UNUSUAL)
+		decode_unusual(emu, desc);
+	if (insn->rip_relative)
+		insn->ea += emu->rip + insn->len;
 	insn->ea &= size_mask(insn->asize);
-	insn->two_memory = desc & F_TWO_MEM && (insn->mem || !(desc & F_MODRM));
-	if (unlikely(insn->prefixes & PREFIX_LOCK) && !(desc & F_LOCK && insn->mem))
-		return undefined(emu);
-	if (desc & (F_MEM | F_NOREP) && !is_known(emu, desc))
-		return EMU_UNKNOWN;
-	return EMU_DONE;
+	if (likely(!(desc & (F_MEM | F_NOREP) || insn->prefixes & PREFIX_LOCK)))
+		return EMU_DONE;
+	if (insn->prefixes & PREFIX_LOCK && !(desc & F_LOCK && insn->mem))
+		return emu_raise(emu, EMU_EXC_UD);
+	return is_known(emu, desc) ? EMU_DONE : EMU_UNKNOWN;
+}
+
+/* Fetch what the page has of the bytes that are missing, one at least. */
+static int fetch_more(struct emu *emu)
+{
+	struct emu_insn *insn = &emu->insn;
+	unsigned int len = EMU_INSN_MAX - insn->fetched, got;
+	u64 la = emu->rip + insn->fetched;
+	struct emu_segment cs;
+	int r;
+
+	if (!len)
+		return emu_raise(emu, EMU_EXC_GP);
+	if (likely(emu->mode == EMU_MODE_LONG)) {
+		if (!emu_is_canonical(emu, la, 1))
+			return emu_raise(emu, EMU_EXC_GP);
+	} else {
+		emu->ops->segment(emu, EMU_CS, &cs);
+		if (la > cs.limit)
+			return emu_raise(emu, EMU_EXC_GP);
+		if (len > cs.limit - la)
+			len = cs.limit - la + 1;
+		la = (u32)(la + cs.base);
+	}
+	r = emu->ops->fetch(emu, la, insn->bytes + insn->fetched, len, &got);
+	if (!r)
+		insn->fetched += got;
+	return r;
 }
 
 int emu_decode(struct emu *emu, const u8 *bytes, unsigned int nbytes)
@@ -444,26 +448,21 @@ int emu_decode(struct emu *emu, const u8 *bytes, unsigned int nbytes)
 	struct emu_insn *insn = &emu->insn;
 	int r;
 
-	insn->fetched = 0;
-	insn->len = 0;
-	insn->two_memory = false;
-	insn->status = EMU_DONE;
-	insn->prefixes = 0;
-	insn->rex = 0;
-	insn->seg = EMU_NSEGS;
-	insn->mem = false;
-	insn->rip_relative = false;
-	insn->vex = 0;
-	insn->ea = 0;
 	emu->step = 0;
-
-	if (nbytes >= EMU_INSN_MAX) {		/* what decode assists give */
+	insn->fetched = nbytes < EMU_INSN_MAX ? nbytes : EMU_INSN_MAX;
+	memset(insn->bytes + EMU_INSN_MAX, 0, sizeof(insn->bytes) - EMU_INSN_MAX);
+	if (insn->fetched == EMU_INSN_MAX)	/* what decode assists give */
 		memcpy(insn->bytes, bytes, EMU_INSN_MAX);
-		insn->fetched = EMU_INSN_MAX;
-	} else if (nbytes) {
+	else if (nbytes)
 		memcpy(insn->bytes, bytes, nbytes);
-		insn->fetched = nbytes;
-	}
+	else if ((r = fetch_more(emu)))
+		return r;
 	r = decode(emu);
-	return insn->status ?: r;
+	while (unlikely(insn->len > insn->fetched)) {
+		r = fetch_more(emu);
+		if (r)
+			return r;
+		r = decode(emu);
+	}
+	return r;
 }

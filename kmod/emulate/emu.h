@@ -143,18 +143,17 @@ struct emu_ops {
 
 /* What emu_decode() found; private to kmod/emulate but for the first four. */
 struct emu_insn {
-	u8	bytes[EMU_INSN_MAX];
+	u8	bytes[EMU_INSN_MAX + 9]; /* zeros behind the 15th, for the decoder runs ahead */
 	u8	fetched;		/* bytes of it that are there */
 	u8	len;			/* length of the instruction */
 	bool	two_memory;		/* touches two memory operands (MOVS, CMPS, PUSH m, POP m) */
 
-	u8	status;			/* enum emu_result of the first failed fetch */
 	u8	prefixes;		/* enum emu_prefix */
 	u8	rex;			/* the REX byte, or what VEX says of it; 0: none */
-	u8	seg;			/* of the memory operand, or a string's source */
+	u8	vex;			/* bytes of a vector by VEX.L; 0: no VEX */
 	bool	mem;			/* the r/m operand is memory */
 	bool	rip_relative;		/* and ea counts from the next instruction */
-	u8	vex;			/* bytes of a vector by VEX.L; 0: no VEX */
+	u8	seg;			/* of the memory operand, or a string's source */
 	u8	opcode;			/* its last byte */
 	u8	reg;			/* the operand that is always a register */
 	u8	rm;			/* the r/m operand, if that is one too */

@@ -30,7 +30,7 @@ static int rm_write(struct emu *emu, u64 val, unsigned int size)
 	return EMU_DONE;
 }
 
-static int source_read(struct emu *emu, u64 *val)
+static inline int source_read(struct emu *emu, u64 *val)
 {
 	struct emu_insn *insn = &emu->insn;
 
@@ -52,7 +52,7 @@ static u64 swap_bytes(u64 val, unsigned int size)
 }
 
 /* What MOV's relatives make of the value that MOV would write. */
-static int convert(struct emu *emu, u64 *val)
+static noinline int convert(struct emu *emu, u64 *val)
 {
 	struct emu_insn *insn = &emu->insn;
 	struct emu_segment segment;
@@ -325,7 +325,7 @@ void emu_advance(struct emu *emu)
 	emu->rflags &= ~(u64)X86_EFLAGS_RF;
 }
 
-int emu_execute(struct emu *emu)
+static noinline int execute_other(struct emu *emu)
 {
 	u64 la;
 
@@ -333,8 +333,6 @@ int emu_execute(struct emu *emu)
 	case OP_NOP:
 		return emu_linear(emu, emu->insn.seg, emu->insn.ea, 1, EMU_READ, &la) ?:
 		       emu_complete(emu);
-	case OP_MOV ... OP_SETCC:
-		return exec_mov(emu);
 	case OP_ADD ... OP_BSR:
 		return exec_alu(emu);
 	case OP_MUL ... OP_IDIV:
@@ -355,4 +353,12 @@ int emu_execute(struct emu *emu)
 		return emu_exec_vec(emu);
 	}
 	return EMU_UNKNOWN;
+}
+
+/* Nearly all that touches a device is one of the moves. */
+int emu_execute(struct emu *emu)
+{
+	unsigned int op = emu->insn.desc & F_OP;
+
+	return likely(op >= OP_MOV && op <= OP_SETCC) ? exec_mov(emu) : execute_other(emu);
 }

@@ -13,6 +13,7 @@
 #else
 #include <string.h>
 #define likely(x)	__builtin_expect(!!(x), 1)
+#define noinline	__attribute__((noinline))
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 #endif
 
@@ -24,6 +25,7 @@
  */
 enum emu_op {
 	OP_UNKNOWN,
+	OP_INVALID,		/* #UD */
 	OP_LENGTH,		/* only its length is known */
 	OP_NOP,			/* has a memory operand, touches no data */
 
@@ -177,6 +179,9 @@ enum emu_desc {
 	F_NO16		= 1 << 29,	/* operands of 4 bytes at least */
 	F_RM_IS_REG	= 1 << 30,	/* ModRM.mod is ignored: r/m is a register */
 	F_BITSTRING	= 1U << 31,	/* a register source may point beyond the operand */
+
+	/* operands that not all come out of ModRM and the common sizes */
+	F_UNUSUAL	= F_IMM | F_REG | F_MEM | F_TWO_MEM | F_NOREP | F_BITSTRING,
 };
 
 enum emu_prefix {
@@ -230,7 +235,8 @@ bool emu_div(bool is_signed, unsigned int size, u64 *low, u64 *high, u64 divisor
 bool emu_condition(u64 flags, unsigned int cc);
 
 int emu_raise(struct emu *emu, enum emu_vector vector);
-int emu_linear(struct emu *emu, enum emu_seg seg, u64 ea, unsigned int len, int access, u64 *la);
+int emu_linear_checked(struct emu *emu, enum emu_seg seg, u64 ea, unsigned int len, int access,
+		       u64 *la);
 int emu_read(struct emu *emu, enum emu_seg seg, u64 ea, void *data, unsigned int len, int access);
 int emu_write(struct emu *emu, enum emu_seg seg, u64 ea, const void *data, unsigned int len);
 
@@ -251,12 +257,22 @@ static inline s64 sign_extend(u64 val, unsigned int size)
 	return (s64)(val << unused) >> unused;
 }
 
-/* All bits above the top of the linear address space are copies of its top bit. */
-static inline bool emu_is_canonical(const struct emu *emu, u64 la)
+/*
+ * In canonical form all bits from the top bit of the linear address space on
+ * are the same: adding that bit leaves none of them set.  Both ends of @len
+ * bytes have to be.
+ */
+static inline bool emu_is_canonical_below(unsigned int top, u64 la, unsigned int len)
 {
-	unsigned int unused = emu->la57 ? 64 - 57 : 64 - 48;
+	u64 first = la + (1ULL << top);
 
-	return (u64)((s64)(la << unused) >> unused) == la;
+	return !((first | (first + len - 1)) >> top >> 1);
+}
+
+static inline bool emu_is_canonical(const struct emu *emu, u64 la, unsigned int len)
+{
+	return likely(emu_is_canonical_below(47, la, len)) ||
+	       (emu->la57 && emu_is_canonical_below(56, la, len));
 }
 
 /* Without REX, byte registers 4 to 7 are AH, CH, DH and BH. */
@@ -286,6 +302,16 @@ static inline void emu_set_reg(struct emu *emu, unsigned int nr, unsigned int si
 	if (size < 4)
 		val |= emu->regs[nr] & ~mask;
 	emu->regs[nr] = val;
+}
+
+/* A logical address to a linear one; for the result see emu_linear_checked(). */
+static inline int emu_linear(struct emu *emu, enum emu_seg seg, u64 ea, unsigned int len,
+			     int access, u64 *la)
+{
+	*la = ea;
+	if (likely(emu->mode == EMU_MODE_LONG && seg < EMU_FS && emu_is_canonical(emu, ea, len)))
+		return EMU_DONE;
+	return emu_linear_checked(emu, seg, ea, len, access, la);
 }
 
 /* Step over the instruction: the last thing any of them does. */

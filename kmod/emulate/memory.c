@@ -43,7 +43,7 @@ static bool segment_allows(const struct emu *emu, const struct emu_segment *s,
 }
 
 /**
- * emu_linear() - translate a logical address
+ * emu_linear_checked() - what emu_linear() does where it takes more than a look
  * @emu: the vCPU
  * @seg: the segment
  * @ea: offset in it, already cut to the address size
@@ -53,17 +53,18 @@ static bool segment_allows(const struct emu *emu, const struct emu_segment *s,
  *
  * Return: EMU_DONE, or EMU_FAULT with #GP(0), or #SS(0) for the stack segment.
  */
-int emu_linear(struct emu *emu, enum emu_seg seg, u64 ea, unsigned int len, int access, u64 *la)
+int emu_linear_checked(struct emu *emu, enum emu_seg seg, u64 ea, unsigned int len, int access,
+		       u64 *la)
 {
 	struct emu_segment s;
 
-	if (likely(emu->mode == EMU_MODE_LONG)) {
+	if (emu->mode == EMU_MODE_LONG) {
 		if (seg >= EMU_FS) {
 			emu->ops->segment(emu, seg, &s);
 			ea += s.base;
 		}
 		*la = ea;
-		if (likely(emu_is_canonical(emu, ea) && emu_is_canonical(emu, ea + len - 1)))
+		if (emu_is_canonical(emu, ea, len))
 			return EMU_DONE;
 	} else {
 		emu->ops->segment(emu, seg, &s);

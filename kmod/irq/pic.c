@@ -87,6 +87,8 @@ static void pic_update(struct vm *vm, struct pic *pic)
 
 	if (chip_pending(pic, SLAVE) >= 0)
 		pic->chip[MASTER].irr |= BIT(PIC_CASCADE);
+	else
+		pic->chip[MASTER].irr &= ~BIT(PIC_CASCADE);
 	output = chip_pending(pic, MASTER) >= 0;
 	if (output == pic->output)
 		return;
@@ -196,8 +198,8 @@ bool pic_pending(struct vm *vm)
  * pic_ack() - an INTA cycle
  * @vm: with a PIC
  *
- * Return: the vector; of IR7 when a chip no longer has a request
- * (8259A "Interrupt Sequence": "the 8259A will issue an interrupt level 7").
+ * Return: the vector; the master's IR7, without service, when the request has
+ * gone (8259A "Interrupt Sequence").
  */
 int pic_ack(struct vm *vm)
 {
@@ -317,8 +319,6 @@ static u8 chip_poll(struct pic *pic, int which)
 	if (ir < 0)
 		return 0;
 	chip_take(pic, which, ir);
-	if (which == SLAVE)
-		pic->chip[MASTER].irr &= ~BIT(PIC_CASCADE);
 	return POLL_PENDING | ir;
 }
 

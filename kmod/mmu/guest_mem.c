@@ -148,23 +148,29 @@ int guest_cmpxchg(struct vm *vm, gpa_t gpa, void *old, const void *new, unsigned
 
 /* ---- the guest's page-table entries, for gwalk.c ---- */
 
-int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, u64 *entry, unsigned int size)
+static noinline int gwalk_read_entry_slow(struct vcpu *vcpu, gpa_t gpa, u64 *entry,
+					  unsigned int size)
 {
 	const struct memslot *slot = memslot_find_near(vcpu, gpa >> PAGE_SHIFT);
-	u32 entry32;
 
-	if (unlikely(!slot))
+	if (!slot)
 		return -EFAULT;
-	if (likely(size == sizeof(*entry)))
-		return __get_user(*entry, (u64 __user *)guest_ptr(slot, gpa));
-	if (__get_user(entry32, (u32 __user *)guest_ptr(slot, gpa)))
-		return -EFAULT;
-	*entry = entry32;
-	return 0;
+	*entry = 0;	/* little endian: 4 bytes are its low half */
+	return __copy_from_user(entry, guest_ptr(slot, gpa), size) ? -EFAULT : 0;
+}
+
+/* Every instruction that has to be fetched from guest memory comes here four times: all inline. */
+int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, u64 *entry, unsigned int size)
+{
+	const struct memslot *slot = memslot_last_found(vcpu, gpa >> PAGE_SHIFT);
+
+	if (unlikely(!slot || size != sizeof(*entry)))
+		return gwalk_read_entry_slow(vcpu, gpa, entry, size);
+	/* Does not need memslot_hva(): __get_user() lets no guess of the CPU pass. */
+	return __get_user(*entry, (u64 __user *)(slot->hva + gpa - (slot->gfn << PAGE_SHIFT)));
 }
 
 int gwalk_cmpxchg_entry(struct vcpu *vcpu, gpa_t gpa, u64 old, u64 new, unsigned int size)
 {
-	/* Little endian: the low half is where a 4-byte entry is. */
 	return guest_cmpxchg(vcpu->vm, gpa, &old, &new, size);
 }

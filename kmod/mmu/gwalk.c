@@ -105,7 +105,7 @@ struct gwalk {
 	unsigned int	level;
 	gpa_t		entry_gpa;
 	u64		entry;
-	u64		rights;		/* R/W and U/S if all entries so far have them, NX if any has */
+	u64		rights;		/* R/W, U/S and the contrary of NX, where all entries so far agree */
 };
 
 /* How a step of it ends, if not with an errno. */
@@ -130,10 +130,9 @@ static int gwalk_no_ram(const struct gwalk *w)
 	return -EIO;
 }
 
-static void gwalk_add_rights(struct gwalk *w)
+static __always_inline void gwalk_add_rights(struct gwalk *w)
 {
-	w->rights = (w->rights & w->entry & (_PAGE_RW | _PAGE_USER)) |
-		    ((w->rights | w->entry) & _PAGE_NX);
+	w->rights &= w->entry ^ _PAGE_NX;
 }
 
 /* SDM 3A "Protection Keys": of user pages only, for data only. */
@@ -161,7 +160,7 @@ static u32 gwalk_denied(const struct gwalk *w)
 	if (w->access & GWALK_WRITE && !(w->rights & _PAGE_RW) && (w->user || mode->wp))
 		denied = X86_PF_PROT;
 	if (w->access & GWALK_FETCH) {
-		if (w->rights & _PAGE_NX || (mode->smep && !w->user && user_page))
+		if (!(w->rights & _PAGE_NX) || (mode->smep && !w->user && user_page))
 			denied = X86_PF_PROT;
 		return denied;
 	}
@@ -188,6 +187,12 @@ static int gwalk_set_bits(const struct gwalk *w, u64 bits, int done)
 	return !r || r == -EROFS ? done : gwalk_no_ram(w);
 }
 
+/* SDM 3A "PDPTE Registers": in PAE mode these have no rights and no accessed bit. */
+static __always_inline bool gwalk_is_pdpte(const struct gwalk *w, unsigned int level)
+{
+	return level == 3 && w->mode->levels == 3;
+}
+
 /* Any entry, all checks. */
 static int gwalk_step(struct gwalk *w)
 {
@@ -199,8 +204,7 @@ static int gwalk_step(struct gwalk *w)
 		return gwalk_fault(w, 0);
 	if (w->entry & (leaf ? mode->leaf_mbz : mode->table_mbz)[w->level - 1])
 		return gwalk_fault(w, X86_PF_PROT | X86_PF_RSVD);
-	/* SDM 3A "PDPTE Registers": in PAE mode these have no rights and no accessed bit. */
-	if (w->level == 3 && mode->levels == 3)
+	if (gwalk_is_pdpte(w, w->level))
 		return GWALK_ON;
 	gwalk_add_rights(w);
 	if (w->access & GWALK_PEEK)
@@ -215,13 +219,13 @@ static int gwalk_step(struct gwalk *w)
 			      GWALK_LEAF);
 }
 
-/* An entry that points to a table, in order and used before: the way most walks go. */
-static __always_inline bool gwalk_plain_table(const struct gwalk *w)
+/* A table's entry, in order and used before: the way most steps go. */
+static __always_inline bool gwalk_plain_table(const struct gwalk *w, unsigned int level)
 {
 	u64 plain = _PAGE_PRESENT | _PAGE_ACCESSED;
 
-	return w->level > 1 &&
-	       (w->entry & (w->mode->table_mbz[w->level - 1] | plain | _PAGE_PSE)) == plain;
+	return level > 1 && !gwalk_is_pdpte(w, level) &&
+	       (w->entry & (w->mode->table_mbz[level - 1] | plain | _PAGE_PSE)) == plain;
 }
 
 /* Inlined once for each size of entry. */
@@ -229,20 +233,21 @@ static __always_inline int gwalk_tables(struct gwalk *w, u64 cr3, gva_t gva,
 					unsigned int entry_shift)
 {
 	const unsigned int index_bits = PAGE_SHIFT - entry_shift;
-	unsigned int shift = PAGE_SHIFT + w->mode->levels * index_bits;
+	unsigned int level = w->mode->levels, shift = PAGE_SHIFT + level * index_bits;
 	u64 table = cr3 & w->mode->root;
+	gpa_t entry_gpa;
 	int r;
 
-	w->rights = _PAGE_RW | _PAGE_USER;
-	for (w->level = w->mode->levels; ; w->level--) {
+	for (w->rights = ~0ULL; ; level--) {
 		shift -= index_bits;
-		w->entry_gpa = table + ((gva >> shift & ((1 << index_bits) - 1)) << entry_shift);
-		if (unlikely(gwalk_read_entry(w->vcpu, w->entry_gpa, &w->entry, 1 << entry_shift)))
-			return gwalk_no_ram(w);
-		if (likely(gwalk_plain_table(w))) {
+		entry_gpa = table + ((gva >> shift & ((1 << index_bits) - 1)) << entry_shift);
+		r = gwalk_read_entry(w->vcpu, entry_gpa, &w->entry, 1 << entry_shift);
+		if (likely(!r && gwalk_plain_table(w, level))) {
 			gwalk_add_rights(w);
 		} else {
-			r = gwalk_step(w);
+			w->level = level;
+			w->entry_gpa = entry_gpa;
+			r = r ? gwalk_no_ram(w) : gwalk_step(w);
 			if (r != GWALK_ON)
 				break;
 		}

@@ -58,11 +58,15 @@ const struct memslot *memslot_find(struct vm *vm, gfn_t gfn)
 	return NULL;
 }
 
-const struct memslot *memslot_find_far(struct vcpu *vcpu, gfn_t gfn)
+const struct memslot *memslot_find_near(struct vcpu *vcpu, gfn_t gfn)
 {
 	const struct memslots *slots = memslot_all(vcpu->vm);
-	unsigned int rank = memslot_rank(slots, gfn);
+	const struct memslot *slot = memslot_last_found(vcpu, gfn);
+	unsigned int rank;
 
+	if (slot)
+		return slot;
+	rank = memslot_rank(slots, gfn);
 	if (!rank || !memslot_has(slots->slot[rank - 1], gfn))
 		return NULL;
 	vcpu->slot_hint = rank - 1;

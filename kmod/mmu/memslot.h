@@ -75,17 +75,16 @@ static inline const struct memslots *memslot_all(struct vm *vm)
 
 /* The slot that has @gfn, or NULL. */
 const struct memslot *memslot_find(struct vm *vm, gfn_t gfn);
-const struct memslot *memslot_find_far(struct vcpu *vcpu, gfn_t gfn);
+/* The same for a vCPU's own thread, which remembers it. */
+const struct memslot *memslot_find_near(struct vcpu *vcpu, gfn_t gfn);
 
-/* The same for a vCPU's own thread: remembers the last one found. */
-static inline const struct memslot *memslot_find_near(struct vcpu *vcpu, gfn_t gfn)
+/* The slot that memslot_find_near() last found, if it has @gfn, or NULL. */
+static inline const struct memslot *memslot_last_found(struct vcpu *vcpu, gfn_t gfn)
 {
 	const struct memslots *slots = memslot_all(vcpu->vm);
 	unsigned int i = vcpu->slot_hint;
 
-	if (likely(i < slots->nr && memslot_has(slots->slot[i], gfn)))
-		return slots->slot[i];
-	return memslot_find_far(vcpu, gfn);
+	return likely(i < slots->nr && memslot_has(slots->slot[i], gfn)) ? slots->slot[i] : NULL;
 }
 
 int memslot_ioctl_set(struct vm *vm, const struct kvm_userspace_memory_region *mem);

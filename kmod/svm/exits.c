@@ -6,6 +6,7 @@
 #include <asm/svm.h>
 #include <asm/trapnr.h>
 #include "../backend.h"
+#include "../cr.h"
 #include "../exit.h"
 #include "svm.h"
 
@@ -177,11 +178,30 @@ static int svm_exit_rdpmc(struct vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
-/* A CR8 write could lower TPR: vcpu.c looks for interrupts again. */
 static int svm_exit_cr(struct vcpu *vcpu)
 {
-	vcpu_request(vcpu, REQ_EVENT);
 	return vcpu_emulate(vcpu, NULL, 0);
+}
+
+/* A lower TPR may let an interrupt in; where user space has the APIC, only it can tell. */
+static int svm_exit_write_cr8(struct vcpu *vcpu)
+{
+	u64 before = vcpu_get_cr8(vcpu);
+	int r = vcpu_emulate(vcpu, NULL, 0);
+
+	vcpu_request(vcpu, REQ_EVENT);
+	if (r != EXIT_RESUME || vcpu->lapic || vcpu_get_cr8(vcpu) >= before)
+		return r;
+	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
+	return EXIT_USER;
+}
+
+static int svm_exit_dr(struct vcpu *vcpu)
+{
+	if (vcpu->guest_debug & KVM_GUESTDBG_ENABLE)
+		return vcpu_emulate(vcpu, NULL, 0);
+	svm_give_debug_regs(to_svm(vcpu));
+	return EXIT_RESUME;
 }
 
 static int svm_exit_failed(struct vcpu *vcpu)
@@ -228,9 +248,13 @@ int svm_handle_exit(struct vcpu *vcpu)
 		return svm_exit_iret(vcpu);
 	case SVM_EXIT_PAUSE:
 		return svm_finish(vcpu, INSN_PAUSE, EXIT_ADVANCE);
-	case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_DR7:
+	case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_CR4:
 	case SVM_EXIT_CR0_SEL_WRITE:
 		return svm_exit_cr(vcpu);
+	case SVM_EXIT_WRITE_CR8:
+		return svm_exit_write_cr8(vcpu);
+	case SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR7:
+		return svm_exit_dr(vcpu);
 	case SVM_EXIT_XSETBV:
 		return svm_finish(vcpu, INSN_XSETBV, exit_xsetbv(vcpu));
 	/* Caches are coherent and devices see them: nothing to write back. */

@@ -19,6 +19,7 @@
 #include "../compat.h"
 #include "../fpu.h"
 #include "../cpuid.h"
+#include "../cr.h"
 #include "../guest_mode.h"
 #include "../host_msr.h"
 #include "../irq/irq.h"
@@ -252,6 +253,8 @@ static inline bool svm_virt_ssbd(void)
 	return static_cpu_has(X86_FEATURE_LS_CFG_SSBD) || static_cpu_has(X86_FEATURE_VIRT_SSBD);
 }
 
+#define DR_ENABLED	(DR_LOCAL_ENABLE_MASK | DR_GLOBAL_ENABLE_MASK)
+
 static void svm_load_debug_regs(struct svm_vcpu *svm)
 {
 	struct vcpu *vcpu = &svm->vcpu;
@@ -277,13 +280,11 @@ static void svm_commit(struct svm_vcpu *svm)
 		save->cr2 = vcpu->cr2;
 		svm_dirty(svm, SVM_CLEAN_CR2);
 	}
-	if (vcpu->lapic) {
-		svm->tpr = lapic_get_cr8(vcpu);
-		if (unlikely((svm->vmcb->control.int_ctl & V_TPR_MASK) != svm->tpr)) {
-			svm->vmcb->control.int_ctl &= ~V_TPR_MASK;
-			svm->vmcb->control.int_ctl |= svm->tpr;
-			svm_dirty(svm, SVM_CLEAN_TPR);
-		}
+	svm->tpr = vcpu_get_cr8(vcpu);
+	if (unlikely((svm->vmcb->control.int_ctl & V_TPR_MASK) != svm->tpr)) {
+		svm->vmcb->control.int_ctl &= ~V_TPR_MASK;
+		svm->vmcb->control.int_ctl |= svm->tpr;
+		svm_dirty(svm, SVM_CLEAN_TPR);
 	}
 }
 
@@ -302,7 +303,7 @@ static void svm_fetch(struct svm_vcpu *svm)
 	vcpu->cr3 = save->cr3;
 	vcpu->cr0 = (vcpu->cr0 & ~(X86_CR0_TS | X86_CR0_MP)) |
 		    (save->cr0 & (X86_CR0_TS | X86_CR0_MP));
-	if (unlikely(tpr != svm->tpr) && vcpu->lapic)
+	if (unlikely(tpr != svm->tpr) && vcpu->lapic)	/* without one, writes exit */
 		lapic_set_cr8(vcpu, tpr);
 }
 
@@ -324,7 +325,7 @@ static void svm_run(struct vcpu *vcpu)
 		svm_flush_at_entry(svm, cpu);
 	if (unlikely(!svm->host_saved))
 		svm_save_host(svm, cpu);
-	if (unlikely(svm->vmcb->save.dr7 & (DR_LOCAL_ENABLE_MASK | DR_GLOBAL_ENABLE_MASK)))
+	if (unlikely(svm->dr_owned || svm->vmcb->save.dr7 & DR_ENABLED))
 		svm_load_debug_regs(svm);
 	if (vcpu_has(vcpu, CAP_TSC_AUX))
 		host_msr_load(HOST_MSR_TSC_AUX, vcpu->tsc_aux);
@@ -340,6 +341,8 @@ static void svm_run(struct vcpu *vcpu)
 	fpu_leave(vcpu);
 	asm volatile("stgi" : : : "memory");
 
+	if (unlikely(svm->dr_owned))
+		svm_take_debug_regs(svm);
 	if (unlikely(hw_breakpoint_active()))
 		hw_breakpoint_restore();
 	svm->vmcb->control.tlb_ctl = TLB_CONTROL_DO_NOTHING;

@@ -38,6 +38,7 @@ struct svm_vcpu {
 	bool		iret_pending;	/* IRET seen at iret_rip: NMIs open once it is past */
 	bool		nmi_step;	/* RFLAGS.TF is ours, to stop right after that IRET */
 	bool		step_tf_was;	/* the guest's own TF meanwhile */
+	bool		dr_owned;	/* debug registers are the guest's until the next exit */
 	u8		tpr;		/* V_TPR at the last entry */
 	u64		iret_rip;
 };
@@ -110,6 +111,8 @@ int svm_get_msr(struct vcpu *vcpu, u32 index, u64 *val);
 int svm_set_msr(struct vcpu *vcpu, u32 index, u64 val);
 void svm_update_intercepts(struct vcpu *vcpu);
 void svm_cpuid_changed(struct vcpu *vcpu);
+void svm_give_debug_regs(struct svm_vcpu *svm);
+void svm_take_debug_regs(struct svm_vcpu *svm);
 
 /* exits.c */
 int svm_handle_exit(struct vcpu *vcpu);

@@ -5,6 +5,7 @@
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <asm/debugreg.h>
 #include <asm/io.h>
 #include <asm/msr-index.h>
 #include <asm/svm.h>
@@ -167,10 +168,50 @@ void svm_update_intercepts(struct vcpu *vcpu)
 	svm_intercept(svm, INTERCEPT_MWAIT, !(off & KVM_X86_DISABLE_EXITS_MWAIT));
 	svm_intercept(svm, INTERCEPT_EXCEPTION_OFFSET + BP_VECTOR,
 		      (debug & KVM_GUESTDBG_ENABLE) && (debug & KVM_GUESTDBG_USE_SW_BP));
+	/* TPR is user space's own where there is no local APIC: it must hear of changes. */
+	svm_intercept(svm, INTERCEPT_CR8_WRITE, !vcpu->lapic);
 
 	svm->vmcb->save.dr6 = vcpu->dr6;
 	svm->vmcb->save.dr7 = debug & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug_dr7 : vcpu->dr7;
 	svm_dirty(svm, SVM_CLEAN_DR);
+}
+
+/**
+ * svm_give_debug_regs() - the guest touches its debug registers: let it have them
+ * @svm: user space does not debug it
+ *
+ * A debugger in the guest reads and writes several in a row: only the first
+ * access exits.  svm_take_debug_regs() has them back at the next exit.
+ */
+void svm_give_debug_regs(struct svm_vcpu *svm)
+{
+	svm->dr_owned = true;
+	svm->vmcb->control.intercepts[INTERCEPT_DR] = 0;
+	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
+}
+
+/**
+ * svm_take_debug_regs() - what the guest made of its debug registers
+ * @svm: just back from the guest; interrupts off
+ */
+void svm_take_debug_regs(struct svm_vcpu *svm)
+{
+	struct vcpu *vcpu = &svm->vcpu;
+	unsigned long val;
+
+	get_debugreg(val, 0);
+	vcpu->dr[0] = val;
+	get_debugreg(val, 1);
+	vcpu->dr[1] = val;
+	get_debugreg(val, 2);
+	vcpu->dr[2] = val;
+	get_debugreg(val, 3);
+	vcpu->dr[3] = val;
+	vcpu->dr6 = svm->vmcb->save.dr6;
+	vcpu->dr7 = svm->vmcb->save.dr7;
+	svm->dr_owned = false;
+	svm->vmcb->control.intercepts[INTERCEPT_DR] = SVM_DR_ALL;
+	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
 }
 
 /**
