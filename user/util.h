@@ -11,7 +11,9 @@
 #define PAGE_SIZE 4096ULL
 #define SECTOR_SIZE 512ULL
 
+#ifndef ARRAY_SIZE	/* the test harness has it, too */
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#endif
 #define ALIGN_DOWN(x, a) ((x) & ~((u64)(a) - 1))
 #define ALIGN_UP(x, a) ALIGN_DOWN((x) + (a) - 1, a)
 #define container_of(ptr, type, member) \
