@@ -21,13 +21,23 @@ void vm_die(const char *format, ...)
 	_exit(1);
 }
 
-/* The thread that is in KVM_RUN tells more; it gets two seconds for it. */
+static pthread_t threads[VM_MAX_VCPUS];	/* of vcpu_spawn(), as far as not joined */
+static volatile sig_atomic_t spawned[VM_MAX_VCPUS];
+
+/* A thread that is in KVM_RUN tells more, once it is out; it gets two seconds. */
 static void alarm_rang(int sig)
 {
 	if (timed_out)
 		vm_die("the test hangs");
 	timed_out = true;
+	for (int i = 0; i < VM_MAX_VCPUS; i++)
+		if (spawned[i])
+			pthread_kill(threads[i], SIGUSR2);
 	alarm(2);
+}
+
+static void interrupted(int sig)
+{
 }
 
 static void watch(void)
@@ -35,6 +45,8 @@ static void watch(void)
 	struct sigaction action = { .sa_handler = alarm_rang };
 
 	sigaction(SIGALRM, &action, NULL);
+	action.sa_handler = interrupted;
+	sigaction(SIGUSR2, &action, NULL);
 	alarm(VM_TIMEOUT);
 }
 
@@ -294,7 +306,8 @@ static void *run_thread(void *arg)
 
 void vcpu_spawn_entered(struct vcpu *vcpu)
 {
-	die_unless(!pthread_create(&vcpu->thread, NULL, run_thread, vcpu));
+	die_unless(!pthread_create(&threads[vcpu->id], NULL, run_thread, vcpu));
+	spawned[vcpu->id] = true;
 }
 
 void vcpu_spawn(struct vcpu *vcpu, guest_fn fn, u64 arg)
@@ -305,7 +318,8 @@ void vcpu_spawn(struct vcpu *vcpu, guest_fn fn, u64 arg)
 
 u64 vcpu_join(struct vcpu *vcpu)
 {
-	die_unless(!pthread_join(vcpu->thread, NULL));
+	die_unless(!pthread_join(threads[vcpu->id], NULL));
+	spawned[vcpu->id] = false;
 	return vcpu->result;
 }
 

@@ -70,7 +70,6 @@ struct vcpu {
 	size_t run_size;
 	struct guest_cpu *guest;
 	u64 stack;			/* its upper end */
-	pthread_t thread;
 	u64 result;			/* of vcpu_spawn() */
 };
 
