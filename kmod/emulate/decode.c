@@ -449,20 +449,23 @@ int emu_decode(struct emu *emu, const u8 *bytes, unsigned int nbytes)
 	int r;
 
 	emu->step = 0;
-	insn->fetched = nbytes < EMU_INSN_MAX ? nbytes : EMU_INSN_MAX;
 	memset(insn->bytes + EMU_INSN_MAX, 0, sizeof(insn->bytes) - EMU_INSN_MAX);
-	if (insn->fetched == EMU_INSN_MAX)	/* what decode assists give */
+	if (nbytes >= EMU_INSN_MAX) {		/* what decode assists give */
 		memcpy(insn->bytes, bytes, EMU_INSN_MAX);
-	else if (nbytes)
-		memcpy(insn->bytes, bytes, nbytes);
-	else if ((r = fetch_more(emu)))
-		return r;
-	r = decode(emu);
-	while (unlikely(insn->len > insn->fetched)) {
+		insn->fetched = EMU_INSN_MAX;
+	} else {
+		if (nbytes)
+			memcpy(insn->bytes, bytes, nbytes);
+		insn->fetched = nbytes;
+	}
+	for (;;) {
+		if (insn->fetched) {
+			r = decode(emu);
+			if (likely(insn->len <= insn->fetched))
+				return r;
+		}
 		r = fetch_more(emu);
 		if (r)
 			return r;
-		r = decode(emu);
 	}
-	return r;
 }

@@ -100,7 +100,10 @@ struct emu;
  * and, in long mode, for canonical form.
  */
 struct emu_ops {
-	/** @read: @len bytes (1 to 32) at @la; may cross a page. @access: enum emu_access. */
+	/**
+	 * @read: @len bytes (1 to 32) at @la; may cross a page. @access is
+	 * EMU_READ, or EMU_RMW where a write follows: it faults like one.
+	 */
 	int (*read)(struct emu *emu, u64 la, void *data, unsigned int len, int access);
 	/** @write: @len bytes (1 to 32) at @la; may cross a page; all or nothing. */
 	int (*write)(struct emu *emu, u64 la, const void *data, unsigned int len);
@@ -115,13 +118,20 @@ struct emu_ops {
 
 	/** @segment: the cached descriptor of @seg. */
 	void (*segment)(struct emu *emu, enum emu_seg seg, struct emu_segment *out);
-	/** @read_vec, @write_vec: xmm/ymm @nr; @len 16 or 32. write_vec with 16 zeroes the upper half if @zero_upper. */
+	/**
+	 * @read_vec, @write_vec: xmm or ymm @nr; @len 16 or 32.  Writing 16
+	 * zeroes the upper half if @zero_upper.
+	 */
 	void (*read_vec)(struct emu *emu, unsigned int nr, void *data, unsigned int len);
-	void (*write_vec)(struct emu *emu, unsigned int nr, const void *data, unsigned int len, bool zero_upper);
-	/** @vec_allowed: may the guest use SSE (@avx: AVX) now? CR0.EM/TS, CR4.OSFXSR/OSXSAVE, XCR0; else fills fault (#UD, #NM). */
+	void (*write_vec)(struct emu *emu, unsigned int nr, const void *data, unsigned int len,
+			  bool zero_upper);
+	/**
+	 * @vec_allowed: may the guest use SSE (@avx: AVX) now?  CR0.EM and TS,
+	 * CR4.OSFXSR and OSXSAVE, XCR0; else it fills fault (#UD, #NM).
+	 */
 	int (*vec_allowed)(struct emu *emu, bool avx);
 
-	/** @io_allowed: may the guest access @len ports from @port? Else fills #GP (IOPL, TSS bitmap). */
+	/** @io_allowed: may the guest access @len ports from @port? Else #GP (IOPL, TSS bitmap). */
 	int (*io_allowed)(struct emu *emu, u16 port, unsigned int len);
 	/** @in, @out: one access of @len (1, 2, 4) bytes. */
 	int (*in)(struct emu *emu, u16 port, void *data, unsigned int len);
@@ -143,7 +153,7 @@ struct emu_ops {
 
 /* What emu_decode() found; private to kmod/emulate but for the first four. */
 struct emu_insn {
-	u8	bytes[EMU_INSN_MAX + 9]; /* zeros behind the 15th, for the decoder runs ahead */
+	u8	bytes[EMU_INSN_MAX + 9]; /* behind the 15th zeros: the decoder runs ahead */
 	u8	fetched;		/* bytes of it that are there */
 	u8	len;			/* length of the instruction */
 	bool	two_memory;		/* touches two memory operands (MOVS, CMPS, PUSH m, POP m) */

@@ -164,12 +164,9 @@ static int exec_alu(struct emu *emu)
 		return r;
 	if (alu.op == OP_CMPXCHG)
 		alu.third = emu_reg(emu, EMU_RAX, alu.size);
-	if (insn->desc & F_DST_REG)
-		alu.dst = emu_reg(emu, insn->reg, alu.size);
-	else if (insn->mem)
+	if (insn->mem && !(insn->desc & F_DST_REG))
 		return exec_alu_memory(emu, &alu);
-	else
-		alu.dst = emu_reg(emu, insn->rm, alu.size);
+	alu.dst = emu_reg(emu, insn->desc & F_DST_REG ? insn->reg : insn->rm, alu.size);
 	emu_alu(&alu);
 	return commit_alu(emu, &alu, alu.dst);
 }
