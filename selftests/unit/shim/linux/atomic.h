@@ -16,6 +16,10 @@
 /* One thread: nothing to order. */
 #define smp_store_release(ptr, val)	((void)xchg(ptr, val))
 
+#define smp_load_acquire(ptr)		READ_ONCE(*(ptr))
+#define smp_mb__before_atomic()		((void)0)
+#define smp_mb__after_atomic()		((void)0)
+
 #define xchg(ptr, val) ({						\
 	typeof(ptr) _ptr = (ptr);					\
 	typeof(*_ptr) _val = (val), _old;				\

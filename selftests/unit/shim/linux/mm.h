@@ -7,6 +7,7 @@
 
 #define PAGE_SHIFT	12
 #define PAGE_SIZE	(1UL << PAGE_SHIFT)
+#define offset_in_page(addr)	((unsigned long)(addr) & (PAGE_SIZE - 1))
 
 struct page {
 	struct list_head lru;

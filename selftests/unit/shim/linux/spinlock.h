@@ -30,7 +30,14 @@ static inline void spin_unlock(spinlock_t *lock)
 #define raw_spin_lock_init(lock)		spin_lock_init(lock)
 #define raw_spin_lock(lock)			spin_lock(lock)
 #define raw_spin_unlock(lock)			spin_unlock(lock)
+#define raw_spin_lock_irq(lock)			spin_lock(lock)
+#define raw_spin_unlock_irq(lock)		spin_unlock(lock)
 #define raw_spin_lock_irqsave(lock, flags)	((flags) = 0, spin_lock(lock))
 #define raw_spin_unlock_irqrestore(lock, flags)	((void)(flags), spin_unlock(lock))
+
+/* For sparse. */
+#ifndef __releases
+#define __releases(lock)
+#endif
 
 #endif

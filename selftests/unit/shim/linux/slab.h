@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Stands in for <linux/slab.h>. */
+#ifndef SHIM_SLAB_H
+#define SHIM_SLAB_H
+
+#include <stdlib.h>
+#include <linux/gfp.h>
+
+#define kmalloc(size, gfp)	malloc(size)
+#define kzalloc(size, gfp)	calloc(1, size)
+#define kfree(ptr)		free((void *)(ptr))
+#define kvmalloc(size, gfp)	kmalloc(size, gfp)
+#define kvzalloc(size, gfp)	kzalloc(size, gfp)
+#define kvfree(ptr)		kfree(ptr)
+#define struct_size(ptr, member, count)	(sizeof(*(ptr)) + (count) * sizeof((ptr)->member[0]))
+
+#define kmalloc_array(n, size, gfp)	malloc((n) * (size))
+
+#endif
