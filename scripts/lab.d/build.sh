@@ -29,7 +29,7 @@ build_user()
 build_selftests()
 {
 	step "building the tests"
-	logged make-selftests.log make -C "$top/selftests" -j"$(nproc)" \
+	logged make-selftests.log make -k -C "$top/selftests" -j"$(nproc)" \
 		KSELFTEST="$kselftest"
 }
 

@@ -222,15 +222,18 @@ build_user_strictly()
 
 # Ignored everywhere: what asks for files that a kernel tree has, types and
 # version checks (walls_version knows better), macros that make a table by
-# taking a macro, cases in one line each, and what is no operator: "%l[label]", "TYPE(x) *", "case x:".
+# taking a macro, cases in one line each, and what is no operator: "%l[label]",
+# "TYPE(x) *", "case x:".
 # Ignored in user space: what asks for macros that only the kernel has.
 style_checkpatch()
 {
-	local files kernel=SPDX_LICENSE_TAG,FILE_PATH_CHANGES,NEW_TYPEDEFS,LINUX_VERSION_CODE
+	local kernel=SPDX_LICENSE_TAG,FILE_PATH_CHANGES,NEW_TYPEDEFS,LINUX_VERSION_CODE
+	local userland=PREFER_DEFINED_ATTRIBUTE_MACRO,VOLATILE,EMBEDDED_FUNCTION_NAME
+	local files
+
 	kernel+=,CONSTANT_COMPARISON,COMPLEX_MACRO,TRAILING_SEMICOLON
 	kernel+=,MULTISTATEMENT_MACRO_USE_DO_WHILE,MACRO_WITH_FLOW_CONTROL,BRACKET_SPACE
 	kernel+=,TRAILING_STATEMENTS
-	local userland=PREFER_DEFINED_ATTRIBUTE_MACRO,VOLATILE,EMBEDDED_FUNCTION_NAME
 	userland+=,PREFER_KERNEL_TYPES,CONST_STRUCT,ARRAY_SIZE,AVOID_EXTERNS,SYMBOLIC_PERMS
 	userland+=,MEMORY_BARRIER,INIT_ATTRIBUTE
 

@@ -63,7 +63,8 @@ lab_lock()
 	mkdir -p "$build"
 	exec {lock_fd}>"$build/.lock"
 	if ! flock --nonblock "$lock_fd"; then
-		say "waiting for another scripts/lab to finish building"
+		[ -n "${lab_waited-}" ] || say "waiting for another scripts/lab to finish building"
+		lab_waited=1
 		flock "$lock_fd"
 	fi
 }

@@ -33,7 +33,8 @@ vm_job()
 	cat >"$1/env" <<-END
 	LAB_IO=$2
 	LAB_KVM=$vm_kvm
-	LAB_STTY='rows $rows cols $columns'
+	LAB_ROWS=$rows
+	LAB_COLUMNS=$columns
 	TERM=${TERM:-vt100}
 	END
 }
