@@ -168,6 +168,8 @@ static long dev_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 		return cpuid_ioctl_supported(user, false);
 	case KVM_GET_EMULATED_CPUID:
 		return cpuid_ioctl_supported(user, true);
+	case KVM_X86_GET_MCE_CAP_SUPPORTED:
+		return put_user((u64)MCE_CAP_SUPPORTED, (u64 __user *)user);
 	case KVM_GET_MSR_INDEX_LIST:
 		return msr_ioctl_index_list(user);
 	case KVM_GET_MSR_FEATURE_INDEX_LIST:

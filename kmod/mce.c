@@ -4,15 +4,16 @@
  *
  * Each bank has four: CTL, STATUS, ADDR, MISC.  Hardly any guest ever stores
  * something else than what they hold after reset (CTL all ones, the rest 0),
- * so there is memory for them only once one does.
+ * so there is memory for them only once one does.  Errors are user space's to
+ * report: KVM_X86_SET_MCE.
  *
- * NOTDONE: KVM_X86_SETUP_MCE and KVM_X86_SET_MCE; the banks are there, but
- * nothing reports an error.
+ * NOTDONE: corrected-error interrupts (CMCI).
  */
 #include <linux/nospec.h>
 #include <linux/slab.h>
 #include <asm/mce.h>
 #include <asm/msr-index.h>
+#include <asm/trapnr.h>
 #include "cpuid.h"
 #include "msr.h"
 
@@ -20,6 +21,8 @@ enum {
 	MCE_BANK_REGS	= 4,	/* CTL, STATUS, ADDR, MISC, in the order of their numbers */
 	MCE_CTL		= 0,
 	MCE_STATUS	= 1,
+	MCE_ADDR	= 2,
+	MCE_MISC	= 3,
 
 	/* APM 2 "Machine-Check MSRs": HWCR bit that lets software write MCi_STATUS */
 	HWCR_MC_STATUS_WR_EN = 1 << 18,
@@ -88,21 +91,29 @@ static bool mce_bank_value_valid(const struct vcpu *vcpu, unsigned int reg, u64 
 	}
 }
 
+/* There may be more banks than the guest has now: user space may change its mind. */
+static int mce_alloc_banks(struct vcpu *vcpu)
+{
+	unsigned int i, nr = MCE_MAX_BANKS * MCE_BANK_REGS;
+
+	if (vcpu->mce_banks)
+		return 0;
+	vcpu->mce_banks = kmalloc_array(nr, sizeof(u64), GFP_KERNEL_ACCOUNT);
+	if (!vcpu->mce_banks)
+		return -ENOMEM;
+	for (i = 0; i < nr; i++)
+		vcpu->mce_banks[i] = mce_reset_value(i);
+	return 0;
+}
+
 static int mce_write_bank(struct vcpu *vcpu, unsigned int reg, u64 val, bool host)
 {
-	unsigned int i, nr = mce_nr_regs(vcpu);
-
 	if (!mce_bank_value_valid(vcpu, reg, val, host))
 		return MSR_GP;
-	if (!vcpu->mce_banks) {
-		if (val == mce_reset_value(reg))
-			return MSR_OK;
-		vcpu->mce_banks = kmalloc_array(nr, sizeof(u64), GFP_KERNEL_ACCOUNT);
-		if (!vcpu->mce_banks)
-			return MSR_GP;
-		for (i = 0; i < nr; i++)
-			vcpu->mce_banks[i] = mce_reset_value(i);
-	}
+	if (!vcpu->mce_banks && val == mce_reset_value(reg))
+		return MSR_OK;
+	if (mce_alloc_banks(vcpu))
+		return MSR_GP;
 	vcpu->mce_banks[reg] = val;
 	return MSR_OK;
 }
@@ -135,4 +146,84 @@ int mce_write(struct vcpu *vcpu, u32 index, u64 val, bool host)
 		return MSR_OK;
 	}
 	return reg < 0 ? MSR_UNKNOWN : mce_write_bank(vcpu, reg, val, host);
+}
+
+/**
+ * mce_ioctl_setup() - KVM_X86_SETUP_MCE
+ * @vcpu: under its mutex
+ * @mcg_cap: IA32_MCG_CAP the guest is to see
+ *
+ * Return: 0, or -EINVAL for no bank, too many, or what is not supported.
+ */
+int mce_ioctl_setup(struct vcpu *vcpu, const u64 *mcg_cap)
+{
+	unsigned int banks = *mcg_cap & MCG_BANKCNT_MASK;
+
+	if (!banks || banks > MCE_MAX_BANKS)
+		return -EINVAL;
+	if (*mcg_cap & ~(MCE_CAP_SUPPORTED | MCG_BANKCNT_MASK | MCG_EXT_CNT_MASK))
+		return -EINVAL;
+	vcpu->mcg_cap = *mcg_cap;
+	vcpu->mcg_ctl = *mcg_cap & MCG_CTL_P ? ~0ULL : 0;
+	kfree(vcpu->mce_banks);
+	vcpu->mce_banks = NULL;
+	return 0;
+}
+
+/* Does the guest listen to errors of this bank? SDM 3B "IA32_MCG_CTL MSR", "IA32_MCi_CTL MSRs". */
+static bool mce_enabled(const struct vcpu *vcpu, const u64 *bank)
+{
+	if (vcpu->mcg_cap & MCG_CTL_P && ~vcpu->mcg_ctl)
+		return false;
+	return !~bank[MCE_CTL];
+}
+
+static void mce_record(u64 *bank, const struct kvm_x86_mce *mce)
+{
+	u64 lost = bank[MCE_STATUS] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0;
+
+	bank[MCE_STATUS] = mce->status | lost;
+	bank[MCE_ADDR] = mce->addr;
+	bank[MCE_MISC] = mce->misc;
+}
+
+/**
+ * mce_ioctl_set() - KVM_X86_SET_MCE: report an error to the guest
+ * @vcpu: under its mutex
+ * @mce: bank and what it holds
+ *
+ * An uncorrected error raises #MC, or shuts the CPU down where it serves one
+ * already or has CR4.MCE clear; a corrected one only stays in its bank, and
+ * never replaces an uncorrected one.
+ *
+ * Return: 0, -EINVAL, -ENOMEM.
+ */
+int mce_ioctl_set(struct vcpu *vcpu, const struct kvm_x86_mce *mce)
+{
+	unsigned int banks = vcpu->mcg_cap & MCG_BANKCNT_MASK;
+	u64 *bank;
+
+	if (mce->bank >= banks || !(mce->status & MCI_STATUS_VAL))
+		return -EINVAL;
+	if (mce_alloc_banks(vcpu))
+		return -ENOMEM;
+	bank = vcpu->mce_banks + array_index_nospec(mce->bank, banks) * MCE_BANK_REGS;
+
+	if (!(mce->status & MCI_STATUS_UC)) {
+		if (bank[MCE_STATUS] & MCI_STATUS_VAL && bank[MCE_STATUS] & MCI_STATUS_UC)
+			bank[MCE_STATUS] |= MCI_STATUS_OVER;
+		else
+			mce_record(bank, mce);
+		return 0;
+	}
+	if (!mce_enabled(vcpu, bank))
+		return 0;
+	if (vcpu->mcg_status & MCG_STATUS_MCIP || !(vcpu->cr4 & X86_CR4_MCE)) {
+		vcpu_request(vcpu, REQ_TRIPLE_FAULT);
+		return 0;
+	}
+	mce_record(bank, mce);
+	vcpu->mcg_status = mce->mcg_status;
+	vcpu_queue_exception(vcpu, MC_VECTOR);
+	return 0;
 }

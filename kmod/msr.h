@@ -5,6 +5,7 @@
 
 #include <linux/init.h>
 #include <linux/kvm.h>
+#include <asm/mce.h>
 #include "vcpu.h"
 
 enum msr_result {
@@ -39,8 +40,11 @@ bool mtrr_pat_valid(u64 pat);
 /* ---- mce.c ---- */
 
 #define MCE_MAX_BANKS	32
+#define MCE_CAP_SUPPORTED (MCG_CTL_P | MCG_SER_P) /* KVM_X86_GET_MCE_CAP_SUPPORTED */
 
 int mce_read(const struct vcpu *vcpu, u32 index, u64 *val, bool host);
 int mce_write(struct vcpu *vcpu, u32 index, u64 val, bool host);
+int mce_ioctl_setup(struct vcpu *vcpu, const u64 *mcg_cap);
+int mce_ioctl_set(struct vcpu *vcpu, const struct kvm_x86_mce *mce);
 
 #endif /* VITRO_MSR_H */

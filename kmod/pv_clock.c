@@ -75,7 +75,7 @@ static struct tsc_to_ns tsc_to_ns(u64 hz)
 		hz >>= 1;
 	for (; second >= hz; shift++)
 		hz <<= 1;
-	for (; second * 2 <= hz; shift--)
+	for (; second * 2 < hz; shift--)
 		second <<= 1;
 	return (struct tsc_to_ns){ .mul = div64_u64(second << 32, hz), .shift = shift };
 }
@@ -87,18 +87,21 @@ static bool moment_is_good(const struct vm *vm)
 	return vm->clock_paired && vm->clock_lost == clock_tsc_lost;
 }
 
-/* Kvmclock as the pages tell it. */
-static u64 clock_ns_at(const struct vm *vm, const struct moment *m)
+/* As pages with the VM's moment tell it, by the TSC. */
+static u64 clock_ns_by_tsc(const struct vm *vm, u64 tsc)
 {
-	struct tsc_to_ns scale;
-	u64 cycles = m->tsc - vm->clock_tsc;
+	struct tsc_to_ns scale = tsc_to_ns(vm->host_khz * 1000ULL);
+	u64 cycles = tsc - vm->clock_tsc;
 
-	if (!moment_is_good(vm))
-		return m->ns + vm->clock_offset;
 	if ((s64)cycles < 0)
 		return vm->clock_ns;
-	scale = tsc_to_ns(vm->host_khz * 1000ULL);
 	return vm->clock_ns + pvclock_scale_delta(cycles, scale.mul, scale.shift);
+}
+
+/* Kvmclock at @m: where pages do not last, by the host's clocks. */
+static u64 clock_ns_at(const struct vm *vm, const struct moment *m)
+{
+	return moment_is_good(vm) ? clock_ns_by_tsc(vm, m->tsc) : m->ns + vm->clock_offset;
 }
 
 static void set_moment(struct vm *vm, const struct moment *m, u64 ns)
@@ -109,12 +112,15 @@ static void set_moment(struct vm *vm, const struct moment *m, u64 ns)
 	WRITE_ONCE(vm->clock_paired, m->exact);
 }
 
-/* The TSC may have run ahead of the host's clocks: do not take that back. */
+/* Pages may have run ahead of the host's clocks: do not take that back. */
 static void renew_moment(struct vm *vm)
 {
 	struct moment m = moment_now();
-	u64 ns = max_t(u64, m.ns + vm->clock_offset, clock_ns_at(vm, &m));
+	u64 ns = m.ns + vm->clock_offset;
 
+	/* An old moment of an unreliable TSC says nothing about this CPU's. */
+	if (vm->clock_paired || !check_tsc_unstable())
+		ns = max(ns, clock_ns_by_tsc(vm, m.tsc));
 	vm->clock_offset = ns - m.ns;
 	set_moment(vm, &m, ns);
 }

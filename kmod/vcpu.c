@@ -9,6 +9,7 @@
  */
 #include <linux/anon_inodes.h>
 #include <linux/entry-kvm.h>
+#include <linux/errno.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/rcuwait.h>
@@ -398,16 +399,25 @@ static int vcpu_block(struct vcpu *vcpu)
 
 /* ---- KVM_RUN ---- */
 
-/* Signals, rescheduling and task work between two entries; memslot_srcu is dropped for them. */
+/*
+ * What the thread owes to others between two entries.  Task work and the like
+ * (TIF_NOTIFY_RESUME) is done on the way to user mode: the system call restarts
+ * itself, which user space does not notice; the flag makes the kernel look
+ * whether there is one to restart.
+ */
 static int vcpu_pause(struct vcpu *vcpu)
 {
-	int r;
-
+	if (signal_pending(current))
+		return -EINTR;
+	if (test_thread_flag(TIF_NOTIFY_RESUME)) {
+		set_thread_flag(TIF_SIGPENDING);
+		return -ERESTARTNOINTR;
+	}
 	clock_run_end(vcpu);
 	vcpu_unlock_slots(vcpu);
-	r = xfer_to_guest_mode_handle_work(NULL);
+	cond_resched();
 	vcpu_lock_slots(vcpu);
-	return r ?: EXIT_RESUME;
+	return EXIT_RESUME;
 }
 
 static bool irq_window_for_user(struct vcpu *vcpu)

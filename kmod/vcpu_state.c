@@ -393,6 +393,15 @@ static int set_signal_mask(struct vcpu *vcpu, struct kvm_signal_mask __user *use
 	return 0;
 }
 
+/*
+ * The TPR's shadow in guest memory (KVM_CAP_VAPIC) is not offered, but QEMU
+ * turns it off at reset without asking whether it is there.
+ */
+static int set_vapic_addr(struct vcpu *vcpu, const struct kvm_vapic_addr *vapic)
+{
+	return vcpu->lapic && !vapic->vapic_addr ? 0 : -EINVAL;
+}
+
 static int get_lapic(struct vcpu *vcpu, struct kvm_lapic_state *state)
 {
 	return vcpu->lapic ? lapic_get_state(vcpu, state) : -EINVAL;
@@ -424,6 +433,9 @@ static int set_lapic(struct vcpu *vcpu, const struct kvm_lapic_state *state)
 	X(KVM_SET_GUEST_DEBUG, set_guest_debug)			\
 	X(KVM_TRANSLATE, translate)				\
 	X(KVM_INTERRUPT, queue_interrupt)			\
+	X(KVM_X86_SETUP_MCE, mce_ioctl_setup)			\
+	X(KVM_X86_SET_MCE, mce_ioctl_set)			\
+	X(KVM_SET_VAPIC_ADDR, set_vapic_addr)			\
 	X(KVM_GET_LAPIC, get_lapic)				\
 	X(KVM_SET_LAPIC, set_lapic)
 
