@@ -13,6 +13,7 @@
  *
  * NOTDONE: CPUID faulting, a PMU, branch records, IA32_POWER_CTL, SMM.
  */
+#include <linux/build_bug.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -21,6 +22,7 @@
 #include <asm/mce.h>
 #include <asm/msr.h>
 #include <asm/mtrr.h>
+#include <asm/processor.h>
 #include <uapi/asm/kvm_para.h>
 #include "backend.h"
 #include "clock.h"
@@ -518,9 +520,13 @@ static long msr_io(struct vcpu *vcpu, struct kvm_msrs __user *user,
 	entries = memdup_user(user->entries, nr * sizeof(*entries));
 	if (IS_ERR(entries))
 		return PTR_ERR(entries);
-	for (i = 0; i < nr; i++)
-		if (one(vcpu, entries[i].index, &entries[i].data))
+	for (i = 0; i < nr; i++) {
+		u64 val = entries[i].data;
+
+		if (one(vcpu, entries[i].index, &val))
 			break;
+		entries[i].data = val;
+	}
 	r = i;
 	if (give_back && copy_to_user(user->entries, entries, nr * sizeof(*entries)))
 		r = -EFAULT;

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Stands in for <linux/printk.h>. */
+#ifndef SHIM_PRINTK
+#define SHIM_PRINTK
+
+#include <stdio.h>
+
+#define pr_err(...)	fprintf(stderr, __VA_ARGS__)
+
+#endif
