@@ -406,6 +406,20 @@ int msr_read(struct vcpu *vcpu, u32 index, u64 *val, bool host)
 	return r == MSR_UNKNOWN ? read_fixed(index, val) : r;
 }
 
+/* Of those in the vendor's structure: SDM 4 "Model-Specific Registers (MSRs)", #GP unless canonical. */
+static bool holds_address(u32 index)
+{
+	return index == MSR_FS_BASE || index == MSR_GS_BASE || index == MSR_KERNEL_GS_BASE ||
+	       index == MSR_LSTAR || index == MSR_CSTAR;
+}
+
+static bool canonical(const struct vcpu *vcpu, u64 address)
+{
+	unsigned int unused = vcpu->cr4 & X86_CR4_LA57 ? 64 - 57 : 64 - 48;
+
+	return (s64)(address << unused) >> unused == address;
+}
+
 /**
  * msr_write() - write an MSR
  * @vcpu: under its mutex; memslot_srcu held; may sleep
@@ -449,6 +463,8 @@ int msr_write(struct vcpu *vcpu, u32 index, u64 val, bool host)
 	reg = msr_find_reg(index);
 	if (reg)
 		return write_reg(vcpu, reg, val, host);
+	if (holds_address(index) && !canonical(vcpu, val))
+		return MSR_GP;
 	r = backend(set_msr)(vcpu, index, val);
 	return r == MSR_UNKNOWN ? write_fixed(index, val) : r;
 }
