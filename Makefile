@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # kmod/kvm.ko and user/vitro.  KDIR chooses the kernel's headers; W=1 and C=2
-# mean what they mean to kbuild.  scripts/lab does all the rest.
+# mean what they mean to kbuild.  scripts/lab does all the rest, and ARGS= go to
+# it: make run ARGS="--cpus 4".
 
 newest := $(lastword $(shell printf '%s\n' $(wildcard /usr/src/linux-headers-*-amd64) | sort -V))
 running := $(wildcard /lib/modules/$(shell uname -r)/build)
@@ -20,7 +21,7 @@ selftests:
 	$(MAKE) -C selftests
 
 run test bench:
-	scripts/lab $@
+	scripts/lab $@ $(ARGS)
 
 clean:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean

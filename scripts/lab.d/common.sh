@@ -78,6 +78,8 @@ lab_unlock()
 lab_tmp()
 {
 	mkdir -p "$build/run"
+	# What a lab that was killed could not remove.
+	find "$build/run" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {} +
 	tmp=$(mktemp -d "$build/run/XXXXXX")
 	trap lab_cleanup EXIT
 	trap 'exit 129' HUP
