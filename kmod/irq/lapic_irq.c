@@ -13,11 +13,11 @@
 #include "lapic.h"
 
 /*
- * A sender sets a bit of the IRR and then looks at the summary; we clear the
- * summary and then look at the IRR.  With full barriers in between, one of the
- * two sees the other.
+ * Is there anything in a word of the IRR?  A sender sets a bit of the IRR and
+ * then looks at the summary; we clear the summary and then look at the IRR.
+ * With full barriers in between, one of the two sees the other.
  */
-static void lapic_irr_word_empty(struct lapic *apic, unsigned int word)
+static void lapic_sum_up_irr(struct lapic *apic, unsigned int word)
 {
 	clear_bit(word, &apic->irr_words);
 	smp_mb__after_atomic();		/* pairs with test_and_set_bit() of the IRR */
@@ -35,7 +35,7 @@ static int lapic_highest_irr(struct lapic *apic)
 
 		if (likely(bits))
 			return 32 * word + __fls(bits);
-		lapic_irr_word_empty(apic, word);
+		lapic_sum_up_irr(apic, word);
 	}
 	return -1;
 }
@@ -81,8 +81,7 @@ void lapic_rescan(struct lapic *apic)
 	for (word = 0; word < APIC_ISR_NR; word++) {
 		if (lapic_get(apic, APIC_ISR + 16 * word))
 			apic->isr_words |= BIT(word);
-		/* Too many is right, it is looked at; a sender may set one now. */
-		set_bit(word, &apic->irr_words);
+		lapic_sum_up_irr(apic, word);
 	}
 	lapic_update_ppr(apic);
 	vcpu_request(apic->vcpu, REQ_EVENT);
@@ -160,7 +159,7 @@ int lapic_ack_irq(struct vcpu *vcpu)
 		return -1;
 	clear_bit(lapic_bit(vector), lapic_word(apic, APIC_IRR, vector));
 	if (!lapic_get(apic, APIC_IRR + 16 * word))
-		lapic_irr_word_empty(apic, word);
+		lapic_sum_up_irr(apic, word);
 	__set_bit(lapic_bit(vector), lapic_word(apic, APIC_ISR, vector));
 	apic->isr_words |= BIT(word);
 	/* It was above the PPR, and so above the TPR. */
