@@ -29,7 +29,7 @@ enum emu_op {
 	OP_LENGTH,		/* only its length is known */
 	OP_NOP,			/* has a memory operand, touches no data */
 
-	OP_MOV,			/* emu_exec_mov(): write what was read */
+	OP_MOV,			/* exec_mov(): write what was read */
 	OP_MOVSX,
 	OP_MOVBE,
 	OP_MOVSEG,
@@ -70,7 +70,7 @@ enum emu_op {
 	OP_BSF,
 	OP_BSR,
 
-	OP_MUL,			/* exec_muldiv() */
+	OP_MUL,			/* exec_muldiv() and on, one by one */
 	OP_IMUL,
 	OP_DIV,
 	OP_IDIV,

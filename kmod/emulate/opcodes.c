@@ -2,9 +2,13 @@
 /*
  * The opcode tables: APM 3 "Opcode and Operand Encodings".
  *
- * A zero is an instruction that the emulator does not know.  One-byte forms
- * that touch neither memory nor anything that is intercepted are left out,
- * except where they share a row with those that do.
+ * A zero is an instruction that the emulator does not know.  Those that touch
+ * neither memory nor anything that is intercepted are left out, except where
+ * they share a row with one that does.
+ *
+ * NOTDONE: x87, MMX and EVEX moves, vector arithmetic, loads of segment and
+ * descriptor-table registers, PUSHA and POPA, XLAT, calls and jumps through
+ * memory: no driver touches a device with them.
  */
 #include "insn.h"
 

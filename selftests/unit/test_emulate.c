@@ -137,6 +137,19 @@ TEST(fifteen_bytes_run_and_sixteen_are_gp)
 	ASSERT_EQ(CODE, g.emu.rip);
 }
 
+TEST(nothing_but_prefixes_ends_at_the_fifteenth)
+{
+	u8 bytes[16];
+	struct guest g;
+
+	memset(bytes, 0x66, sizeof(bytes));
+	guest_with_ram(&g, EMU_MODE_LONG);
+	memset(g.emu.insn.bytes, 0x66, sizeof(g.emu.insn.bytes));
+	ASSERT_EQ(EMU_FAULT, run(&g, bytes, sizeof(bytes)));
+	ASSERT_EQ(13, g.emu.fault.vector);
+	ASSERT_EQ(15, g.emu.insn.fetched);
+}
+
 TEST(a_rex_prefix_counts_only_right_before_the_opcode)
 {
 	struct guest g;
@@ -644,6 +657,34 @@ TEST(clts_lmsw_and_smsw_work_on_the_low_bits_of_cr0)
 	ASSERT_EQ(0xffffffffffff0000 | (u16)g.cr[0], load(DATA, 8));
 }
 
+TEST(lmsw_from_missing_memory_faults_and_loads_nothing)
+{
+	struct guest g;
+
+	guest_with_ram(&g, EMU_MODE_LONG);
+	g.regs[EMU_RBX] = sizeof(ram);
+	ASSERT_EQ(EMU_FAULT, RUN(&g, 0x0f, 0x01, 0x33));	/* lmsw (%rbx) */
+	ASSERT_EQ(14, g.emu.fault.vector);
+	ASSERT_EQ(0, g.cr[0]);
+	ASSERT_EQ(CODE, g.emu.rip);
+}
+
+TEST(there_are_six_segment_registers)
+{
+	struct guest g;
+	unsigned int i;
+
+	guest_with_ram(&g, EMU_MODE_LONG);
+	g.regs[EMU_RBX] = DATA;
+	for (i = 0; i < 8; i++) {
+		g.segments[i % EMU_NSEGS].selector = 0x100 + i;
+		store(DATA, ~0ULL, 8);
+		ASSERT_EQ(i < 6 ? EMU_DONE : EMU_FAULT, RUN(&g, 0x8c, 0x03 | i << 3));
+		ASSERT_EQ(i < 6 ? 0xffffffffffff0100 + i : ~0ULL, load(DATA, 8));
+	}
+	ASSERT_EQ(6, g.emu.fault.vector);
+}
+
 TEST(smsw_in_user_mode_is_gp_under_umip)
 {
 	struct guest g;
@@ -663,9 +704,9 @@ TEST(invlpg_names_a_linear_address_and_checks_nothing)
 	struct guest g;
 
 	guest_with_ram(&g, EMU_MODE_LONG);
-	g.segments[EMU_GS].base = 0x100000;
+	g.segments[EMU_FS].base = 0x100000;
 	g.regs[EMU_RBX] = 0x8000000000000000;
-	ASSERT_EQ(EMU_DONE, RUN(&g, 0x65, 0x0f, 0x01, 0x7b, 0x10));
+	ASSERT_EQ(EMU_DONE, RUN(&g, 0x64, 0x0f, 0x01, 0x7b, 0x10));
 	ASSERT_EQ(0x8000000000100010, g.invlpg);
 	guest_with_ram(&g, EMU_MODE_PROT32);
 	g.segments[EMU_DS].base = 0xfffff000;
