@@ -16,6 +16,9 @@
 #include "backend.h"
 #include "vcpu.h"
 
+/* A field that has the name of its argument. */
+#define SET(field) __entry->field = field
+
 #define TRACE_ISA_VMX	1
 #define TRACE_ISA_SVM	2
 
@@ -23,14 +26,13 @@ TRACE_EVENT(kvm_entry,
 	TP_PROTO(struct vcpu *vcpu, bool immediate_exit),
 	TP_ARGS(vcpu, immediate_exit),
 	TP_STRUCT__entry(
-		__field(unsigned int, vcpu_id)
-		__field(unsigned long, rip)
+		__field(unsigned int, vcpu_id) __field(unsigned long, rip)
 		__field(bool, immediate_exit)
 	),
 	TP_fast_assign(
 		__entry->vcpu_id = vcpu->id;
 		__entry->rip = vcpu->rip;
-		__entry->immediate_exit = immediate_exit;
+		SET(immediate_exit);
 	),
 	TP_printk("vcpu %u, rip 0x%lx%s", __entry->vcpu_id, __entry->rip,
 		  __entry->immediate_exit ? "[immediate exit]" : "")
@@ -40,18 +42,13 @@ TRACE_EVENT(kvm_exit,
 	TP_PROTO(struct vcpu *vcpu, u32 isa),
 	TP_ARGS(vcpu, isa),
 	TP_STRUCT__entry(
-		__field(unsigned int, exit_reason)
-		__field(unsigned long, guest_rip)
-		__field(u32, isa)
-		__field(u64, info1)
-		__field(u64, info2)
-		__field(u32, intr_info)
-		__field(u32, error_code)
-		__field(unsigned int, vcpu_id)
+		__field(unsigned int, exit_reason) __field(unsigned long, guest_rip)
+		__field(u32, isa) __field(u64, info1) __field(u64, info2) __field(u32, intr_info)
+		__field(u32, error_code) __field(unsigned int, vcpu_id)
 	),
 	TP_fast_assign(
 		__entry->guest_rip = vcpu->rip;
-		__entry->isa = isa;
+		SET(isa);
 		__entry->vcpu_id = vcpu->id;
 		backend(exit_info)(vcpu, &__entry->exit_reason, &__entry->info1,
 				   &__entry->info2, &__entry->intr_info, &__entry->error_code);
@@ -69,16 +66,13 @@ TRACE_EVENT(kvm_page_fault,
 	TP_PROTO(struct vcpu *vcpu, u64 fault_address, u64 error_code),
 	TP_ARGS(vcpu, fault_address, error_code),
 	TP_STRUCT__entry(
-		__field(unsigned int, vcpu_id)
-		__field(unsigned long, guest_rip)
-		__field(u64, fault_address)
-		__field(u64, error_code)
+		__field(unsigned int, vcpu_id) __field(unsigned long, guest_rip)
+		__field(u64, fault_address) __field(u64, error_code)
 	),
 	TP_fast_assign(
 		__entry->vcpu_id = vcpu->id;
 		__entry->guest_rip = vcpu->rip;
-		__entry->fault_address = fault_address;
-		__entry->error_code = error_code;
+		SET(fault_address); SET(error_code);
 	),
 	TP_printk("vcpu %u rip 0x%lx address 0x%016llx error_code 0x%llx",
 		  __entry->vcpu_id, __entry->guest_rip,
@@ -90,17 +84,11 @@ TRACE_EVENT(kvm_pio,
 		 const void *data),
 	TP_ARGS(rw, port, size, count, data),
 	TP_STRUCT__entry(
-		__field(unsigned int, rw)
-		__field(unsigned int, port)
-		__field(unsigned int, size)
-		__field(unsigned int, count)
-		__field(unsigned int, val)
+		__field(unsigned int, rw) __field(unsigned int, port) __field(unsigned int, size)
+		__field(unsigned int, count) __field(unsigned int, val)
 	),
 	TP_fast_assign(
-		__entry->rw = rw;
-		__entry->port = port;
-		__entry->size = size;
-		__entry->count = count;
+		SET(rw); SET(port); SET(size); SET(count);
 		__entry->val = 0;
 		memcpy(&__entry->val, data, min_t(unsigned int, size, sizeof(__entry->val)));
 	),
@@ -117,15 +105,10 @@ TRACE_EVENT(kvm_mmio,
 	TP_PROTO(int type, int len, u64 gpa, const void *val),
 	TP_ARGS(type, len, gpa, val),
 	TP_STRUCT__entry(
-		__field(u32, type)
-		__field(u32, len)
-		__field(u64, gpa)
-		__field(u64, val)
+		__field(u32, type) __field(u32, len) __field(u64, gpa) __field(u64, val)
 	),
 	TP_fast_assign(
-		__entry->type = type;
-		__entry->len = len;
-		__entry->gpa = gpa;
+		SET(type); SET(len); SET(gpa);
 		__entry->val = 0;
 		if (val)
 			memcpy(&__entry->val, val, min_t(u32, len, sizeof(__entry->val)));
@@ -142,16 +125,11 @@ TRACE_EVENT(kvm_msr,
 	TP_PROTO(unsigned int write, u32 ecx, u64 data, bool exception),
 	TP_ARGS(write, ecx, data, exception),
 	TP_STRUCT__entry(
-		__field(unsigned int, write)
-		__field(u32, ecx)
-		__field(u64, data)
+		__field(unsigned int, write) __field(u32, ecx) __field(u64, data)
 		__field(u8, exception)
 	),
 	TP_fast_assign(
-		__entry->write = write;
-		__entry->ecx = ecx;
-		__entry->data = data;
-		__entry->exception = exception;
+		SET(write); SET(ecx); SET(data); SET(exception);
 	),
 	TP_printk("msr_%s %x = 0x%llx%s", __entry->write ? "write" : "read",
 		  __entry->ecx, __entry->data, __entry->exception ? " (#GP)" : "")
@@ -162,24 +140,14 @@ TRACE_EVENT(kvm_cpuid,
 		 unsigned long rcx, unsigned long rdx, bool found, bool used_max_basic),
 	TP_ARGS(function, index, rax, rbx, rcx, rdx, found, used_max_basic),
 	TP_STRUCT__entry(
-		__field(unsigned int, function)
-		__field(unsigned int, index)
-		__field(unsigned long, rax)
-		__field(unsigned long, rbx)
-		__field(unsigned long, rcx)
-		__field(unsigned long, rdx)
-		__field(bool, found)
+		__field(unsigned int, function) __field(unsigned int, index)
+		__field(unsigned long, rax) __field(unsigned long, rbx)
+		__field(unsigned long, rcx) __field(unsigned long, rdx) __field(bool, found)
 		__field(bool, used_max_basic)
 	),
 	TP_fast_assign(
-		__entry->function = function;
-		__entry->index = index;
-		__entry->rax = rax;
-		__entry->rbx = rbx;
-		__entry->rcx = rcx;
-		__entry->rdx = rdx;
-		__entry->found = found;
-		__entry->used_max_basic = used_max_basic;
+		SET(function); SET(index); SET(rax); SET(rbx); SET(rcx); SET(rdx); SET(found);
+		SET(used_max_basic);
 	),
 	TP_printk("func %x idx %x rax %lx rbx %lx rcx %lx rdx %lx, cpuid entry %s%s",
 		  __entry->function, __entry->index, __entry->rax, __entry->rbx,
@@ -191,14 +159,10 @@ TRACE_EVENT(kvm_inj_virq,
 	TP_PROTO(unsigned int vector, bool soft, bool reinjected),
 	TP_ARGS(vector, soft, reinjected),
 	TP_STRUCT__entry(
-		__field(unsigned int, vector)
-		__field(bool, soft)
-		__field(bool, reinjected)
+		__field(unsigned int, vector) __field(bool, soft) __field(bool, reinjected)
 	),
 	TP_fast_assign(
-		__entry->vector = vector;
-		__entry->soft = soft;
-		__entry->reinjected = reinjected;
+		SET(vector); SET(soft); SET(reinjected);
 	),
 	TP_printk("%s 0x%x%s", __entry->soft ? "Soft/INTn" : "IRQ", __entry->vector,
 		  __entry->reinjected ? " [reinjected]" : "")
@@ -208,52 +172,37 @@ TRACE_EVENT(kvm_inj_exception,
 	TP_PROTO(unsigned int exception, bool has_error, unsigned int error_code, bool reinjected),
 	TP_ARGS(exception, has_error, error_code, reinjected),
 	TP_STRUCT__entry(
-		__field(u8, exception)
-		__field(u8, has_error)
-		__field(u32, error_code)
+		__field(u8, exception) __field(u8, has_error) __field(u32, error_code)
 		__field(bool, reinjected)
 	),
 	TP_fast_assign(
-		__entry->exception = exception;
-		__entry->has_error = has_error;
-		__entry->error_code = error_code;
-		__entry->reinjected = reinjected;
+		SET(exception); SET(has_error); SET(error_code); SET(reinjected);
 	),
 	TP_printk("exception %u error_code 0x%x%s%s", __entry->exception, __entry->error_code,
 		  __entry->has_error ? "" : " (none)",
 		  __entry->reinjected ? " [reinjected]" : "")
 );
 
+#define REASON(name) { KVM_EXIT_##name, "KVM_EXIT_" #name }
+#define KVM_EXIT_REASONS							\
+	REASON(UNKNOWN), REASON(EXCEPTION), REASON(IO), REASON(HYPERCALL),	\
+	REASON(DEBUG), REASON(HLT), REASON(MMIO), REASON(IRQ_WINDOW_OPEN),	\
+	REASON(SHUTDOWN), REASON(FAIL_ENTRY), REASON(INTR), REASON(SET_TPR),	\
+	REASON(TPR_ACCESS), REASON(INTERNAL_ERROR), REASON(SYSTEM_EVENT)
+
 TRACE_EVENT(kvm_userspace_exit,
 	TP_PROTO(__u32 reason, int errno),
 	TP_ARGS(reason, errno),
 	TP_STRUCT__entry(
-		__field(__u32, reason)
-		__field(int, errno)
+		__field(__u32, reason) __field(int, errno)
 	),
 	TP_fast_assign(
-		__entry->reason = reason;
-		__entry->errno = errno;
+		SET(reason); SET(errno);
 	),
 	TP_printk("reason %s (%d)",
 		  __entry->errno < 0 ?
 			(__entry->errno == -EINTR ? "restart" : "error") :
-			__print_symbolic(__entry->reason,
-				{ KVM_EXIT_UNKNOWN, "KVM_EXIT_UNKNOWN" },
-				{ KVM_EXIT_EXCEPTION, "KVM_EXIT_EXCEPTION" },
-				{ KVM_EXIT_IO, "KVM_EXIT_IO" },
-				{ KVM_EXIT_HYPERCALL, "KVM_EXIT_HYPERCALL" },
-				{ KVM_EXIT_DEBUG, "KVM_EXIT_DEBUG" },
-				{ KVM_EXIT_HLT, "KVM_EXIT_HLT" },
-				{ KVM_EXIT_MMIO, "KVM_EXIT_MMIO" },
-				{ KVM_EXIT_IRQ_WINDOW_OPEN, "KVM_EXIT_IRQ_WINDOW_OPEN" },
-				{ KVM_EXIT_SHUTDOWN, "KVM_EXIT_SHUTDOWN" },
-				{ KVM_EXIT_FAIL_ENTRY, "KVM_EXIT_FAIL_ENTRY" },
-				{ KVM_EXIT_INTR, "KVM_EXIT_INTR" },
-				{ KVM_EXIT_SET_TPR, "KVM_EXIT_SET_TPR" },
-				{ KVM_EXIT_TPR_ACCESS, "KVM_EXIT_TPR_ACCESS" },
-				{ KVM_EXIT_INTERNAL_ERROR, "KVM_EXIT_INTERNAL_ERROR" },
-				{ KVM_EXIT_SYSTEM_EVENT, "KVM_EXIT_SYSTEM_EVENT" }),
+			__print_symbolic(__entry->reason, KVM_EXIT_REASONS),
 		  __entry->errno < 0 ? -__entry->errno : __entry->reason)
 );
 

@@ -224,12 +224,12 @@ void vcpu_start_at(struct vcpu *vcpu, u8 sipi_vector)
 
 /* ---- the read lock on memory slots, held but for sleeps ---- */
 
-static void vcpu_lock_slots(struct vcpu *vcpu)
+static void vcpu_lock_slots(struct vcpu *vcpu) __acquires(&memslot_srcu)
 {
 	vcpu->srcu = srcu_read_lock(&memslot_srcu);
 }
 
-static void vcpu_unlock_slots(struct vcpu *vcpu)
+static void vcpu_unlock_slots(struct vcpu *vcpu) __releases(&memslot_srcu)
 {
 	srcu_read_unlock(&memslot_srcu, vcpu->srcu);
 }

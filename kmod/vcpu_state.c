@@ -14,6 +14,7 @@
 #include "cpuid.h"
 #include "cr.h"
 #include "fpu.h"
+#include "ioctl.h"
 #include "irq/irq.h"
 #include "mmu/memslot.h"
 #include "msr.h"
@@ -412,7 +413,7 @@ static int set_lapic(struct vcpu *vcpu, const struct kvm_lapic_state *state)
 	return vcpu->lapic ? lapic_set_state(vcpu, state) : -EINVAL;
 }
 
-/* ioctls whose payload has a fixed size: _IOC_SIZE and _IOC_DIR say how to copy it. */
+/* ioctls whose payload has a fixed size: ioctl.c copies it. */
 #define STATE_IOCTLS(X)						\
 	X(KVM_GET_REGS, get_regs)				\
 	X(KVM_SET_REGS, set_regs)				\
@@ -439,46 +440,15 @@ static int set_lapic(struct vcpu *vcpu, const struct kvm_lapic_state *state)
 	X(KVM_GET_LAPIC, get_lapic)				\
 	X(KVM_SET_LAPIC, set_lapic)
 
-static bool has_fixed_size(unsigned int ioctl)
+static int handle_payload(void *vcpu, unsigned int ioctl, void *data)
 {
 	switch (ioctl) {
-#define CASE(nr, function) case nr:
-	STATE_IOCTLS(CASE)
-#undef CASE
-		return true;
-	default:
-		return false;
-	}
-}
-
-static int handle_copied(struct vcpu *vcpu, unsigned int ioctl, void *data)
-{
-	switch (ioctl) {
-#define CASE(nr, function) case nr: return function(vcpu, data);
+#define CASE(nr, function) case nr: return data ? function(vcpu, data) : 0;
 	STATE_IOCTLS(CASE)
 #undef CASE
 	default:
 		return -ENOTTY;
 	}
-}
-
-static long fixed_size_ioctl(struct vcpu *vcpu, unsigned int ioctl, void __user *user)
-{
-	unsigned int size = _IOC_SIZE(ioctl), dir = _IOC_DIR(ioctl);
-	void *data;
-	long r;
-
-	if (!has_fixed_size(ioctl))
-		return -ENOTTY;
-	data = kzalloc(size, GFP_KERNEL);
-	if (!data)
-		return -ENOMEM;
-	r = dir & _IOC_WRITE && copy_from_user(data, user, size) ? -EFAULT : 0;
-	r = r ?: handle_copied(vcpu, ioctl, data);
-	if (!r && dir & _IOC_READ && copy_to_user(user, data, size))
-		r = -EFAULT;
-	kfree(data);
-	return r;
 }
 
 static long other_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg)
@@ -513,7 +483,7 @@ static long other_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg
 	case KVM_KVMCLOCK_CTRL:
 		return clock_ioctl_kvmclock_ctrl(vcpu);
 	default:
-		return fixed_size_ioctl(vcpu, ioctl, user);
+		return ioctl_with_payload(vcpu, ioctl, user, handle_payload);
 	}
 }
 

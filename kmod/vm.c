@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "coalesced.h"
 #include "fpu.h"
+#include "ioctl.h"
 #include "irq/irq.h"
 #include "mmu/memslot.h"
 #include "msr.h"
@@ -307,7 +308,7 @@ static long vm_locked_ioctl(struct vm *vm, unsigned int ioctl, unsigned long arg
 	}
 }
 
-/* ioctls with a payload of fixed size, copied by _IOC_SIZE and _IOC_DIR. */
+/* These lock what they need themselves; their payload is copied by ioctl.c. */
 #define VM_IOCTLS(X)								\
 	X(KVM_SET_USER_MEMORY_REGION, memslot_ioctl_set)			\
 	X(KVM_GET_DIRTY_LOG, memslot_ioctl_get_dirty_log)			\
@@ -327,43 +328,15 @@ static long vm_locked_ioctl(struct vm *vm, unsigned int ioctl, unsigned long arg
 	X(KVM_REGISTER_COALESCED_MMIO, coalesced_register)			\
 	X(KVM_UNREGISTER_COALESCED_MMIO, coalesced_unregister)
 
-static bool has_fixed_size(unsigned int ioctl)
+static int handle_payload(void *vm, unsigned int ioctl, void *data)
 {
 	switch (ioctl) {
-#define CASE(nr, function) case nr:
-	VM_IOCTLS(CASE)
-#undef CASE
-		return true;
-	default:
-		return false;
-	}
-}
-
-static int handle_copied(struct vm *vm, unsigned int ioctl, void *data)
-{
-	switch (ioctl) {
-#define CASE(nr, function) case nr: return function(vm, data);
+#define CASE(nr, function) case nr: return data ? function(vm, data) : 0;
 	VM_IOCTLS(CASE)
 #undef CASE
 	default:
 		return -ENOTTY;
 	}
-}
-
-static long vm_fixed_size_ioctl(struct vm *vm, unsigned int ioctl, void __user *user)
-{
-	unsigned int size = _IOC_SIZE(ioctl), dir = _IOC_DIR(ioctl);
-	void *data = kzalloc(size, GFP_KERNEL);
-	long r;
-
-	if (!data)
-		return -ENOMEM;
-	r = dir & _IOC_WRITE && copy_from_user(data, user, size) ? -EFAULT : 0;
-	r = r ?: handle_copied(vm, ioctl, data);
-	if (r >= 0 && dir & _IOC_READ && copy_to_user(user, data, size))
-		r = -EFAULT;
-	kfree(data);
-	return r;
 }
 
 static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
@@ -384,12 +357,10 @@ static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	case KVM_IRQ_LINE_STATUS:
 		return vm_irq_line(vm, user, true);
 	}
-	if (has_fixed_size(ioctl))
-		return vm_fixed_size_ioctl(vm, ioctl, user);
 	mutex_lock(&vm->lock);
 	r = vm_locked_ioctl(vm, ioctl, arg);
 	mutex_unlock(&vm->lock);
-	return r;
+	return r == -ENOTTY ? ioctl_with_payload(vm, ioctl, user, handle_payload) : r;
 }
 
 static int vm_release(struct inode *inode, struct file *file)

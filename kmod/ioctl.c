@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Copying what an ioctl gives and takes: one place for the VM's fd and the vCPU's. */
+#include <linux/ioctl.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include "ioctl.h"
+
+/**
+ * ioctl_with_payload() - copy the payload in, handle it, copy it out
+ * @object: for @handle
+ * @ioctl: _IOC_SIZE and _IOC_DIR say how much and which way
+ * @user: the ioctl's argument
+ * @handle: works on the copy
+ *
+ * Return: what @handle returned; -EFAULT, -ENOMEM; -ENOTTY before anything is
+ * copied.
+ */
+long ioctl_with_payload(void *object, unsigned int ioctl, void __user *user, ioctl_handler handle)
+{
+	unsigned int size = _IOC_SIZE(ioctl), dir = _IOC_DIR(ioctl);
+	long r = handle(object, ioctl, NULL);
+	void *data;
+
+	if (r)
+		return r;
+	data = kzalloc(size, GFP_KERNEL);
+	if (!data)
+		return -ENOMEM;
+	r = dir & _IOC_WRITE && copy_from_user(data, user, size) ? -EFAULT : 0;
+	r = r ?: handle(object, ioctl, data);
+	if (r >= 0 && dir & _IOC_READ && copy_to_user(user, data, size))
+		r = -EFAULT;
+	kfree(data);
+	return r;
+}
