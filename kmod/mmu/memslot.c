@@ -102,25 +102,25 @@ static void memslot_free_set(struct rcu_head *rcu)
 static struct memslots *memslot_make_set(const struct memslots *slots, const struct memslot *old,
 					 struct memslot *new)
 {
-	unsigned int nr = slots->nr - !!old + !!new, from;
 	struct memslots *set;
+	struct memslot **at;
 
-	set = kvmalloc(struct_size(set, slot, nr), GFP_KERNEL_ACCOUNT);
+	set = kvmalloc(struct_size(set, slot, slots->nr + 1), GFP_KERNEL_ACCOUNT);
 	if (!set)
 		return NULL;
-	set->nr = 0;
-	for (from = 0; from < slots->nr; from++) {
-		struct memslot *slot = slots->slot[from];
-
-		if (new && slot->gfn > new->gfn && slot != old) {
-			set->slot[set->nr++] = new;
-			new = NULL;
-		}
-		if (slot != old)
-			set->slot[set->nr++] = slot;
+	set->nr = slots->nr;
+	memcpy(set->slot, slots->slot, slots->nr * sizeof(*at));
+	if (old) {
+		at = &set->slot[memslot_rank(set, old->gfn) - 1];
+		set->nr--;
+		memmove(at, at + 1, (void *)&set->slot[set->nr] - (void *)at);
 	}
-	if (new)
-		set->slot[set->nr++] = new;
+	if (new) {
+		at = &set->slot[memslot_rank(set, new->gfn)];
+		memmove(at + 1, at, (void *)&set->slot[set->nr] - (void *)at);
+		*at = new;
+		set->nr++;
+	}
 	return set;
 }
 
@@ -193,18 +193,15 @@ static struct memslot *memslot_new(const struct kvm_userspace_memory_region *mem
 	return slot;
 }
 
+/* Slots do not overlap each other: only the last one that begins below the end can reach in. */
 static bool memslot_overlaps(const struct memslots *slots, const struct memslot *except,
 			     gfn_t gfn, u64 npages)
 {
-	unsigned int i;
+	unsigned int rank = memslot_rank(slots, gfn + npages - 1);
 
-	for (i = 0; i < slots->nr; i++) {
-		const struct memslot *slot = slots->slot[i];
-
-		if (slot != except && slot->gfn < gfn + npages && gfn < slot->gfn + slot->npages)
-			return true;
-	}
-	return false;
+	if (rank && slots->slot[rank - 1] == except)
+		rank--;
+	return rank && slots->slot[rank - 1]->gfn + slots->slot[rank - 1]->npages > gfn;
 }
 
 /* What can be said of a region without looking at the others. */
