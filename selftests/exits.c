@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Exits that are neither I/O nor state: HLT, hypercalls, hints, shutdown, and leaving KVM_RUN. */
+#include "test.h"
 #include <linux/kvm_para.h>
 #include <sys/time.h>
-#include "test.h"
 
 FIXTURE(exits) {
 	struct vm vm;
