@@ -15,6 +15,7 @@
  * NOTDONE: AMX. The host's IA32_XFD is switched with the container, the
  * guest's would need the #NM exits that come with it.
  */
+#include <linux/jump_label.h>
 #include <linux/kernel.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -25,6 +26,7 @@
 #include <asm/fpu/xcr.h>
 #include <asm/msr.h>
 #include <asm/pkru.h>
+#include <asm/processor.h>
 #include "cpuid.h"
 #include "fpu.h"
 
@@ -33,6 +35,9 @@
 
 static u64 host_xcr0 __ro_after_init;	/* 0: no XSAVE */
 static u64 host_xss __ro_after_init;
+
+/* QEMU's TCG lets a guest's XSETBV pass although it is intercepted: look at XCR0 after each exit. */
+static DEFINE_STATIC_KEY_FALSE(fpu_xsetbv_unseen);
 
 /**
  * fpu_module_init() - note what the host keeps in XCR0 and IA32_XSS
@@ -45,6 +50,8 @@ void __init fpu_module_init(void)
 		host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
 	if (boot_cpu_has(X86_FEATURE_XSAVES))
 		rdmsrl(MSR_IA32_XSS, host_xss);
+	if (hypervisor_cpuid_base("TCGTCGTCGTCG", 0))
+		static_branch_enable(&fpu_xsetbv_unseen);
 }
 
 /**
@@ -148,6 +155,18 @@ void fpu_enter(struct vcpu *vcpu)
 		wrpkru(vcpu->pkru);
 }
 
+static noinline void fpu_notice_xcr0(struct vcpu *vcpu)
+{
+	u64 xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+
+	if (xcr0 == vcpu->xcr0)
+		return;
+	vcpu->xcr0 = xcr0 & (vcpu->guest_supported_xcr0 | XFEATURE_MASK_FP);
+	if (vcpu->xcr0 != xcr0)
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
+	cpuid_refresh(vcpu);
+}
+
 /**
  * fpu_leave() - right after the world switch
  * @vcpu: as for fpu_enter(), with CR4 and XCR0 as the guest ran with them
@@ -160,6 +179,8 @@ void fpu_leave(struct vcpu *vcpu)
 			wrpkru(vcpu->host_pkru);
 	}
 	if (vcpu->cr4 & X86_CR4_OSXSAVE) {
+		if (static_branch_unlikely(&fpu_xsetbv_unseen))
+			fpu_notice_xcr0(vcpu);
 		if (vcpu->xcr0 != host_xcr0)
 			xsetbv(XCR_XFEATURE_ENABLED_MASK, host_xcr0);
 		if (vcpu->xss != host_xss)
