@@ -682,8 +682,6 @@ static int vcpu_publish(struct vcpu *vcpu)
 	if (fd < 0)
 		return fd;
 	smp_store_release(&vm->nr_vcpus, vcpu->idx + 1);
-	if (vcpu->lapic)
-		lapic_update_map(vm);
 	return fd;
 }
 

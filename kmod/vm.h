@@ -32,7 +32,6 @@ struct pic;
 struct ioapic;
 struct pit;
 struct irq_routes;
-struct apic_map;
 struct ioeventfds;
 
 enum irqchip_mode {
@@ -67,8 +66,7 @@ struct vm {
 	struct ioapic	*ioapic;
 	struct pit	*pit;			/* [V] */
 	struct irq_routes __rcu *routes;	/* [V], read under RCU */
-	struct apic_map	__rcu *apic_map;	/* destination -> vCPU, read under RCU */
-	struct mutex	apic_map_lock;
+	bool		apic_ids_moved;		/* a guest has given an APIC an id that is not its vCPU's */
 	struct mutex	eventfd_lock;		/* irqfds and ioeventfds */
 	struct list_head irqfds;		/* eventfd_lock */
 	struct hlist_head resamplers;		/* irqfds of level lines; eventfd_lock, read under RCU */

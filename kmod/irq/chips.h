@@ -10,6 +10,7 @@
 
 #include <linux/kvm.h>
 #include <linux/spinlock.h>
+#include "../vm.h"
 #include "irq.h"
 
 #define PIC_PINS	16
@@ -22,11 +23,23 @@ struct pic {
 	struct kvm_pic_state chip[2];		/* master, slave */
 };
 
+/* The INTR output. No lock: whoever raises it kicks whoever takes it. */
+static inline bool pic_pending(struct vm *vm)
+{
+	return vm->pic && READ_ONCE(vm->pic->output);
+}
+
 struct ioapic {
 	raw_spinlock_t	lock;
 	u8		sources[IOAPIC_PINS];
 	struct kvm_ioapic_state state;		/* irr: lines that are high */
 	DECLARE_BITMAP(listened, 256);		/* vectors whose EOI somebody wants; read without lock */
 };
+
+/* Does anyone wait for the end of an edge-triggered vector? */
+static inline bool ioapic_wants_eoi(struct vm *vm, u8 vector)
+{
+	return vm->ioapic && test_bit(vector, vm->ioapic->listened);
+}
 
 #endif /* IRQ_CHIPS_H */

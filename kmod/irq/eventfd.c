@@ -399,80 +399,66 @@ static void ioeventfds_free_rcu(struct rcu_head *rcu)
 	kvfree(all);
 }
 
-/* Publish @new; what it has no more, @dropped, goes with the old. eventfd_lock held. */
-static void ioeventfds_replace(struct vm *vm, struct ioeventfds *new, struct eventfd_ctx *dropped)
+static struct ioeventfds *ioeventfds_get(struct vm *vm)
 {
-	struct ioeventfds *old = rcu_replace_pointer(vm->ioeventfds, new,
-						     lockdep_is_held(&vm->eventfd_lock));
-
-	if (!old)
-		return;
-	old->dropped = dropped;
-	call_rcu(&old->rcu, ioeventfds_free_rcu);
+	return rcu_dereference_protected(vm->ioeventfds, lockdep_is_held(&vm->eventfd_lock));
 }
 
-static struct ioeventfds *ioeventfds_alloc(unsigned int nr)
+/*
+ * Publish a copy of the array in which at @pos there is @new, or, if that is
+ * NULL, what stood there is gone.  eventfd_lock held.
+ */
+static int ioeventfds_splice(struct vm *vm, unsigned int pos, const struct ioeventfd *new)
 {
-	struct ioeventfds *all = kvmalloc(struct_size(all, fd, nr), GFP_KERNEL_ACCOUNT);
+	struct ioeventfds *old = ioeventfds_get(vm), *all;
+	unsigned int nr = old ? old->nr : 0;
+	unsigned int added = !!new, removed = !new;
 
-	if (all) {
-		all->nr = nr;
-		all->dropped = NULL;
+	all = kvmalloc(struct_size(all, fd, nr + added - removed), GFP_KERNEL_ACCOUNT);
+	if (!all)
+		return -ENOMEM;
+	all->nr = nr + added - removed;
+	all->dropped = NULL;
+	if (new)
+		all->fd[pos] = *new;
+	if (old) {
+		memcpy(all->fd, old->fd, pos * sizeof(*new));
+		memcpy(all->fd + pos + added, old->fd + pos + removed,
+		       (nr - pos - removed) * sizeof(*new));
+		old->dropped = new ? NULL : old->fd[pos].eventfd;
 	}
-	return all;
+	rcu_assign_pointer(vm->ioeventfds, all);
+	if (old)
+		call_rcu(&old->rcu, ioeventfds_free_rcu);
+	return 0;
 }
 
 /* eventfd_lock held; takes over new->eventfd if it succeeds. */
 static int ioeventfd_add(struct vm *vm, const struct ioeventfd *new)
 {
-	struct ioeventfds *old = rcu_dereference_protected(vm->ioeventfds,
-							   lockdep_is_held(&vm->eventfd_lock));
-	unsigned int nr = old ? old->nr : 0;
-	unsigned int pos = ioeventfd_find(old, new->pio, new->addr);
-	struct ioeventfds *all;
+	const struct ioeventfds *all = ioeventfds_get(vm);
 
-	if (ioeventfd_collides(old, new))
+	if (ioeventfd_collides(all, new))
 		return -EEXIST;
-	if (nr >= IOEVENTFD_MAX)
+	if (all && all->nr >= IOEVENTFD_MAX)
 		return -ENOSPC;
-	all = ioeventfds_alloc(nr + 1);
-	if (!all)
-		return -ENOMEM;
-	if (old) {
-		memcpy(all->fd, old->fd, pos * sizeof(*new));
-		memcpy(all->fd + pos + 1, old->fd + pos, (nr - pos) * sizeof(*new));
-	}
-	all->fd[pos] = *new;
-	ioeventfds_replace(vm, all, NULL);
-	return 0;
+	return ioeventfds_splice(vm, ioeventfd_find(all, new->pio, new->addr), new);
 }
 
 /* eventfd_lock held. */
 static int ioeventfd_del(struct vm *vm, const struct ioeventfd *like)
 {
-	struct ioeventfds *old = rcu_dereference_protected(vm->ioeventfds,
-							   lockdep_is_held(&vm->eventfd_lock));
-	struct ioeventfds *all = NULL;
+	const struct ioeventfds *all = ioeventfds_get(vm);
 	const struct ioeventfd *fd;
 	unsigned int i;
 
-	ioeventfd_for_each_at(i, old, like->pio, like->addr) {
-		fd = &old->fd[i];
+	ioeventfd_for_each_at(i, all, like->pio, like->addr) {
+		fd = &all->fd[i];
 		if (fd->eventfd == like->eventfd && fd->len == like->len &&
 		    fd->any_value == like->any_value && fd->value == like->value)
-			goto found;
+			return ioeventfds_splice(vm, i, NULL);
 	}
 	return -ENOENT;
-found:
-	if (old->nr > 1) {
-		all = ioeventfds_alloc(old->nr - 1);
-		if (!all)
-			return -ENOMEM;
-		memcpy(all->fd, old->fd, i * sizeof(*fd));
-		memcpy(all->fd + i, old->fd + i + 1, (old->nr - i - 1) * sizeof(*fd));
-	}
-	ioeventfds_replace(vm, all, old->fd[i].eventfd);
-	return 0;
 }
 
 static bool ioeventfd_args_valid(const struct kvm_ioeventfd *args)

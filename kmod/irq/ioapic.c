@@ -16,7 +16,6 @@
 #include <linux/bitmap.h>
 #include <linux/slab.h>
 #include <asm/apicdef.h>
-#include "../vm.h"
 #include "chips.h"
 #include "lapic.h"
 
@@ -128,16 +127,6 @@ int ioapic_set_irq(struct vm *vm, unsigned int pin, enum irq_source source, bool
 	}
 	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
 	return ret;
-}
-
-/**
- * ioapic_wants_eoi() - does anyone wait for the end of an edge-triggered vector?
- * @vm: any
- * @vector: at its EOI
- */
-bool ioapic_wants_eoi(struct vm *vm, u8 vector)
-{
-	return vm->ioapic && test_bit(vector, vm->ioapic->listened);
 }
 
 /* Lock held. */

@@ -3,7 +3,6 @@
  * The interrupt controllers of a VM as a whole, and what a vCPU may take from
  * them: ExtINT from the PIC first, then what its local APIC has.
  */
-#include "../vm.h"
 #include "chips.h"
 #include "lapic.h"
 
@@ -13,7 +12,6 @@
  */
 void irq_vm_init(struct vm *vm)
 {
-	mutex_init(&vm->apic_map_lock);
 	mutex_init(&vm->eventfd_lock);
 	INIT_LIST_HEAD(&vm->irqfds);
 	INIT_HLIST_HEAD(&vm->resamplers);
@@ -32,7 +30,6 @@ void irq_destroy(struct vm *vm)
 	ioeventfd_release_all(vm);
 	pit_destroy(vm);
 	route_destroy(vm);
-	lapic_free_map(vm);
 	ioapic_destroy(vm);
 	pic_destroy(vm);
 }
@@ -95,17 +92,13 @@ int irq_ioctl_get_irqchip(struct vm *vm, struct kvm_irqchip *chip)
 {
 	if (vm->irqchip != IRQCHIP_KERNEL)
 		return -ENXIO;
-	switch (chip->chip_id) {
-	case KVM_IRQCHIP_PIC_MASTER:
-	case KVM_IRQCHIP_PIC_SLAVE:
-		pic_get_state(vm, chip->chip_id, &chip->chip.pic);
-		return 0;
-	case KVM_IRQCHIP_IOAPIC:
-		ioapic_get_state(vm, &chip->chip.ioapic);
-		return 0;
-	default:
+	if (chip->chip_id >= KVM_NR_IRQCHIPS)
 		return -EINVAL;
-	}
+	if (chip->chip_id == KVM_IRQCHIP_IOAPIC)
+		ioapic_get_state(vm, &chip->chip.ioapic);
+	else
+		pic_get_state(vm, chip->chip_id, &chip->chip.pic);
+	return 0;
 }
 
 /**
@@ -119,17 +112,13 @@ int irq_ioctl_set_irqchip(struct vm *vm, const struct kvm_irqchip *chip)
 {
 	if (vm->irqchip != IRQCHIP_KERNEL)
 		return -ENXIO;
-	switch (chip->chip_id) {
-	case KVM_IRQCHIP_PIC_MASTER:
-	case KVM_IRQCHIP_PIC_SLAVE:
-		pic_set_state(vm, chip->chip_id, &chip->chip.pic);
-		return 0;
-	case KVM_IRQCHIP_IOAPIC:
-		ioapic_set_state(vm, &chip->chip.ioapic);
-		return 0;
-	default:
+	if (chip->chip_id >= KVM_NR_IRQCHIPS)
 		return -EINVAL;
-	}
+	if (chip->chip_id == KVM_IRQCHIP_IOAPIC)
+		ioapic_set_state(vm, &chip->chip.ioapic);
+	else
+		pic_set_state(vm, chip->chip_id, &chip->chip.pic);
+	return 0;
 }
 
 /* An ExtINT waits, of the PIC here or in user space, and LINT0 lets it in. */
@@ -148,11 +137,13 @@ static bool extint_pending(struct vcpu *vcpu)
  */
 int irq_pending(struct vcpu *vcpu)
 {
-	if (!vcpu->lapic)
+	struct lapic *apic = vcpu->lapic;
+
+	if (!apic)
 		return -1;
 	if (unlikely(extint_pending(vcpu)))
 		return 0;
-	return lapic_pending_irq(vcpu);
+	return READ_ONCE(apic->irr_words) ? lapic_pending_irq(vcpu) : -1;
 }
 
 /**

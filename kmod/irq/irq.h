@@ -106,15 +106,12 @@ void lapic_pv_eoi_before_entry(struct vcpu *vcpu);	/* cheap when off */
 void lapic_pv_eoi_after_exit(struct vcpu *vcpu);	/* likewise; before the exit is handled */
 void lapic_pv_eoi_leave(struct vcpu *vcpu);		/* likewise; when KVM_RUN ends */
 
-/* ---- apic_map.c: who is meant by a destination ---- */
+/* ---- apic_dest.c: who is meant by a destination ---- */
 
 /* Deliver a message to all it names; how many took it, 0 if it merged with one that waits, -1 nobody. Any context. */
 int lapic_deliver(struct vm *vm, struct vcpu *src, const struct apic_msg *msg);
 /* KVM_HC_SEND_IPI: bitmap of up to 128 ids from @min; returns count or -KVM_EINVAL's value. */
 long lapic_send_ipis(struct vm *vm, u64 bitmap_low, u64 bitmap_high, u32 min, u32 icr);
-/* id <-> vCPU maps; called when ids, modes or destinations changed and after a vCPU is published. */
-void lapic_update_map(struct vm *vm);
-void lapic_free_map(struct vm *vm);
 struct vcpu *lapic_vcpu_by_apic_id(struct vm *vm, u32 apic_id);
 
 /* ---- lapic_timer.c: hrtimer inside; moving the vCPU to another CPU needs nothing ---- */
@@ -137,7 +134,6 @@ void ioapic_mmio_read(struct vm *vm, gpa_t gpa, void *data, unsigned int len);
 void ioapic_mmio_write(struct vm *vm, gpa_t gpa, const void *data, unsigned int len);
 int ioapic_set_irq(struct vm *vm, unsigned int pin, enum irq_source source, bool level);
 void ioapic_eoi(struct vm *vm, u8 vector);	/* broadcast by a local APIC's EOI */
-bool ioapic_wants_eoi(struct vm *vm, u8 vector); /* even of an edge-triggered interrupt */
 void ioapic_update_listeners(struct vm *vm);	/* who listens to acknowledgements has changed */
 void ioapic_get_state(struct vm *vm, struct kvm_ioapic_state *state);
 void ioapic_set_state(struct vm *vm, const struct kvm_ioapic_state *state);
@@ -148,7 +144,6 @@ bool pic_port_hit(u16 port);
 void pic_port_read(struct vm *vm, u16 port, u8 *val);
 void pic_port_write(struct vm *vm, u16 port, u8 val);
 int pic_set_irq(struct vm *vm, unsigned int pin, enum irq_source source, bool level);
-bool pic_pending(struct vm *vm);	/* INTR output */
 int pic_ack(struct vm *vm);		/* INTA cycle: vector */
 void pic_get_state(struct vm *vm, unsigned int chip, struct kvm_pic_state *state);
 void pic_set_state(struct vm *vm, unsigned int chip, const struct kvm_pic_state *state);

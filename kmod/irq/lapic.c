@@ -41,8 +41,9 @@
 #define LVT_COMMON		(APIC_VECTOR_MASK | APIC_LVT_MASKED)
 #define LVT_LINT		(LVT_COMMON | APIC_MODE_MASK | APIC_INPUT_POLARITY | \
 				 APIC_LVT_LEVEL_TRIGGER)
-#define LVT_READ_ONLY		(APIC_SEND_PENDING | APIC_LVT_REMOTE_IRR)
-#define TDCR_WRITABLE		APIC_TDR_DIV_1
+/* Delivery status, in the ICR too, and remote IRR: read-only, and no fault */
+#define READ_ONLY_BITS		(APIC_SEND_PENDING | APIC_LVT_REMOTE_IRR)
+#define ID_FIELD		SET_XAPIC_DEST_FIELD(XAPIC_BROADCAST)
 
 static bool reg_in(u64 set, unsigned int reg)
 {
@@ -61,15 +62,24 @@ static u32 lapic_version(const struct lapic *apic)
 	       (lapic_has_directed_eoi(apic) ? APIC_LVR_DIRECTED_EOI : 0);
 }
 
-static u32 spiv_writable(const struct lapic *apic)
+/* The bits of a register that software may set; x2APIC faults on the others. */
+static u32 reg_writable(const struct lapic *apic, unsigned int reg)
 {
-	return APIC_VECTOR_MASK | APIC_SPIV_APIC_ENABLED | APIC_SPIV_FOCUS_DISABLED |
-	       (lapic_has_directed_eoi(apic) ? APIC_SPIV_DIRECTED_EOI : 0);
-}
-
-static u32 lvt_writable(const struct lapic *apic, unsigned int lvt)
-{
-	switch (lvt) {
+	switch (reg) {
+	case APIC_ID:
+	case APIC_LDR:
+	case APIC_ICR2:
+		return ID_FIELD;
+	case APIC_DFR:
+		return ~(u32)APIC_DFR_CLUSTER;
+	case APIC_TASKPRI:
+	case APIC_SELF_IPI:
+		return APIC_VECTOR_MASK;
+	case APIC_SPIV:
+		return APIC_VECTOR_MASK | APIC_SPIV_APIC_ENABLED | APIC_SPIV_FOCUS_DISABLED |
+		       (lapic_has_directed_eoi(apic) ? APIC_SPIV_DIRECTED_EOI : 0);
+	case APIC_ICR:
+		return ICR_WRITABLE;
 	case APIC_LVTT:
 		return LVT_COMMON | APIC_LVT_TIMER_PERIODIC |
 		       (vcpu_has(apic->vcpu, CAP_TSC_DEADLINE) ? APIC_LVT_TIMER_TSCDEADLINE : 0);
@@ -79,32 +89,14 @@ static u32 lvt_writable(const struct lapic *apic, unsigned int lvt)
 	case APIC_LVT0:
 	case APIC_LVT1:
 		return LVT_LINT;
-	default:
+	case APIC_LVTERR:
 		return LVT_COMMON;
-	}
-}
-
-/* Bits that WRMSR may not set; 32 bits of each but the ICR. */
-static u32 x2apic_reserved(const struct lapic *apic, unsigned int reg)
-{
-	switch (reg) {
-	case APIC_EOI:
-	case APIC_ESR:
-		return ~0u;
-	case APIC_TASKPRI:
-		return ~APIC_TPRI_MASK;
-	case APIC_SELF_IPI:
-		return ~APIC_VECTOR_MASK;
-	case APIC_SPIV:
-		return ~spiv_writable(apic);
-	case APIC_ICR:
-		return ~(ICR_WRITABLE | APIC_ICR_BUSY);
 	case APIC_TMICT:
-		return 0;
+		return ~0u;
 	case APIC_TDCR:
-		return ~TDCR_WRITABLE;
+		return APIC_TDR_DIV_1;
 	default:
-		return ~(lvt_writable(apic, reg) | LVT_READ_ONLY);
+		return 0;
 	}
 }
 
@@ -122,11 +114,13 @@ void lapic_error(struct lapic *apic, u32 esr_bit)
 		lapic_local_deliver(apic->vcpu, APIC_LVTERR);
 }
 
-static void lapic_send_ipi(struct lapic *apic, u32 icr, u32 dest)
+/* Its destination is in the ICR's other half. */
+static void lapic_send_ipi(struct lapic *apic, u32 icr)
 {
-	bool broadcast = dest == (lapic_x2apic(apic) ? X2APIC_BROADCAST : XAPIC_BROADCAST);
+	bool x2apic = lapic_x2apic(apic);
+	u32 icr2 = lapic_get(apic, APIC_ICR2);
 	struct apic_msg msg = {
-		.dest = dest,
+		.dest = x2apic ? icr2 : GET_XAPIC_DEST_FIELD(icr2),
 		.delivery = icr & APIC_MODE_MASK,
 		.shorthand = icr & APIC_DEST_ALLBUT,
 		.vector = icr & APIC_VECTOR_MASK,
@@ -143,7 +137,7 @@ static void lapic_send_ipi(struct lapic *apic, u32 icr, u32 dest)
 		/* SDM 3A Figure "Interrupt Command Register (ICR)": only INIT has a trigger mode */
 		msg.level_triggered = false;
 	}
-	if (!msg.shorthand && broadcast)
+	if (!msg.shorthand && msg.dest == (x2apic ? X2APIC_BROADCAST : XAPIC_BROADCAST))
 		msg.shorthand = APIC_DEST_ALLINC;
 	lapic_deliver(apic->vcpu->vm, apic->vcpu, &msg);
 }
@@ -161,19 +155,13 @@ static void lapic_mask_lvts(struct lapic *apic)
 
 static void lapic_write_spiv(struct lapic *apic, u32 val)
 {
-	u32 changed = lapic_get(apic, APIC_SPIV) ^ val;
-
-	lapic_set(apic, APIC_SPIV, val & spiv_writable(apic));
-	if (!(changed & APIC_SPIV_APIC_ENABLED))
-		return;
+	lapic_set(apic, APIC_SPIV, val);
 	if (!lapic_sw_enabled(apic))
 		lapic_mask_lvts(apic);
-	lapic_update_map(apic->vcpu->vm);
 }
 
 static void lapic_write_lvt(struct lapic *apic, unsigned int reg, u32 val)
 {
-	val &= lvt_writable(apic, reg);
 	if (!lapic_sw_enabled(apic))
 		val |= APIC_LVT_MASKED;
 	if (reg == APIC_LVTT) {
@@ -186,15 +174,15 @@ static void lapic_write_lvt(struct lapic *apic, unsigned int reg, u32 val)
 		vcpu_request(apic->vcpu, REQ_EVENT);
 }
 
-static void lapic_write_tmict(struct lapic *apic, u32 val)
+/* An id that is not the vCPU's own: find it by asking from now on. */
+static void lapic_write_id(struct lapic *apic, u32 val)
 {
-	if (lapic_get(apic, APIC_LVTT) & APIC_LVT_TIMER_TSCDEADLINE)
-		return;
-	lapic_set(apic, APIC_TMICT, val);
-	lapic_timer_start(apic, val);
+	lapic_set(apic, APIC_ID, val);
+	if (lapic_id(apic) != apic->vcpu->id)
+		WRITE_ONCE(apic->vcpu->vm->apic_ids_moved, true);
 }
 
-/* Registers of both modes; @reg is writable. */
+/* @val has only bits that the register has; read-only registers stay as they are. */
 static void lapic_write_reg(struct lapic *apic, unsigned int reg, u32 val)
 {
 	switch (reg) {
@@ -202,7 +190,24 @@ static void lapic_write_reg(struct lapic *apic, unsigned int reg, u32 val)
 		lapic_eoi(apic);
 		break;
 	case APIC_TASKPRI:
-		lapic_set_tpr(apic, val & APIC_TPRI_MASK);
+		lapic_set_tpr(apic, val);
+		break;
+	case APIC_ICR:
+		lapic_set(apic, APIC_ICR, val);
+		lapic_send_ipi(apic, val);
+		break;
+	case APIC_SELF_IPI:
+		lapic_send_ipi(apic, val | APIC_DEST_SELF);
+		break;
+	case APIC_ID:
+		lapic_write_id(apic, val);
+		break;
+	case APIC_LDR:
+	case APIC_ICR2:
+		lapic_set(apic, reg, val);
+		break;
+	case APIC_DFR:
+		lapic_set(apic, reg, val | APIC_DFR_CLUSTER);
 		break;
 	case APIC_SPIV:
 		lapic_write_spiv(apic, val);
@@ -212,50 +217,15 @@ static void lapic_write_reg(struct lapic *apic, unsigned int reg, u32 val)
 		lapic_set(apic, APIC_ESR, xchg(&apic->errors, 0));
 		break;
 	case APIC_TMICT:
-		lapic_write_tmict(apic, val);
+		lapic_timer_set_initial(apic, val);
 		break;
 	case APIC_TDCR:
-		lapic_timer_set_divider(apic, val & TDCR_WRITABLE);
-		break;
-	case APIC_LVTT:
-	case APIC_LVTTHMR:
-	case APIC_LVTPC:
-	case APIC_LVT0:
-	case APIC_LVT1:
-	case APIC_LVTERR:
-		lapic_write_lvt(apic, reg, val);
-		break;
-	}
-}
-
-/* Registers that only xAPIC mode has, or has in another form; then the rest. */
-static void lapic_write_xapic(struct lapic *apic, unsigned int reg, u32 val)
-{
-	switch (reg) {
-	case APIC_ICR:
-		lapic_set(apic, APIC_ICR, val & ICR_WRITABLE);
-		lapic_send_ipi(apic, val, GET_XAPIC_DEST_FIELD(lapic_get(apic, APIC_ICR2)));
-		return;
-	case APIC_ICR2:
-		lapic_set(apic, reg, val & SET_XAPIC_DEST_FIELD(XAPIC_BROADCAST));
-		return;
-	case APIC_ID:
-		val &= SET_XAPIC_DEST_FIELD(XAPIC_BROADCAST);
-		break;
-	case APIC_LDR:
-		val &= APIC_LDR_MASK;
-		break;
-	case APIC_DFR:
-		val |= APIC_DFR_CLUSTER;
+		lapic_timer_set_divider(apic, val);
 		break;
 	default:
-		lapic_write_reg(apic, reg, val);
-		return;
+		if (reg_in(REGS_LVT, reg))
+			lapic_write_lvt(apic, reg, val);
 	}
-	if (val == lapic_get(apic, reg))
-		return;
-	lapic_set(apic, reg, val);
-	lapic_update_map(apic->vcpu->vm);
 }
 
 static u32 lapic_read_reg(struct lapic *apic, unsigned int reg)
@@ -336,8 +306,10 @@ int lapic_mmio_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned in
 
 	if (len != sizeof(u32) || reg % APIC_REG_STRIDE || lapic_is_hole(apic))
 		return 0;
-	if (reg_in(REGS_XAPIC, reg))
-		lapic_write_xapic(apic, reg, *(const u32 *)data);
+	if (likely(reg == APIC_EOI))
+		lapic_eoi(apic);
+	else if (reg_in(REGS_XAPIC, reg))
+		lapic_write_reg(apic, reg, *(const u32 *)data & reg_writable(apic, reg));
 	else
 		lapic_error(apic, APIC_ESR_ILLREGA);
 	return 0;
@@ -359,21 +331,18 @@ static int x2apic_read(struct lapic *apic, u32 msr, u64 *val)
 static int x2apic_write(struct lapic *apic, u32 msr, u64 val)
 {
 	unsigned int reg = X2APIC_REG(msr);
-	u32 high = upper_32_bits(val);
+	u32 high = upper_32_bits(val), low = val, allowed;
 
 	if (!lapic_x2apic(apic) || !reg_in(REGS_WRITE_X2APIC, reg))
 		return 1;
-	if ((high && reg != APIC_ICR) || (u32)val & x2apic_reserved(apic, reg))
+	allowed = reg_writable(apic, reg);
+	if (reg_in(REGS_LVT | REG(APIC_ICR), reg))
+		low &= allowed | ~READ_ONLY_BITS;
+	if (low & ~allowed || (high && reg != APIC_ICR))
 		return 1;
-	if (reg == APIC_ICR) {
-		lapic_set(apic, APIC_ICR, val & ICR_WRITABLE);
+	if (reg == APIC_ICR)
 		lapic_set(apic, APIC_ICR2, high);
-		lapic_send_ipi(apic, val, high);
-	} else if (reg == APIC_SELF_IPI) {
-		lapic_send_ipi(apic, val | APIC_DEST_SELF, 0);
-	} else {
-		lapic_write_reg(apic, reg, val);
-	}
+	lapic_write_reg(apic, reg, low);
 	return 0;
 }
 
@@ -436,13 +405,6 @@ static void lapic_reset_regs(struct lapic *apic)
 	lapic_rescan(apic);
 }
 
-/* Nobody can mean a vCPU that is not published yet; lapic_update_map() follows when it is. */
-static void lapic_map_changed(struct vcpu *vcpu)
-{
-	if (vcpu->vm->vcpus[vcpu->idx] == vcpu)
-		lapic_update_map(vcpu->vm);
-}
-
 /**
  * lapic_reset() - RESET or INIT
  * @vcpu: under its mutex, or new
@@ -465,7 +427,6 @@ void lapic_reset(struct vcpu *vcpu, bool init)
 		lapic_set(apic, APIC_ID, SET_XAPIC_DEST_FIELD(vcpu->id));
 	}
 	lapic_reset_regs(apic);
-	lapic_map_changed(vcpu);
 }
 
 /**
@@ -512,7 +473,6 @@ int lapic_set_base(struct vcpu *vcpu, u64 val, bool host)
 	} else if (old & ~val & X2APIC_ENABLE) {
 		lapic_set(vcpu->lapic, APIC_ID, SET_XAPIC_DEST_FIELD(vcpu->id));
 	}
-	lapic_map_changed(vcpu);
 	return 0;
 }
 
@@ -551,17 +511,16 @@ static void lapic_sanitize(struct lapic *apic)
 
 	for (i = 0; i < LAPIC_NR_LVT; i++) {
 		reg = APIC_LVTT + i * APIC_REG_STRIDE;
-		lapic_set(apic, reg, lapic_get(apic, reg) & lvt_writable(apic, reg));
+		lapic_set(apic, reg, lapic_get(apic, reg) & reg_writable(apic, reg));
 	}
-	lapic_set(apic, APIC_SPIV, lapic_get(apic, APIC_SPIV) & spiv_writable(apic));
-	lapic_set(apic, APIC_TASKPRI, lapic_get(apic, APIC_TASKPRI) & APIC_TPRI_MASK);
+	for (reg = APIC_TASKPRI; reg <= APIC_SPIV; reg += APIC_SPIV - APIC_TASKPRI)
+		lapic_set(apic, reg, lapic_get(apic, reg) & reg_writable(apic, reg));
 	/* vectors 0 to 15 */
 	for (reg = APIC_ISR; reg <= APIC_IRR; reg += APIC_TMR - APIC_ISR)
 		lapic_set(apic, reg, lapic_get(apic, reg) & ~GENMASK(APIC_FIRST_VECTOR - 1, 0));
-	if (!lapic_x2apic(apic))
-		return;
-	lapic_set(apic, APIC_ID, apic->vcpu->id);
-	lapic_set(apic, APIC_LDR, X2APIC_LDR(apic->vcpu->id));
+	lapic_write_id(apic, lapic_x2apic(apic) ? apic->vcpu->id : lapic_get(apic, APIC_ID));
+	if (lapic_x2apic(apic))
+		lapic_set(apic, APIC_LDR, X2APIC_LDR(apic->vcpu->id));
 }
 
 /**
@@ -588,7 +547,6 @@ int lapic_set_state(struct vcpu *vcpu, const struct kvm_lapic_state *state)
 	memcpy(apic->regs, state->regs, sizeof(state->regs));
 	lapic_sanitize(apic);
 	lapic_rescan(apic);
-	lapic_map_changed(vcpu);
 	apic->tsc_deadline = deadline;
 	lapic_timer_resume(apic);
 	return 0;
@@ -596,7 +554,7 @@ int lapic_set_state(struct vcpu *vcpu, const struct kvm_lapic_state *state)
 
 /**
  * lapic_create() - give a new vCPU a local APIC
- * @vcpu: not published yet; lapic_reset() follows
+ * @vcpu: new; lapic_reset() follows
  *
  * Return: 0 or -ENOMEM.
  */

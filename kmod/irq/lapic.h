@@ -120,13 +120,13 @@ void lapic_set_tpr(struct lapic *apic, u8 tpr);
 void lapic_rescan(struct lapic *apic);
 void lapic_lint0_raised(struct vm *vm);
 
-/* ---- apic_map.c ---- */
+/* ---- apic_dest.c ---- */
 int lapic_deliver_from_device(struct vm *vm, const struct apic_msg *msg);
 
 /* ---- lapic_timer.c ---- */
 void lapic_timer_init(struct lapic *apic);
 void lapic_timer_stop(struct lapic *apic);
-void lapic_timer_start(struct lapic *apic, u32 count);
+void lapic_timer_set_initial(struct lapic *apic, u32 count);
 void lapic_timer_resume(struct lapic *apic);
 u32 lapic_timer_count(struct lapic *apic);
 void lapic_timer_set_lvtt(struct lapic *apic, u32 lvtt);

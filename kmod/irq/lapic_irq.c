@@ -10,6 +10,7 @@
  */
 #include <linux/kvm_para.h>
 #include "../mmu/memslot.h"
+#include "chips.h"
 #include "lapic.h"
 
 /*
@@ -152,16 +153,16 @@ int lapic_pending_irq(struct vcpu *vcpu)
 int lapic_ack_irq(struct vcpu *vcpu)
 {
 	struct lapic *apic = vcpu->lapic;
-	int vector = lapic_pending_irq(vcpu);
-	unsigned int word = vector / 32;
+	int pending = lapic_pending_irq(vcpu);
+	u8 vector = pending;
 
-	if (vector < 0)
+	if (pending < 0)
 		return -1;
 	clear_bit(lapic_bit(vector), lapic_word(apic, APIC_IRR, vector));
-	if (!lapic_get(apic, APIC_IRR + 16 * word))
-		lapic_sum_up_irr(apic, word);
+	if (!lapic_get(apic, APIC_IRR + 16 * (vector / 32)))
+		lapic_sum_up_irr(apic, vector / 32);
 	__set_bit(lapic_bit(vector), lapic_word(apic, APIC_ISR, vector));
-	apic->isr_words |= BIT(word);
+	apic->isr_words |= BIT(vector / 32);
 	/* It was above the PPR, and so above the TPR. */
 	lapic_set(apic, APIC_PROCPRI, vector & APIC_PRIORITY_CLASS);
 	return vector;
@@ -211,14 +212,14 @@ static void lapic_broadcast_eoi(struct lapic *apic, u8 vector)
  */
 void lapic_eoi(struct lapic *apic)
 {
-	int vector = lapic_highest_isr(apic);
-	unsigned int word = vector / 32;
+	int highest = lapic_highest_isr(apic);
+	u8 vector = highest;
 
-	if (vector < 0)
+	if (unlikely(highest < 0))
 		return;
 	__clear_bit(lapic_bit(vector), lapic_word(apic, APIC_ISR, vector));
-	if (!lapic_get(apic, APIC_ISR + 16 * word))
-		apic->isr_words &= ~BIT(word);
+	if (!lapic_get(apic, APIC_ISR + 16 * (vector / 32)))
+		apic->isr_words &= ~BIT(vector / 32);
 	lapic_update_ppr(apic);
 	if (unlikely(lapic_eoi_heard(apic, vector)))
 		lapic_broadcast_eoi(apic, vector);

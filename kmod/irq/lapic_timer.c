@@ -87,21 +87,31 @@ static void timer_arm(struct lapic *apic, u64 ns)
 	hrtimer_start(&apic->timer, ktime_add_ns(ktime_get(), ns), HRTIMER_MODE_ABS_HARD);
 }
 
-/**
- * lapic_timer_start() - count down in one-shot or periodic mode
- * @apic: under the vCPU's mutex
- * @count: ticks to the (first) expiry; 0 stops
- */
-void lapic_timer_start(struct lapic *apic, u32 count)
+/* Count down in one-shot or periodic mode, @count ticks to the (first) expiry; 0 stops. */
+static void timer_start(struct lapic *apic, u32 count)
 {
 	u64 ns = (u64)count << timer_shift(apic);
 
 	hrtimer_cancel(&apic->timer);
-	if (!count || timer_mode(apic) == APIC_LVT_TIMER_TSCDEADLINE)
+	if (!count)
 		return;
 	if (count == lapic_get(apic, APIC_TMICT) && timer_mode(apic) == APIC_LVT_TIMER_PERIODIC)
 		ns = timer_period_ns(apic);
 	timer_arm(apic, ns);
+}
+
+/**
+ * lapic_timer_set_initial() - write the initial-count register
+ * @apic: under the vCPU's mutex
+ * @count: ticks; 0 stops.  "A write to the initial-count register is ignored"
+ *	in TSC-deadline mode.
+ */
+void lapic_timer_set_initial(struct lapic *apic, u32 count)
+{
+	if (timer_mode(apic) == APIC_LVT_TIMER_TSCDEADLINE)
+		return;
+	lapic_set(apic, APIC_TMICT, count);
+	timer_start(apic, count);
 }
 
 /**
@@ -158,7 +168,7 @@ void lapic_timer_resume(struct lapic *apic)
 		if (apic->tsc_deadline)
 			timer_arm_deadline(apic);
 	} else if (count || timer_mode(apic) == APIC_LVT_TIMER_PERIODIC) {
-		lapic_timer_start(apic, min(count ?: initial, initial));
+		timer_start(apic, min(count ?: initial, initial));
 	} else if (initial) {
 		timer_arm(apic, 0);
 	}
@@ -195,7 +205,7 @@ void lapic_timer_set_divider(struct lapic *apic, u32 tdcr)
 
 	lapic_set(apic, APIC_TDCR, tdcr);
 	if (count)
-		lapic_timer_start(apic, count);
+		timer_start(apic, count);
 }
 
 /**

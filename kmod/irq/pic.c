@@ -11,7 +11,6 @@
  * PC has wired; ICW3, whose wiring is fixed.
  */
 #include <linux/slab.h>
-#include "../vm.h"
 #include "chips.h"
 #include "lapic.h"
 
@@ -181,17 +180,6 @@ int pic_set_irq(struct vm *vm, unsigned int pin, enum irq_source source, bool le
 	pic_update(vm, pic);
 	pic_unlock(vm, pic, flags);
 	return ret;
-}
-
-/**
- * pic_pending() - the INTR output
- * @vm: with or without a PIC
- *
- * No lock: whoever raises it kicks whoever takes it.
- */
-bool pic_pending(struct vm *vm)
-{
-	return vm->pic && READ_ONCE(vm->pic->output);
 }
 
 /**

@@ -11,7 +11,6 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <asm/apicdef.h>
-#include "../vm.h"
 #include "chips.h"
 #include "lapic.h"
 

@@ -204,7 +204,6 @@ struct vcpu *world_add_vcpu(struct vm *vm, u32 id)
 	vcpu->mp_state = vcpu_is_bsp(vcpu) ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
 	vm->vcpus[vm->nr_vcpus++] = vcpu;
 	vm->created_vcpus = vm->nr_vcpus;
-	lapic_update_map(vm);
 	return vcpu;
 }
 

@@ -58,8 +58,8 @@ struct vm {
 	struct ioapic	*ioapic;
 	struct pit	*pit;
 	struct irq_routes *routes;
-	struct apic_map	*apic_map;
-	struct mutex	apic_map_lock, eventfd_lock;
+	bool		apic_ids_moved;
+	struct mutex	eventfd_lock;
 	struct list_head irqfds;
 	struct hlist_head resamplers;
 	struct ioeventfds *ioeventfds;

@@ -5,6 +5,7 @@
  */
 #include <asm/apicdef.h>
 #include "irq_world.h"
+#include "irq/chips.h"
 #include "kselftest_harness.h"
 
 enum { REG_ID, REG_VERSION, REG_ARB };

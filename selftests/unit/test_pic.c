@@ -2,6 +2,7 @@
 /* irq/pic.c against the data sheet: 8259A "Programmable Interrupt Controller". */
 #include <asm/apicdef.h>
 #include "irq_world.h"
+#include "irq/chips.h"
 #include "kselftest_harness.h"
 
 enum { MASTER = 0x20, SLAVE = 0xa0, ELCR = 0x4d0 };

@@ -6,6 +6,7 @@
 #include <asm/apicdef.h>
 #include <linux/timex.h>
 #include "irq_world.h"
+#include "irq/chips.h"
 #include "kselftest_harness.h"
 
 enum { CH0 = 0x40, CH1 = 0x41, CH2 = 0x42, CONTROL = 0x43, PORT61 = 0x61 };

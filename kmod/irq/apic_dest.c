@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who is meant: from the destination of a message to vCPUs.
+ *
+ * The APIC id of a vCPU is the id user space gave it, unless the guest wrote
+ * another one into its xAPIC id register; so one vCPU is found by its place in
+ * vm->vcpus[].  For the rest each APIC is asked whether it feels addressed:
+ * that takes no table that would have to follow every mode and every id.
+ *
+ * SDM 3A "Determining IPI Destination", "Logical x2APIC ID".
+ */
+#include <linux/bitmap.h>
+#include <linux/kvm_para.h>
+#include "lapic.h"
+
+#define X2APIC_CLUSTER_SHIFT	4	/* 16 APICs a cluster */
+#define X2APIC_LOGICAL_SHIFT	16	/* cluster number above a bit for each */
+
+/* By the id of KVM_CREATE_VCPU; the ids of most VMs are ascending and nearly dense. */
+static struct vcpu *vcpu_by_id(struct vm *vm, u32 id)
+{
+	int i, nr = smp_load_acquire(&vm->nr_vcpus);	/* pairs with vcpu_create() */
+
+	for (i = min_t(u32, id, nr - 1); i > 0 && vm->vcpus[i]->id > id; i--)
+		;
+	if (likely(nr && vm->vcpus[i]->id == id))
+		return vm->vcpus[i];
+	for (i = 0; i < nr; i++)
+		if (vm->vcpus[i]->id == id)
+			return vm->vcpus[i];
+	return NULL;
+}
+
+/**
+ * lapic_vcpu_by_apic_id() - the vCPU that answers to an APIC id
+ * @vm: any
+ * @apic_id: physical
+ *
+ * Return: the vCPU, NULL if there is none.  vCPUs stay until the VM ends.
+ */
+struct vcpu *lapic_vcpu_by_apic_id(struct vm *vm, u32 apic_id)
+{
+	struct vcpu *vcpu;
+	int i;
+
+	if (likely(!READ_ONCE(vm->apic_ids_moved)))
+		return vcpu_by_id(vm, apic_id);
+	vm_for_each_vcpu(i, vcpu, vm)
+		if (lapic_id(vcpu->lapic) == apic_id)
+			return vcpu;
+	return NULL;
+}
+
+static bool lapic_is_logical(const struct lapic *apic, u32 dest)
+{
+	u32 id = apic->vcpu->id;
+	u8 ldr;
+
+	if (lapic_x2apic(apic))
+		return dest >> X2APIC_LOGICAL_SHIFT == id >> X2APIC_CLUSTER_SHIFT &&
+		       dest & BIT(APIC_CPUID(id));
+	if (dest >= XAPIC_BROADCAST)
+		return dest == XAPIC_BROADCAST;
+	ldr = GET_APIC_LOGICAL_ID(lapic_get(apic, APIC_LDR));
+	if (lapic_get(apic, APIC_DFR) == (u32)APIC_DFR_FLAT)
+		return ldr & dest;
+	return APIC_CLUSTER(ldr) == APIC_CLUSTER(dest) && APIC_CPUID(ldr & dest);
+}
+
+static bool lapic_is_meant(const struct lapic *apic, struct vcpu *src,
+			   const struct apic_msg *msg)
+{
+	if (msg->shorthand)
+		return msg->shorthand == APIC_DEST_ALLINC || apic->vcpu != src;
+	if (msg->logical)
+		return lapic_is_logical(apic, msg->dest);
+	return msg->dest == lapic_id(apic) ||
+	       (msg->dest == XAPIC_BROADCAST && !lapic_x2apic(apic));
+}
+
+/* A logical destination of more than eight bits: the members of one x2APIC cluster. */
+static void find_cluster(struct vm *vm, u32 dest, unsigned long *targets)
+{
+	u32 first = dest >> X2APIC_LOGICAL_SHIFT << X2APIC_CLUSTER_SHIFT;
+	unsigned long bits = (u16)dest;
+	struct vcpu *vcpu;
+	unsigned int bit;
+
+	for_each_set_bit(bit, &bits, 16) {
+		vcpu = vcpu_by_id(vm, first + bit);
+		if (vcpu && lapic_x2apic(vcpu->lapic))
+			__set_bit(vcpu->idx, targets);
+	}
+}
+
+static void find_targets(struct vm *vm, struct vcpu *src, const struct apic_msg *msg,
+			 unsigned long *targets)
+{
+	struct vcpu *vcpu;
+	int i;
+
+	if (!msg->shorthand && msg->logical && msg->dest > XAPIC_BROADCAST) {
+		find_cluster(vm, msg->dest, targets);
+		return;
+	}
+	vm_for_each_vcpu(i, vcpu, vm)
+		if (lapic_is_meant(vcpu->lapic, src, msg))
+			__set_bit(i, targets);
+}
+
+/*
+ * SDM 3A "Lowest Priority Delivery Mode" leaves the choice among equals to the
+ * chip; like later ones we spread by vector, which keeps an interrupt where
+ * its cache lines are and writes nothing that others read.
+ */
+static void pick_one(struct vm *vm, u8 vector, unsigned long *targets)
+{
+	unsigned int idx, nr, chosen;
+
+	for_each_set_bit(idx, targets, VM_MAX_VCPUS)
+		if (!lapic_sw_enabled(vm->vcpus[idx]->lapic))
+			__clear_bit(idx, targets);
+	nr = bitmap_weight(targets, VM_MAX_VCPUS);
+	if (nr < 2)
+		return;
+	chosen = vector % nr;
+	for_each_set_bit(idx, targets, VM_MAX_VCPUS)
+		if (chosen-- != 0)
+			__clear_bit(idx, targets);
+}
+
+/* Anything but one APIC by its id. */
+static int deliver_to_many(struct vm *vm, struct vcpu *src, const struct apic_msg *msg)
+{
+	DECLARE_BITMAP(targets, VM_MAX_VCPUS) = {};
+	int ret = -1, accepted;
+	unsigned int idx;
+
+	find_targets(vm, src, msg, targets);
+	if (msg->delivery == APIC_DM_LOWEST)
+		pick_one(vm, msg->vector, targets);
+	for_each_set_bit(idx, targets, VM_MAX_VCPUS) {
+		accepted = lapic_accept(vm->vcpus[idx]->lapic, src, msg);
+		if (accepted >= 0)
+			ret = max(ret, 0) + accepted;
+	}
+	return ret;
+}
+
+/**
+ * lapic_deliver() - bring a message to all that it names
+ * @vm: with local APICs
+ * @src: the vCPU whose thread this is and that sends it; NULL for a device
+ * @msg: a broadcast id of the sender's mode is APIC_DEST_ALLINC already
+ *
+ * Any context.
+ *
+ * Return: how many took it; 0 if it merged with interrupts that wait already;
+ * -1 if nobody is meant or nobody takes it.
+ */
+int lapic_deliver(struct vm *vm, struct vcpu *src, const struct apic_msg *msg)
+{
+	struct vcpu *vcpu;
+
+	if (msg->shorthand == APIC_DEST_SELF)
+		return lapic_accept(src->lapic, src, msg);
+	if (unlikely(msg->shorthand || msg->logical || msg->dest == XAPIC_BROADCAST ||
+		     READ_ONCE(vm->apic_ids_moved)))
+		return deliver_to_many(vm, src, msg);
+	vcpu = vcpu_by_id(vm, msg->dest);
+	return vcpu ? lapic_accept(vcpu->lapic, src, msg) : -1;
+}
+
+/**
+ * lapic_deliver_from_device() - a message of the I/O APIC or an MSI
+ * @vm: with local APICs
+ * @msg: destination as the device wrote it
+ *
+ * A destination of eight bits that are all ones is a broadcast, also to
+ * x2APICs unless user space asked for the letter of the architecture
+ * (KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK).
+ *
+ * Return: as lapic_deliver().
+ */
+int lapic_deliver_from_device(struct vm *vm, const struct apic_msg *msg)
+{
+	struct apic_msg all;
+
+	if (likely(msg->dest != XAPIC_BROADCAST ||
+		   vm->x2apic_api & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK))
+		return lapic_deliver(vm, NULL, msg);
+	all = *msg;
+	all.shorthand = APIC_DEST_ALLINC;
+	return lapic_deliver(vm, NULL, &all);
+}
+
+/**
+ * lapic_send_ipis() - KVM_HC_SEND_IPI
+ * @vm: with local APICs
+ * @bitmap_low: bit i: APIC id @min + i
+ * @bitmap_high: bit i: APIC id @min + 64 + i
+ * @min: lowest id
+ * @icr: as the low half of the ICR, without destination and shorthand
+ *
+ * Return: how many APICs took it, or -KVM_EINVAL for the guest.
+ */
+long lapic_send_ipis(struct vm *vm, u64 bitmap_low, u64 bitmap_high, u32 min, u32 icr)
+{
+	const unsigned long ids[] = { bitmap_low, bitmap_high };
+	struct apic_msg msg = {
+		.vector = icr & APIC_VECTOR_MASK,
+		.delivery = icr & APIC_MODE_MASK,
+		.level = true,
+	};
+	struct vcpu *vcpu;
+	unsigned int bit;
+	long count = 0;
+
+	if (icr & (APIC_DEST_LOGICAL | APIC_DEST_ALLBUT))
+		return -KVM_EINVAL;
+	for_each_set_bit(bit, ids, 128) {
+		if (min + bit < min)
+			break;
+		vcpu = lapic_vcpu_by_apic_id(vm, min + bit);
+		if (vcpu && vcpu->lapic && lapic_accept(vcpu->lapic, NULL, &msg) >= 0)
+			count++;
+	}
+	return count;
+}
