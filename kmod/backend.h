@@ -28,6 +28,7 @@
  * set_cr0 .. set_efer		the values passed are valid; also update vcpu->crN
  * get_segment			one cached descriptor
  * cpl				current privilege level
+ * code_mode			how CS:RIP is to be decoded; *rip: its linear address
  * get_msr, set_msr		MSRs that live in the vendor's structure: enum msr_result
  * inject_*			give the event to the next entry
  * irq_allowed, nmi_allowed	could the guest take one now (flags, shadow, masks)?
@@ -59,6 +60,7 @@
 	HOOK(set_efer, void, (struct vcpu *vcpu, u64 efer))			\
 	HOOK(get_segment, void, (struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *out)) \
 	HOOK(cpl, int, (struct vcpu *vcpu))					\
+	HOOK(code_mode, enum emu_mode, (struct vcpu *vcpu, gva_t *rip))		\
 	HOOK(get_msr, int, (struct vcpu *vcpu, u32 index, u64 *val))		\
 	HOOK(set_msr, int, (struct vcpu *vcpu, u32 index, u64 val))		\
 	HOOK(inject_exception, void, (struct vcpu *vcpu))			\

@@ -394,26 +394,13 @@ static const struct emu_ops vcpu_emu_ops = {
 	.invlpg = op_invlpg, .want_pause = op_want_pause,
 };
 
-static enum emu_mode emulation_mode(struct vcpu *vcpu)
-{
-	struct kvm_segment cs;
-
-	if (!(vcpu->cr0 & X86_CR0_PE))
-		return EMU_MODE_REAL;
-	if (vcpu->rflags & X86_EFLAGS_VM)
-		return EMU_MODE_VM86;
-	backend(get_segment)(vcpu, EMU_CS, &cs);
-	if (vcpu_long_mode(vcpu) && cs.l)
-		return EMU_MODE_LONG;
-	return cs.db ? EMU_MODE_PROT32 : EMU_MODE_PROT16;
-}
-
 static void emulation_begin(struct vcpu *vcpu)
 {
 	struct emu *emu = &vcpu->emu;
+	gva_t rip;
 
 	emu->ops = &vcpu_emu_ops;
-	emu->mode = emulation_mode(vcpu);
+	emu->mode = backend(code_mode)(vcpu, &rip);
 	emu->la57 = vcpu->cr4 & X86_CR4_LA57;
 	emu->cpl = backend(cpl)(vcpu);
 	emu->step = 0;
@@ -443,8 +430,8 @@ static int piece_to_user(struct vcpu *vcpu)
 		run->io.size = piece->len;
 		run->io.port = piece->addr;
 		run->io.count = 1;
-		run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
-		memcpy(vcpu->pio_data, piece->data, piece->len);
+		run->io.data_offset = VCPU_PIO_DATA;
+		memcpy(vcpu_pio_data(vcpu), piece->data, piece->len);
 	} else {
 		trace_kvm_mmio(write ? KVM_TRACE_MMIO_WRITE : KVM_TRACE_MMIO_READ_UNSATISFIED,
 			       piece->len, piece->addr, write ? piece->data : NULL);
@@ -477,7 +464,7 @@ static int complete_piece(struct vcpu *vcpu)
 	struct io_piece *piece = &io->piece[io->next];
 
 	if (!io->write) {
-		memcpy(piece->data, piece->pio ? vcpu->pio_data : vcpu->run->mmio.data, piece->len);
+		memcpy(piece->data, piece->pio ? vcpu_pio_data(vcpu) : vcpu->run->mmio.data, piece->len);
 		if (!piece->pio)
 			trace_kvm_mmio(KVM_TRACE_MMIO_READ, piece->len, piece->addr, piece->data);
 	}
@@ -576,40 +563,41 @@ int vcpu_emulate(struct vcpu *vcpu, const u8 *bytes, unsigned int nbytes)
 	return r;
 }
 
-/* The first bytes at CS:RIP, if they are readable and in one page. */
-static bool peek_insn(struct vcpu *vcpu, u8 *bytes, unsigned int n)
+/* The first eight bytes at CS:RIP, lowest first, if they are readable and in one page. */
+static bool peek_insn(struct vcpu *vcpu, u64 *bytes)
 {
 	int access = GWALK_FETCH | (backend(cpl)(vcpu) == 3 ? GWALK_USER : 0);
 	struct gwalk_result res;
-	struct kvm_segment cs;
-	gva_t gva = vcpu->rip;
+	gva_t rip;
 
-	backend(get_segment)(vcpu, EMU_CS, &cs);
-	if (!(vcpu_long_mode(vcpu) && cs.l))
-		gva = (u32)(cs.base + gva);
-	if (offset_in_page(gva) + n > PAGE_SIZE)
-		return false;
-	return !gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, gva, access, &res) &&
-	       !guest_read(vcpu->vm, res.gpa, bytes, n);
+	backend(code_mode)(vcpu, &rip);
+	return offset_in_page(rip) <= PAGE_SIZE - sizeof(*bytes) &&
+	       !gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, rip, access, &res) &&
+	       !gwalk_read_entry(vcpu, res.gpa, bytes, sizeof(*bytes));
+}
+
+static bool insn_is(u64 bytes, u32 opcode, unsigned int len)
+{
+	return !((bytes ^ opcode) << (64 - 8 * len));
 }
 
 /**
  * vcpu_insn_length() - length of the instruction that has just exited
  * @vcpu: under its mutex
- * @opcode: its bytes without prefixes
- * @n: how many, 3 at most
+ * @opcode: its bytes without prefixes, lowest first
+ * @len: how many, 1 to 4
  *
  * For CPUs that do not tell where the next instruction is.
  *
  * Return: bytes; 0 if it cannot be read: then a fault is queued.
  */
-unsigned int vcpu_insn_length(struct vcpu *vcpu, const u8 *opcode, unsigned int n)
+unsigned int vcpu_insn_length(struct vcpu *vcpu, u32 opcode, unsigned int len)
 {
-	u8 bytes[3];
+	u64 bytes;
 	int r;
 
-	if (likely(peek_insn(vcpu, bytes, n) && !memcmp(bytes, opcode, n)))
-		return n;
+	if (likely(peek_insn(vcpu, &bytes) && insn_is(bytes, opcode, len)))
+		return len;
 
 	emulation_begin(vcpu);
 	r = emu_decode(&vcpu->emu, NULL, 0);
@@ -633,14 +621,14 @@ unsigned int vcpu_insn_length(struct vcpu *vcpu, const u8 *opcode, unsigned int 
  */
 int vcpu_emulate_ud(struct vcpu *vcpu)
 {
-	static const u8 vmcall[] = { 0x0f, 0x01, 0xc1 }, vmmcall[] = { 0x0f, 0x01, 0xd9 };
-	u8 bytes[3];
+	enum { VMCALL = 0xc1010f, VMMCALL = 0xd9010f, LEN = 3 };
+	u64 bytes;
 
-	if (!peek_insn(vcpu, bytes, sizeof(bytes)) ||
-	    (memcmp(bytes, vmcall, sizeof(bytes)) && memcmp(bytes, vmmcall, sizeof(bytes))))
+	if (!peek_insn(vcpu, &bytes) ||
+	    (!insn_is(bytes, VMCALL, LEN) && !insn_is(bytes, VMMCALL, LEN)))
 		return exit_ud(vcpu);
 	exit_hypercall(vcpu);
 	backend(set_shadow)(vcpu, 0);
-	vcpu_advance(vcpu, vcpu->rip + sizeof(bytes));
+	vcpu_advance(vcpu, vcpu->rip + LEN);
 	return EXIT_RESUME;
 }

@@ -186,14 +186,12 @@ int exit_hypercall(struct vcpu *vcpu)
 	u64 nr = vcpu->regs[EMU_RAX];
 	u64 a[4] = { vcpu->regs[EMU_RBX], vcpu->regs[EMU_RCX],
 		     vcpu->regs[EMU_RDX], vcpu->regs[EMU_RSI] };
-	struct kvm_segment cs;
-	bool wide;
+	gva_t rip;
+	bool wide = backend(code_mode)(vcpu, &rip) == EMU_MODE_LONG;
 	long ret;
 	int i;
 
 	vcpu->stat.hypercalls++;
-	backend(get_segment)(vcpu, EMU_CS, &cs);
-	wide = vcpu_long_mode(vcpu) && cs.l;
 	if (!wide) {
 		nr = (u32)nr;
 		for (i = 0; i < 4; i++)
@@ -270,8 +268,8 @@ static int complete_pio(struct vcpu *vcpu)
 	if (vcpu->rip != vcpu->io.rip)
 		return EXIT_RESUME;
 	if (!vcpu->io.write)
-		set_accumulator(vcpu, vcpu->pio_data, vcpu->io.piece[0].len);
-	trace_kvm_pio(vcpu->io.write, run->io.port, vcpu->io.piece[0].len, 1, vcpu->pio_data);
+		set_accumulator(vcpu, vcpu_pio_data(vcpu), vcpu->io.piece[0].len);
+	trace_kvm_pio(vcpu->io.write, run->io.port, vcpu->io.piece[0].len, 1, vcpu_pio_data(vcpu));
 	vcpu_advance(vcpu, vcpu->io.next_rip);
 	return EXIT_RESUME;
 }
@@ -285,7 +283,7 @@ static int pio_to_user(struct vcpu *vcpu, u16 port, unsigned int size, bool in, 
 	run->io.size = size;
 	run->io.port = port;
 	run->io.count = 1;
-	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
+	run->io.data_offset = VCPU_PIO_DATA;
 	vcpu->io.piece[0].len = size;	/* run is user space's to scribble on */
 	vcpu->io.write = !in;
 	vcpu->io.rip = vcpu->rip;
@@ -310,7 +308,7 @@ int exit_pio(struct vcpu *vcpu, u16 port, unsigned int size, bool in, u64 next_r
 
 	vcpu->stat.io_exits++;
 	if (!pio_kernel(vcpu, port, &val, size, in)) {
-		memcpy(vcpu->pio_data, &val, sizeof(val));
+		memcpy(vcpu_pio_data(vcpu), &val, sizeof(val));
 		return pio_to_user(vcpu, port, size, in, next_rip);
 	}
 	trace_kvm_pio(!in, port, size, 1, &val);
@@ -408,13 +406,13 @@ int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault)
 
 static int debug_to_user(struct vcpu *vcpu, u8 vector, u64 dr6)
 {
-	struct kvm_segment cs;
+	gva_t rip;
 
-	backend(get_segment)(vcpu, EMU_CS, &cs);
+	backend(code_mode)(vcpu, &rip);
 	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
 	vcpu->run->debug.arch = (struct kvm_debug_exit_arch) {
 		.exception = vector,
-		.pc = cs.base + vcpu->rip,
+		.pc = rip,
 		.dr6 = dr6 | DR6_RESERVED,
 		.dr7 = vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug_dr7 : vcpu->dr7,
 	};

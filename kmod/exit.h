@@ -43,8 +43,8 @@ int exit_fail_entry(struct vcpu *vcpu, u64 reason);
 /* emulation.c: run, or step over, the instruction at CS:RIP in software. */
 int vcpu_emulate(struct vcpu *vcpu, const u8 *bytes, unsigned int nbytes);
 int vcpu_emulate_ud(struct vcpu *vcpu);	/* #UD: another vendor's hypercall, or the guest's own */
-/* Length of the instruction at CS:RIP, expected to be @opcode of @n bytes; 0 and a fault queued if it cannot be read. */
-unsigned int vcpu_insn_length(struct vcpu *vcpu, const u8 *opcode, unsigned int n);
+/* Length of the instruction at CS:RIP, most likely @opcode; 0 and a fault queued if it cannot be read. */
+unsigned int vcpu_insn_length(struct vcpu *vcpu, u32 opcode, unsigned int len);
 /* Is there a device at this gpa or port in the kernel? Then the access is done. */
 bool mmio_kernel_read(struct vcpu *vcpu, gpa_t gpa, void *data, unsigned int len);
 bool mmio_kernel_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len);

@@ -10,6 +10,7 @@
 #define VITRO_GUEST_MODE_H
 
 #include <linux/context_tracking.h>
+#include <linux/ftrace.h>
 #include <linux/instrumentation.h>
 #include <linux/irqflags.h>
 #include <linux/vtime.h>
@@ -21,9 +22,12 @@ static __always_inline void guest_mode_enter(void)
 	instrumentation_begin();
 	trace_hardirqs_on_prepare();
 	lockdep_hardirqs_on_prepare();
-	/* A guest is like user mode to RCU: without context tracking, at least note it. */
-	if (!context_tracking_guest_enter())
-		compat_rcu_note_guest();
+	/*
+	 * A guest is like user mode to RCU.  Where no context is tracked, nothing
+	 * need be said at each entry: the timer tick of a grace period ends the
+	 * guest, and guest_mode_interrupted() is the quiescent state.
+	 */
+	context_tracking_guest_enter();
 	instrumentation_end();
 	lockdep_hardirqs_on(CALLER_ADDR0);
 }
@@ -35,6 +39,12 @@ static __always_inline void guest_mode_leave(void)
 	instrumentation_begin();
 	trace_hardirqs_off_finish();
 	instrumentation_end();
+}
+
+/* A host interrupt has ended the guest; interrupts off. */
+static inline void guest_mode_interrupted(void)
+{
+	compat_rcu_note_guest();
 }
 
 #endif /* VITRO_GUEST_MODE_H */

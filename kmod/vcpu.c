@@ -516,6 +516,7 @@ static long vcpu_run(struct vcpu *vcpu)
 	clock_run_begin(vcpu);
 	vcpu_lock_slots(vcpu);
 	r = vcpu_run_checked(vcpu);
+	lapic_pv_eoi_leave(vcpu);
 	clock_run_end(vcpu);
 	vcpu_unlock_slots(vcpu);
 	fpu_put_guest(vcpu);
@@ -560,9 +561,6 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 	switch (vmf->pgoff) {
 	case 0:
 		page = vcpu->run;
-		break;
-	case KVM_PIO_PAGE_OFFSET:
-		page = vcpu->pio_data;
 		break;
 	case KVM_COALESCED_MMIO_PAGE_OFFSET:
 		page = coalesced_get_ring(vcpu->vm);
@@ -609,8 +607,7 @@ static int vcpu_alloc_parts(struct vcpu *vcpu)
 	int r;
 
 	vcpu->run = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	vcpu->pio_data = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!vcpu->run || !vcpu->pio_data)
+	if (!vcpu->run)
 		return -ENOMEM;
 	r = fpu_vcpu_init(vcpu);
 	r = r ?: backend(vcpu_init)(vcpu);
@@ -650,7 +647,6 @@ void vcpu_destroy(struct vcpu *vcpu)
 	tdp_cache_free(&vcpu->tdp_cache);
 	put_pid(rcu_access_pointer(vcpu->pid));
 	kfree(vcpu->mce_banks);
-	free_page((unsigned long)vcpu->pio_data);
 	free_page((unsigned long)vcpu->run);
 	kmem_cache_free(vcpu_cache, vcpu);
 }

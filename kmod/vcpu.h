@@ -133,7 +133,6 @@ struct vcpu {
 	gpa_t		fault_gpa;		/* of the memory operand, if the exit told it */
 	gva_t		fault_gva;		/* its linear address, once seen */
 	enum { FAULT_GPA_NONE, FAULT_GPA_NEW, FAULT_GPA_BOUND } fault_gpa_state;
-	void		*pio_data;		/* the page at KVM_PIO_PAGE_OFFSET */
 
 	/* debug registers, guest debugging */
 	u64		dr[4], dr6, dr7;
@@ -254,6 +253,17 @@ bool event_wakes(struct vcpu *vcpu);
 static inline bool event_cut_off(const struct vcpu *vcpu)
 {
 	return vcpu->exception.injected || vcpu->interrupt.injected || vcpu->nmi_injected;
+}
+
+/*
+ * Data of KVM_EXIT_IO: behind struct kvm_run in the same page; data_offset
+ * tells user space where.
+ */
+#define VCPU_PIO_DATA	ALIGN(sizeof(struct kvm_run), 8)
+
+static inline void *vcpu_pio_data(struct vcpu *vcpu)
+{
+	return (void *)vcpu->run + VCPU_PIO_DATA;
 }
 
 static inline bool vcpu_is_bsp(const struct vcpu *vcpu)

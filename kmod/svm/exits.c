@@ -8,31 +8,30 @@
 #include "../backend.h"
 #include "../cr.h"
 #include "../exit.h"
+#include "../guest_mode.h"
 #include "svm.h"
 
 /* ---- stepping over an instruction ---- */
 
 enum svm_insn {
-	INSN_CPUID, INSN_RDMSR, INSN_HLT, INSN_VMMCALL, INSN_XSETBV, INSN_INVD, INSN_WBINVD,
-	INSN_MONITOR, INSN_MWAIT, INSN_PAUSE, INSN_RDPMC,
+	INSN_CPUID, INSN_RDMSR, INSN_WRMSR, INSN_HLT, INSN_VMMCALL, INSN_XSETBV,
+	INSN_INVD, INSN_WBINVD, INSN_MONITOR, INSN_MWAIT, INSN_PAUSE,
 };
 
-/* As they stand without prefixes. */
-static const struct { u8 len, bytes[3]; } svm_insns[] = {
-	[INSN_CPUID]	= { 2, { 0x0f, 0xa2 } },
-	[INSN_RDMSR]	= { 2, { 0x0f, 0x32 } },
-	[INSN_HLT]	= { 1, { 0xf4 } },
-	[INSN_VMMCALL]	= { 3, { 0x0f, 0x01, 0xd9 } },
-	[INSN_XSETBV]	= { 3, { 0x0f, 0x01, 0xd1 } },
-	[INSN_INVD]	= { 2, { 0x0f, 0x08 } },
-	[INSN_WBINVD]	= { 2, { 0x0f, 0x09 } },
-	[INSN_MONITOR]	= { 3, { 0x0f, 0x01, 0xc8 } },
-	[INSN_MWAIT]	= { 3, { 0x0f, 0x01, 0xc9 } },
-	[INSN_PAUSE]	= { 2, { 0xf3, 0x90 } },
-	[INSN_RDPMC]	= { 2, { 0x0f, 0x33 } },
+/* As they stand in memory without prefixes, first byte lowest. */
+static const struct svm_opcode { u32 bytes; u8 len; } svm_insns[] = {
+	[INSN_CPUID]	= { 0xa20f, 2 },
+	[INSN_RDMSR]	= { 0x320f, 2 },
+	[INSN_WRMSR]	= { 0x300f, 2 },
+	[INSN_HLT]	= { 0xf4, 1 },
+	[INSN_VMMCALL]	= { 0xd9010f, 3 },
+	[INSN_XSETBV]	= { 0xd1010f, 3 },
+	[INSN_INVD]	= { 0x080f, 2 },
+	[INSN_WBINVD]	= { 0x090f, 2 },
+	[INSN_MONITOR]	= { 0xc8010f, 3 },
+	[INSN_MWAIT]	= { 0xc9010f, 3 },
+	[INSN_PAUSE]	= { 0x90f3, 2 },
 };
-
-static const u8 svm_wrmsr[] = { 0x0f, 0x30 };
 
 static int svm_advance_to(struct vcpu *vcpu, u64 rip)
 {
@@ -42,10 +41,10 @@ static int svm_advance_to(struct vcpu *vcpu, u64 rip)
 }
 
 /*
- * RIP of the next instruction: told by the CPU (next-RIP save), else read from
- * the instruction, which is most likely @opcode without prefixes.
+ * To the next instruction: the CPU tells where it is (next-RIP save), else it
+ * is read from the instruction, which is most likely @insn without prefixes.
  */
-static int svm_advance(struct vcpu *vcpu, const u8 *opcode, unsigned int n)
+static int svm_advance(struct vcpu *vcpu, enum svm_insn insn)
 {
 	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
 	unsigned int len;
@@ -54,7 +53,7 @@ static int svm_advance(struct vcpu *vcpu, const u8 *opcode, unsigned int n)
 	if (static_cpu_has(X86_FEATURE_NRIPS) && control->next_rip)
 		return svm_advance_to(vcpu, control->next_rip);
 
-	len = vcpu_insn_length(vcpu, opcode, n);
+	len = vcpu_insn_length(vcpu, svm_insns[insn].bytes, svm_insns[insn].len);
 	if (!len)
 		return EXIT_RESUME;		/* a fault is queued */
 	rip = vcpu->rip + len;
@@ -65,20 +64,15 @@ static int svm_advance(struct vcpu *vcpu, const u8 *opcode, unsigned int n)
 
 static int svm_finish(struct vcpu *vcpu, enum svm_insn insn, int r)
 {
-	if (likely(r == EXIT_ADVANCE))
-		return svm_advance(vcpu, svm_insns[insn].bytes, svm_insns[insn].len);
-	return r;
+	return likely(r == EXIT_ADVANCE) ? svm_advance(vcpu, insn) : r;
 }
 
 /* ---- one function an exit code ---- */
 
 static int svm_exit_msr(struct vcpu *vcpu, bool write)
 {
-	int r = write ? exit_wrmsr(vcpu) : exit_rdmsr(vcpu);
-
-	if (likely(r == EXIT_ADVANCE))
-		return svm_advance(vcpu, write ? svm_wrmsr : svm_insns[INSN_RDMSR].bytes, 2);
-	return r;
+	return write ? svm_finish(vcpu, INSN_WRMSR, exit_wrmsr(vcpu)) :
+		       svm_finish(vcpu, INSN_RDMSR, exit_rdmsr(vcpu));
 }
 
 static int svm_exit_hlt(struct vcpu *vcpu)
@@ -304,6 +298,10 @@ int svm_handle_exit(struct vcpu *vcpu)
  */
 void svm_handle_exit_irqoff(struct vcpu *vcpu)
 {
-	if (unlikely(to_svm(vcpu)->vmcb->control.exit_code == SVM_EXIT_EXCP_BASE + MC_VECTOR))
+	u32 code = to_svm(vcpu)->vmcb->control.exit_code;
+
+	if (code == SVM_EXIT_INTR)
+		guest_mode_interrupted();
+	else if (unlikely(code == SVM_EXIT_EXCP_BASE + MC_VECTOR))
 		asm volatile("int %0" : : "i" (MC_VECTOR));
 }

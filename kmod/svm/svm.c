@@ -104,7 +104,7 @@ static void svm_hardware_unsetup(void)
 
 	for_each_possible_cpu(i)
 		svm_cpu_free(per_cpu_ptr(&svm_cpus, i));
-	svm_maps_destroy();
+	svm_shared_destroy();
 }
 
 /* NPT walks as the host itself pages. APM 2 "Nested Paging". */
@@ -130,7 +130,7 @@ static int svm_hardware_setup(void)
 	if (boot_cpu_has(X86_FEATURE_GBPAGES))
 		svm_tdp_format.max_level = TDP_1G;
 
-	r = svm_maps_create();
+	r = svm_shared_create();
 	for_each_possible_cpu(i)
 		r = r ?: svm_cpu_alloc(per_cpu_ptr(&svm_cpus, i));
 	if (r)
@@ -142,14 +142,7 @@ static int svm_hardware_setup(void)
 
 static int svm_vcpu_init(struct vcpu *vcpu)
 {
-	struct svm_vcpu *svm = to_svm(vcpu);
-
-	svm->vmcb = (struct vmcb *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!svm->vmcb)
-		return -ENOMEM;
-	svm->vmcb_pa = __pa(svm->vmcb);
-	svm_vmcb_init(svm);
-	return 0;
+	return svm_vmcb_alloc(to_svm(vcpu));
 }
 
 static void svm_vcpu_free(struct vcpu *vcpu)
@@ -411,6 +404,7 @@ const struct backend svm_backend = {
 	.set_efer	= svm_set_efer,
 	.get_segment	= svm_get_segment,
 	.cpl		= svm_cpl,
+	.code_mode	= svm_code_mode,
 	.get_msr	= svm_get_msr,
 	.set_msr	= svm_set_msr,
 	.inject_exception = svm_inject_exception,

@@ -96,13 +96,14 @@ static inline void svm_intercept(struct svm_vcpu *svm, unsigned int bit, bool on
 void svm_world_switch(struct svm_vcpu *svm, hpa_t host_pa);
 
 /* vmcb.c: the VMCB, its permission maps, and the guest state kept in it */
-int svm_maps_create(void);
-void svm_maps_destroy(void);
-void svm_vmcb_init(struct svm_vcpu *svm);
+int svm_shared_create(void);
+void svm_shared_destroy(void);
+int svm_vmcb_alloc(struct svm_vcpu *svm);
 void svm_vmcb_reset(struct vcpu *vcpu, bool init);
 void svm_get_sregs(struct vcpu *vcpu, struct kvm_sregs2 *sregs);
 void svm_set_sregs(struct vcpu *vcpu, const struct kvm_sregs2 *sregs);
 void svm_get_segment(struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *out);
+enum emu_mode svm_code_mode(struct vcpu *vcpu, gva_t *rip);
 void svm_set_cr0(struct vcpu *vcpu, u64 cr0);
 void svm_set_cr3(struct vcpu *vcpu, u64 cr3);
 void svm_set_cr4(struct vcpu *vcpu, u64 cr4);

@@ -64,12 +64,7 @@ static struct page *svm_map_alloc(unsigned int order)
 	return map;
 }
 
-/**
- * svm_maps_create() - make the I/O and MSR permission maps
- *
- * Return: 0 or -ENOMEM; svm_maps_destroy() cleans up after both.
- */
-int svm_maps_create(void)
+static int svm_maps_create(void)
 {
 	unsigned int i;
 
@@ -87,10 +82,7 @@ int svm_maps_create(void)
 	return 0;
 }
 
-/**
- * svm_maps_destroy() - free the permission maps; no vCPU is left
- */
-void svm_maps_destroy(void)
+static void svm_maps_destroy(void)
 {
 	if (svm_iopm)
 		__free_pages(svm_iopm, IOPM_ORDER);
@@ -130,27 +122,65 @@ static const u8 svm_exceptions[] = { UD_VECTOR, MC_VECTOR, DB_VECTOR, AC_VECTOR 
 /* Words 0 and 1: one bit for each of 16 registers read, then written. */
 enum { SVM_DR_ALL = 0xffffffff };
 
-/**
- * svm_vmcb_init() - the controls that stay as they are
- * @svm: its VMCB is all zeroes
- */
-void svm_vmcb_init(struct svm_vcpu *svm)
+/* The VMCB every vCPU begins with: the same controls, and no state. */
+static struct vmcb *svm_vmcb_template;
+
+static void svm_vmcb_fill_template(struct vmcb_control_area *control)
 {
-	struct vmcb_control_area *control = &svm->vmcb->control;
+	unsigned long *intercepts = (unsigned long *)control->intercepts;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(svm_intercepts); i++)
-		svm_intercept_set(svm, svm_intercepts[i]);
+		__set_bit(svm_intercepts[i], intercepts);
 	for (i = 0; i < ARRAY_SIZE(svm_exceptions); i++)
-		svm_intercept_set(svm, INTERCEPT_EXCEPTION_OFFSET + svm_exceptions[i]);
+		__set_bit(INTERCEPT_EXCEPTION_OFFSET + svm_exceptions[i], intercepts);
 	control->intercepts[INTERCEPT_DR] = SVM_DR_ALL;
 
 	control->iopm_base_pa = page_to_phys(svm_iopm);
 	control->msrpm_base_pa = page_to_phys(svm_msrpm);
 	control->int_ctl = V_INTR_MASKING_MASK;
 	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
-	control->nested_cr3 = svm->vcpu.vm->tdp.root_hpa;
 	control->asid = 1;
+}
+
+/**
+ * svm_vmcb_alloc() - a VMCB for a new vCPU
+ * @svm: gets it
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int svm_vmcb_alloc(struct svm_vcpu *svm)
+{
+	svm->vmcb = (struct vmcb *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	if (!svm->vmcb)
+		return -ENOMEM;
+	copy_page(svm->vmcb, svm_vmcb_template);
+	svm->vmcb_pa = __pa(svm->vmcb);
+	svm->vmcb->control.nested_cr3 = svm->vcpu.vm->tdp.root_hpa;
+	return 0;
+}
+
+/**
+ * svm_shared_create() - what all vCPUs share: permission maps and the VMCB they begin with
+ *
+ * Return: 0 or -ENOMEM; svm_shared_destroy() cleans up after both.
+ */
+int svm_shared_create(void)
+{
+	svm_vmcb_template = (struct vmcb *)get_zeroed_page(GFP_KERNEL);
+	if (!svm_vmcb_template || svm_maps_create())
+		return -ENOMEM;
+	svm_vmcb_fill_template(&svm_vmcb_template->control);
+	return 0;
+}
+
+/**
+ * svm_shared_destroy() - free it; no vCPU is left
+ */
+void svm_shared_destroy(void)
+{
+	svm_maps_destroy();
+	free_page((unsigned long)svm_vmcb_template);
 }
 
 /**
@@ -289,6 +319,27 @@ static struct vmcb_seg *svm_seg(struct svm_vcpu *svm, enum emu_seg seg)
 void svm_get_segment(struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *out)
 {
 	svm_seg_get(svm_seg(to_svm(vcpu), seg), out);
+}
+
+/**
+ * svm_code_mode() - how the code at CS:RIP is to be decoded
+ * @vcpu: outside the guest
+ * @rip: filled: its linear address
+ */
+enum emu_mode svm_code_mode(struct vcpu *vcpu, gva_t *rip)
+{
+	const struct vmcb_seg *cs = &to_svm(vcpu)->vmcb->save.cs;
+
+	if (vcpu_long_mode(vcpu) && cs->attrib & SVM_SELECTOR_L_MASK) {
+		*rip = vcpu->rip;
+		return EMU_MODE_LONG;
+	}
+	*rip = (u32)(cs->base + vcpu->rip);
+	if (!(vcpu->cr0 & X86_CR0_PE))
+		return EMU_MODE_REAL;
+	if (vcpu->rflags & X86_EFLAGS_VM)
+		return EMU_MODE_VM86;
+	return cs->attrib & SVM_SELECTOR_DB_MASK ? EMU_MODE_PROT32 : EMU_MODE_PROT16;
 }
 
 /**
