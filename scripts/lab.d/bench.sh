@@ -43,8 +43,8 @@ bench_table()
 	FILENAME ~ /stock$/ { if (!($1 in stock)) order[++n] = $1; stock[$1] = $2; next }
 	{ if (!($1 in stock) && !($1 in vitro)) order[++n] = $1; vitro[$1] = $2 }
 	END {
-		printf "%-28s %12s %12s %7s %7s\n", \
-			"operation", "stock", "vitro", "ratio", "mark"
+		printf "%-20s %12s %12s %7s %7s\n", \
+			"instructions", "stock", "vitro", "ratio", "mark"
 		for (i = 1; i <= n; i++) {
 			name = order[i]
 			ratio = "-"
@@ -53,7 +53,7 @@ bench_table()
 			note = ""
 			if (name in mark && ratio != "-" && ratio + 0 > mark[name] + 0)
 				note = "  not yet"
-			printf "%-28s %12s %12s %7s %7s%s\n", name, \
+			printf "%-20s %12s %12s %7s %7s%s\n", name, \
 				name in stock ? stock[name] : "-", \
 				name in vitro ? vitro[name] : "-", ratio, \
 				name in mark ? mark[name] : "-", note
