@@ -29,7 +29,7 @@ struct gate64 {
 
 enum { GATE_INTERRUPT = 0x8e, GATE_DPL3 = 0x60 };
 
-static struct guest_cpu cpus[VM_MAX_VCPUS];
+struct guest_cpu guest_cpus[VM_MAX_VCPUS];
 static u8 stacks[VM_MAX_VCPUS][STACK_SIZE] __attribute__((aligned(16)));
 static struct tss64 tsses[VM_MAX_VCPUS];
 static struct gate64 idt[256] __attribute__((aligned(16)));
@@ -149,7 +149,7 @@ struct vcpu *vm_add_reset_vcpu(struct vm *vm, u32 id)
 	vcpu->run_size = kvm_do(vm->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
 	vcpu->run = mmap(NULL, vcpu->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	die_unless(vcpu->run != MAP_FAILED);
-	vcpu->guest = &cpus[id];
+	vcpu->guest = &guest_cpus[id];
 	vcpu->stack = (u64)stacks[id + 1];
 	for (u32 i = 0; i < cpuid->nent; i++) {
 		struct kvm_cpuid_entry2 *e = &cpuid->entries[i];

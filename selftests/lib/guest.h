@@ -102,6 +102,8 @@ _Static_assert(offsetof(struct guest_cpu, fixup) == 8, "guest_try() says 8");
 _Static_assert(offsetof(struct guest_cpu, result) == 16, "guest_entry says 16");
 _Static_assert(offsetof(struct guest_cpu, kernel_rsp) == 24, "guest_user says 24");
 
+extern struct guest_cpu guest_cpus[];	/* by vCPU id */
+
 static inline struct guest_cpu *this_cpu(void)
 {
 	struct guest_cpu *cpu;
@@ -422,6 +424,13 @@ static inline void ioapic_route(u8 pin, u64 entry)
 {
 	ioapic_write(IOAPIC_REDIR_BASE + 2 * pin + 1, entry >> 32);
 	ioapic_write(IOAPIC_REDIR_BASE + 2 * pin, (u32)entry);
+}
+
+/* Interrupts off before and after: sleep until @vector has been taken @count times. */
+static inline void wait_for_vector(u8 vector, u32 count)
+{
+	while (this_cpu()->irqs[vector] < count)
+		wait_for_irq();
 }
 
 /* Both 8259s: vectors from @base, only the lines of @unmasked let through. */

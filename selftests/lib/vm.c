@@ -271,12 +271,25 @@ static bool at_port(struct vcpu *vcpu, u16 port)
 	return vcpu->run->exit_reason == KVM_EXIT_IO && vcpu->run->io.port == port;
 }
 
-u64 vcpu_finish(struct vcpu *vcpu)
+static u64 result_of(struct vcpu *vcpu)
 {
-	vcpu_enter(vcpu);
 	if (!at_port(vcpu, PORT_DONE))
 		die_at_exit(vcpu, "the guest should have ended");
 	return vcpu->guest->result;
+}
+
+u64 vcpu_finish(struct vcpu *vcpu)
+{
+	vcpu_enter(vcpu);
+	return result_of(vcpu);
+}
+
+u64 vcpu_drain(struct vcpu *vcpu)
+{
+	do {
+		vcpu_enter(vcpu);
+	} while (at_port(vcpu, PORT_SYNC));
+	return result_of(vcpu);
 }
 
 u32 vcpu_sync(struct vcpu *vcpu)
@@ -443,4 +456,36 @@ bool vcpu_sees_xsetbv(struct vcpu *vcpu)
 	vcpu_call(vcpu, set_xcr0, XCR0_X87 | XCR0_SSE);
 	kvm_do(vcpu->fd, KVM_GET_XCRS, &xcrs);
 	return xcrs.nr_xcrs == 1 && xcrs.xcrs[0].value == (XCR0_X87 | XCR0_SSE);
+}
+
+void vm_irq_line(struct vm *vm, u32 gsi, u32 level)
+{
+	struct kvm_irq_level line = { .irq = gsi, .level = level };
+
+	kvm_do(vm->fd, KVM_IRQ_LINE, &line);
+}
+
+void vm_irq_pulse(struct vm *vm, u32 gsi)
+{
+	vm_irq_line(vm, gsi, 1);
+	vm_irq_line(vm, gsi, 0);
+}
+
+int vm_signal_msi(struct vm *vm, u32 dest, u32 data)
+{
+	struct kvm_msi msi = { .address_lo = APIC_BASE_ADDR | dest << 12, .data = data };
+
+	return ioctl(vm->fd, KVM_SIGNAL_MSI, &msi);
+}
+
+int vm_set_routes(struct vm *vm, const struct kvm_irq_routing_entry *entries, u32 nr, u32 flags)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entries[64];
+	} table = { .head = { .nr = nr, .flags = flags } };
+
+	die_unless(nr <= 64);
+	memcpy(table.entries, entries, nr * sizeof(*entries));
+	return ioctl(vm->fd, KVM_SET_GSI_ROUTING, &table);
 }

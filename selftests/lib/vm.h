@@ -144,6 +144,8 @@ void vcpu_start(struct vcpu *vcpu, guest_fn fn, u64 arg);
 u32 vcpu_enter(struct vcpu *vcpu);
 /* Run to the end of the guest, no other exit allowed: its result. */
 u64 vcpu_finish(struct vcpu *vcpu);
+/* The same, over any guest_sync() on the way. */
+u64 vcpu_drain(struct vcpu *vcpu);
 /* Run to guest_sync(): its value. */
 u32 vcpu_sync(struct vcpu *vcpu);
 u64 vcpu_call(struct vcpu *vcpu, guest_fn fn, u64 arg);
@@ -174,6 +176,11 @@ void xapic_state_set_reg(struct kvm_lapic_state *state, enum apic_reg reg, u32 v
  */
 bool vcpu_sees_xsetbv(struct vcpu *vcpu);
 #define NO_XSETBV_EXIT "XSETBV makes no exit on this CPU"
+
+void vm_irq_line(struct vm *vm, u32 gsi, u32 level);	/* KVM_IRQ_LINE, which must work */
+void vm_irq_pulse(struct vm *vm, u32 gsi);
+int vm_signal_msi(struct vm *vm, u32 dest, u32 data);	/* what KVM_SIGNAL_MSI returns */
+int vm_set_routes(struct vm *vm, const struct kvm_irq_routing_entry *entries, u32 nr, u32 flags);
 
 /* What the last exit has of string or single port I/O. */
 static inline void *vcpu_pio_data(struct vcpu *vcpu)
