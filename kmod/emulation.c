@@ -486,7 +486,6 @@ static int emulation_failed(struct vcpu *vcpu)
 	const struct emu_insn *insn = &vcpu->emu.insn;
 	struct kvm_run *run = vcpu->run;
 
-	vcpu->stat.insn_emulation_fail++;
 	if (vcpu->emu.cpl == 3)
 		return exit_ud(vcpu);
 
@@ -555,7 +554,6 @@ int vcpu_emulate(struct vcpu *vcpu, const u8 *bytes, unsigned int nbytes)
 {
 	int r;
 
-	vcpu->stat.insn_emulation++;
 	emulation_begin(vcpu);
 	r = emu_decode(&vcpu->emu, bytes, nbytes);
 	r = r ? conclude(vcpu, r) : run_instruction(vcpu);

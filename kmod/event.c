@@ -260,7 +260,6 @@ static void inject_nmi(struct vcpu *vcpu)
 {
 	vcpu->nmi_pending--;
 	vcpu->nmi_injected = true;
-	vcpu->stat.nmi_injections++;
 	backend(inject_nmi)(vcpu);
 }
 
@@ -273,7 +272,6 @@ static bool inject_irq(struct vcpu *vcpu)
 	vcpu->interrupt.injected = true;
 	vcpu->interrupt.soft = false;
 	vcpu->interrupt.vector = vector;
-	vcpu->stat.irq_injections++;
 	trace_kvm_inj_virq(vector, false, false);
 	backend(inject_irq)(vcpu, vector, false);
 	return true;

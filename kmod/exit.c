@@ -110,7 +110,6 @@ int exit_xsetbv(struct vcpu *vcpu)
  */
 int exit_hlt(struct vcpu *vcpu)
 {
-	vcpu->stat.halt_exits++;
 	if (vcpu->lapic) {
 		vcpu->mp_state = KVM_MP_STATE_HALTED;
 		return EXIT_RESUME;
@@ -191,7 +190,6 @@ int exit_hypercall(struct vcpu *vcpu)
 	long ret;
 	int i;
 
-	vcpu->stat.hypercalls++;
 	if (!wide) {
 		nr = (u32)nr;
 		for (i = 0; i < 4; i++)
@@ -306,7 +304,6 @@ int exit_pio(struct vcpu *vcpu, u16 port, unsigned int size, bool in, u64 next_r
 {
 	u32 val = in ? 0 : vcpu->regs[EMU_RAX];
 
-	vcpu->stat.io_exits++;
 	if (!pio_kernel(vcpu, port, &val, size, in)) {
 		memcpy(vcpu_pio_data(vcpu), &val, sizeof(val));
 		return pio_to_user(vcpu, port, size, in, next_rip);
@@ -387,16 +384,13 @@ int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault)
 	/* The APIC page is the vCPU's own, whatever lies under it. */
 	if (!lapic_mmio_hit(vcpu, fault->gpa) || fault->fetch)
 		r = tdp_fault(vcpu, fault->gpa, fault->write, fault->fetch);
-	if (likely(r == TDP_FIXED)) {
-		vcpu->stat.pf_fixed++;
+	if (likely(r == TDP_FIXED))
 		return EXIT_RESUME;
-	}
 	if (r < 0)
 		return r;
 	if (event_cut_off(vcpu))
 		return delivery_error(vcpu, fault);
 
-	vcpu->stat.mmio_exits++;
 	vcpu->fault_gpa = fault->gpa;
 	vcpu->fault_gpa_state = fault->operand && !fault->fetch ? FAULT_GPA_NEW : FAULT_GPA_NONE;
 	return vcpu_emulate(vcpu, fault->bytes, fault->nbytes);

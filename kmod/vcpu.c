@@ -16,7 +16,6 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/stat.h>
 #include <linux/slab.h>
-#include <linux/srcu.h>
 #include <linux/smp.h>
 #include <linux/uaccess.h>
 #include <linux/vtime.h>
@@ -51,7 +50,6 @@ void vcpu_kick(struct vcpu *vcpu)
 	int cpu;
 
 	if (rcuwait_wake_up(&vcpu->wait))
-		vcpu->stat.halt_wakeup++;
 	/*
 	 * Pairs with the full barrier in vcpu_enter(): either it sees the
 	 * request, or we see that it is in the guest.
@@ -222,18 +220,6 @@ void vcpu_start_at(struct vcpu *vcpu, u8 sipi_vector)
 	vcpu->rip = 0;
 }
 
-/* ---- the read lock on memory slots, held but for sleeps ---- */
-
-static void vcpu_lock_slots(struct vcpu *vcpu) __acquires(&memslot_srcu)
-{
-	vcpu->srcu = srcu_read_lock(&memslot_srcu);
-}
-
-static void vcpu_unlock_slots(struct vcpu *vcpu) __releases(&memslot_srcu)
-{
-	srcu_read_unlock(&memslot_srcu, vcpu->srcu);
-}
-
 /* ---- before an entry ---- */
 
 static bool runnable(struct vcpu *vcpu)
@@ -254,11 +240,9 @@ static int requests_that_exit(struct vcpu *vcpu)
 
 static void requests_about_state(struct vcpu *vcpu)
 {
-	if (vcpu_take_request(vcpu, REQ_MEMSLOTS)) {
-		/* There is a new set of slots, and somebody waits for the last reader of the old one. */
-		vcpu_unlock_slots(vcpu);
-		vcpu_lock_slots(vcpu);
-	}
+	/* No slot is in hand here. */
+	if (vcpu_take_request(vcpu, REQ_MEMSLOTS))
+		memslot_read_pass(vcpu);
 	if (vcpu_take_request(vcpu, REQ_APIC_STATE))
 		lapic_accept_init_sipi(vcpu);
 	if (vcpu_take_request(vcpu, REQ_CLOCK_UPDATE))
@@ -283,7 +267,6 @@ static int handle_requests(struct vcpu *vcpu)
 		/* One bit clears the other: a flush of all is one of the guest's, too. */
 		if (vcpu_take_request(vcpu, REQ_TLB_FLUSH) |
 		    vcpu_take_request(vcpu, REQ_GUEST_TLB_FLUSH)) {
-			vcpu->stat.tlb_flush++;
 			backend(flush_tlb)(vcpu);
 		}
 	}
@@ -336,7 +319,6 @@ static int vcpu_enter(struct vcpu *vcpu)
 	vtime_account_guest_enter();
 	backend(run)(vcpu);
 	smp_store_release(&vcpu->mode, VCPU_OUTSIDE);
-	vcpu->stat.exits++;
 	backend(handle_exit_irqoff)(vcpu);
 	compat_guest_ran();
 	/* A pending timer interrupt must still count this time as the guest's. */
@@ -383,9 +365,9 @@ static int vcpu_block(struct vcpu *vcpu)
 {
 	if (!should_wake(vcpu)) {
 		clock_run_end(vcpu);
-		vcpu_unlock_slots(vcpu);
+		memslot_read_unlock(vcpu);
 		vcpu_sleep(vcpu);
-		vcpu_lock_slots(vcpu);
+		memslot_read_lock(vcpu);
 	}
 	if (vcpu_take_request(vcpu, REQ_APIC_STATE))
 		lapic_accept_init_sipi(vcpu);
@@ -414,9 +396,9 @@ static int vcpu_pause(struct vcpu *vcpu)
 		return -ERESTARTNOINTR;
 	}
 	clock_run_end(vcpu);
-	vcpu_unlock_slots(vcpu);
+	memslot_read_unlock(vcpu);
 	cond_resched();
-	vcpu_lock_slots(vcpu);
+	memslot_read_lock(vcpu);
 	return EXIT_RESUME;
 }
 
@@ -514,17 +496,15 @@ static long vcpu_run(struct vcpu *vcpu)
 	fpu_load_guest(vcpu);
 	backend(run_begin)(vcpu);
 	clock_run_begin(vcpu);
-	vcpu_lock_slots(vcpu);
+	memslot_read_lock(vcpu);
 	r = vcpu_run_checked(vcpu);
 	lapic_pv_eoi_leave(vcpu);
 	clock_run_end(vcpu);
-	vcpu_unlock_slots(vcpu);
+	memslot_read_unlock(vcpu);
 	fpu_put_guest(vcpu);
 
-	if (r == -EINTR) {
+	if (r == -EINTR)
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
-		vcpu->stat.signal_exits++;
-	}
 	fill_run(vcpu);
 	trace_kvm_userspace_exit(vcpu->run->exit_reason, r);
 	if (vcpu->sigset_active)

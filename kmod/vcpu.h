@@ -38,7 +38,7 @@ enum vcpu_request {
 	REQ_EOI_EXIT,		/* KVM_EXIT_IOAPIC_EOI for user space (split irqchip) */
 	REQ_EXIT,		/* leave to user space with EINTR */
 	REQ_VM_DEAD,
-	REQ_MEMSLOTS,		/* drop memslot_srcu for a moment: somebody changes the slots */
+	REQ_MEMSLOTS,		/* somebody changes the slots and waits: see mmu/memslot.h */
 	NR_VCPU_REQUESTS
 };
 
@@ -113,7 +113,7 @@ struct vcpu {
 	struct mutex	mutex;
 	struct rcuwait	wait;			/* where it sleeps when halted */
 	struct pid __rcu *pid;			/* the thread that runs it */
-	int		srcu;			/* of memslot_srcu, during KVM_RUN */
+	bool		reads_slots;		/* see mmu/memslot.h */
 	sigset_t	sigset;			/* KVM_SET_SIGNAL_MASK's, in force during KVM_RUN */
 	bool		sigset_active;
 
@@ -177,12 +177,6 @@ struct vcpu {
 	/* mmu/ */
 	struct tdp_cache tdp_cache;		/* pages for tables, taken before tdp->lock is */
 	unsigned int	slot_hint;		/* index of the slot that was last found */
-
-	struct vcpu_stats {
-		u64 exits, halt_exits, io_exits, mmio_exits, irq_exits, irq_injections,
-		    nmi_injections, tlb_flush, pf_fixed, request_irq_exits, insn_emulation,
-		    insn_emulation_fail, signal_exits, hypercalls, halt_wakeup;
-	} stat;
 };
 
 /* ---- vcpu.c ---- */

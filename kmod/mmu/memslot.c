@@ -5,7 +5,8 @@
  * What a change of slots owes to whom:
  *
  *   change          readers of the old set          second-level tables
- *   create          may finish with it              nothing is mapped there
+ *   create          may finish with it, but the     nothing is mapped there
+ *                   set itself is freed after them
  *   delete, move    waited for: they touch hvas     the old range is unmapped
  *                   that user space may reuse
  *   logging begins  waited for: they write and      lose the write right
@@ -124,10 +125,20 @@ static struct memslots *memslot_make_set(const struct memslots *slots, const str
 	return set;
 }
 
+static bool memslot_vcpu_passed(struct vcpu *vcpu)
+{
+	return !READ_ONCE(vcpu->reads_slots) || !test_bit(REQ_MEMSLOTS, &vcpu->requests);
+}
+
 /* Nobody uses the old set any more when this returns. */
 static void memslot_wait_for_readers(struct vm *vm)
 {
+	struct vcpu *vcpu;
+	int i;
+
 	vcpu_request_all(vm, REQ_MEMSLOTS);
+	vm_for_each_vcpu(i, vcpu, vm)
+		wait_var_event(&vcpu->reads_slots, memslot_vcpu_passed(vcpu));
 	synchronize_srcu_expedited(&memslot_srcu);
 }
 
@@ -150,12 +161,18 @@ static int memslot_replace(struct vm *vm, struct memslot *old, struct memslot *n
 	rcu_assign_pointer(vm->slots, set);
 	spin_unlock(&vm->tdp.lock);
 
-	if (!old) {
+	/* A VM in the making has no reader but the notifier: no need to wait. */
+	smp_mb();	/* a vCPU that is published later sees the new set */
+	if (!old && !READ_ONCE(vm->nr_vcpus)) {
 		if (slots != &no_slots)
 			call_srcu(&memslot_srcu, &slots->rcu, memslot_free_set);
 		return 0;
 	}
 	memslot_wait_for_readers(vm);
+	if (slots != &no_slots)
+		kvfree(slots);
+	if (!old)
+		return 0;
 	if (!new || new->gfn != old->gfn || !new->dirty)
 		fault_unmap(vm, old->gfn, old->gfn + old->npages, true);
 	else
@@ -163,7 +180,6 @@ static int memslot_replace(struct vm *vm, struct memslot *old, struct memslot *n
 	if (new && new->dirty == old->dirty)
 		old->dirty = NULL;
 	memslot_free(old);
-	kvfree(slots);
 	return 0;
 }
 

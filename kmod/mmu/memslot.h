@@ -6,11 +6,15 @@
  *
  * The set of slots is replaced as a whole.  Three kinds of readers:
  *
- *   vCPU threads	hold memslot_srcu, and drop it when they sleep or are
- *			asked to by REQ_MEMSLOTS; helpers below expect it held,
- *			unless they say so
- *   the mmu notifier	holds memslot_srcu
+ *   KVM_RUN		is between memslot_read_lock() and memslot_read_unlock()
+ *   other vCPU ioctls,	hold memslot_srcu, for a short time
+ *   the mmu notifier
  *   slot ioctls	hold vm->slots_lock
+ *
+ * KVM_RUN stays inside while the guest runs, so that an exit costs nothing.
+ * Who changes the slots sets REQ_MEMSLOTS: a vCPU takes that request where it
+ * has no slot in hand, and only there, so a request that is gone means a
+ * reader that is gone.  Helpers below expect one of the first three.
  *
  * It is published under tdp->lock, so whoever holds that and finds the set he
  * worked with still in place maps nothing that the new one does not have.
@@ -23,6 +27,7 @@
 #include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/srcu.h>
+#include <linux/wait_bit.h>
 #include "../types.h"
 #include "../vcpu.h"
 
@@ -65,6 +70,27 @@ static inline void memslot_mark_dirty(const struct memslot *slot, gfn_t gfn)
 }
 
 /* ---- memslot.c ---- */
+
+/* KVM_RUN begins to use slots, and ends; not while it sleeps. memslot_srcu is lockdep's name for it. */
+static inline void memslot_read_lock(struct vcpu *vcpu)
+{
+	smp_store_mb(vcpu->reads_slots, true);	/* then look at vm->slots */
+	rcu_lock_acquire(&memslot_srcu.dep_map);
+}
+
+/* REQ_MEMSLOTS was taken, or need not be: tell who waits. */
+static inline void memslot_read_pass(struct vcpu *vcpu)
+{
+	wake_up_var(&vcpu->reads_slots);
+}
+
+static inline void memslot_read_unlock(struct vcpu *vcpu)
+{
+	rcu_lock_release(&memslot_srcu.dep_map);
+	smp_store_mb(vcpu->reads_slots, false);	/* then look at requests */
+	if (unlikely(test_bit(REQ_MEMSLOTS, &vcpu->requests)))
+		memslot_read_pass(vcpu);
+}
 
 /* memslot_srcu or vm->slots_lock held. */
 static inline const struct memslots *memslot_all(struct vm *vm)
