@@ -39,7 +39,6 @@ void clock_make_up_for_lost(struct vcpu *vcpu);
 /* ---- pv_clock.c ---- */
 
 void clock_set_ns(struct vm *vm, u64 ns);
-u64 clock_vm_ns(struct vm *vm);				/* kvmclock now, ns */
 int clock_ioctl_get(struct vm *vm, struct kvm_clock_data *data);
 int clock_ioctl_set(struct vm *vm, const struct kvm_clock_data *data);
 int clock_ioctl_kvmclock_ctrl(struct vcpu *vcpu);

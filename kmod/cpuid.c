@@ -8,6 +8,9 @@
  * leaves 0x80000000 to 0x8000001f each have one of their own.  Bits that
  * mirror other state are written into their leaf when that state changes, so
  * that the instruction itself is a search and four moves.
+ *
+ * Leaves are called by their numbers, as in SDM 2A "CPUID" and APM 3 "CPUID
+ * Instruction".
  */
 #include <linux/build_bug.h>
 #include <linux/slab.h>
@@ -24,20 +27,6 @@
 enum {
 	CPUID_MAX_ENTRIES	= 256,		/* of KVM_SET_CPUID2; as stock KVM */
 	CPUID_BUCKETS		= 64,
-
-	/* SDM 2A "CPUID", APM 3 "CPUID Instruction"; the classes that have a maximum of their own */
-	CPUID_BASIC		= 0,
-	CPUID_HYPERVISOR_END	= 0x4fffffff,
-	CPUID_EXTENDED		= 0x80000000,
-	CPUID_CENTAUR		= 0xc0000000,
-	CPUID_CLASS_MASK	= 0xffffff00,	/* a hypervisor interface has 256 leaves */
-	CPUID_FEATURES		= 1,
-	CPUID_EXT_FEATURES	= 7,
-	CPUID_TOPOLOGY		= 0xb,
-	CPUID_TOPOLOGY_LEVEL	= 0xff,		/* ECX: the level that was asked for */
-	CPUID_XSTATE		= 0xd,
-	CPUID_TOPOLOGY_V2	= 0x1f,
-	CPUID_ADDRESS_SIZES	= 0x80000008,
 
 	CPUID_DEFAULT_MAXPHYADDR = 36,		/* SDM 3A "Physical-Address Extension" without leaf 80000008H */
 };
@@ -59,22 +48,14 @@ const struct cpuid_word cpuid_words[] = {
 };
 const unsigned int cpuid_nr_words = ARRAY_SIZE(cpuid_words);
 
-struct cpuid_leaf {
-	u32	function, index;
-	u32	reg[4];			/* enum cpuid_regs_idx */
-	u16	flags;			/* KVM_CPUID_FLAG_* */
-	u16	next;			/* in the bucket: number + 1, 0 ends */
-};
-
-static_assert(sizeof(struct cpuid_leaf) == 28);	/* a vCPU has about 60 */
-
 struct cpuid_table {
-	u16	nent;
-	u16	bucket[CPUID_BUCKETS];	/* number of the first leaf + 1 */
+	u32	nent;
+	u16	bucket[CPUID_BUCKETS];	/* number of the first leaf + 1; 0: empty */
+	u16	*next;			/* likewise of the next in a leaf's bucket; behind the leaves */
 
 	/* leaves that cpuid_refresh() changes, or NULL */
-	struct cpuid_leaf *features, *ext_features, *xstate, *xstate_compact, *kvm;
-	struct cpuid_leaf leaf[];
+	struct kvm_cpuid_entry2 *features, *ext_features, *xstate, *xstate_compact, *kvm;
+	struct kvm_cpuid_entry2 leaf[];
 };
 
 static unsigned int cpuid_bucket(u32 function)
@@ -83,23 +64,23 @@ static unsigned int cpuid_bucket(u32 function)
 }
 
 /* The first that fits: where a leaf has no subleaves, or user space marked none, any @index fits. */
-static __always_inline struct cpuid_leaf *cpuid_find_fast(struct cpuid_table *table,
+static __always_inline struct kvm_cpuid_entry2 *cpuid_find_fast(struct cpuid_table *table,
 							  u32 function, u32 index)
 {
 	unsigned int i = table->bucket[cpuid_bucket(function)];
 
 	while (i) {
-		struct cpuid_leaf *leaf = &table->leaf[i - 1];
+		struct kvm_cpuid_entry2 *leaf = &table->leaf[i - 1];
 
 		if (leaf->function == function &&
 		    (leaf->index == index || !(leaf->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX)))
 			return leaf;
-		i = leaf->next;
+		i = table->next[i - 1];
 	}
 	return NULL;
 }
 
-static noinline struct cpuid_leaf *cpuid_find(struct cpuid_table *table, u32 function, u32 index)
+static noinline struct kvm_cpuid_entry2 *cpuid_find(struct cpuid_table *table, u32 function, u32 index)
 {
 	return cpuid_find_fast(table, function, index);
 }
@@ -109,22 +90,22 @@ static noinline struct cpuid_leaf *cpuid_find(struct cpuid_table *table, u32 fun
  * the maximum of its class, or of a class that is not there, with the data of
  * the highest basic leaf.  SDM 2A "CPUID", "INPUT EAX = ... Returns".
  */
-static struct cpuid_leaf *cpuid_find_max_basic(struct vcpu *vcpu, u32 *function, u32 index)
+static struct kvm_cpuid_entry2 *cpuid_find_max_basic(struct vcpu *vcpu, u32 *function, u32 index)
 {
-	const struct cpuid_leaf *basic = cpuid_find(vcpu->cpuid, CPUID_BASIC, 0);
-	const struct cpuid_leaf *class;
-	u32 base = *function & CPUID_EXTENDED;
+	const struct kvm_cpuid_entry2 *basic = cpuid_find(vcpu->cpuid, 0, 0);
+	const struct kvm_cpuid_entry2 *class;
+	u32 base = *function & 0x80000000;	/* basic, extended */
 
 	if (!basic || vcpu_has(vcpu, CAP_AMD_COMPATIBLE))
 		return NULL;
-	if (*function >= KVM_CPUID_SIGNATURE && *function <= CPUID_HYPERVISOR_END)
-		base = *function & CPUID_CLASS_MASK;
-	else if (*function >= CPUID_CENTAUR)
-		base = CPUID_CENTAUR;
+	if (*function >> 28 == KVM_CPUID_SIGNATURE >> 28)
+		base = *function & ~U8_MAX;	/* each interface of a hypervisor has 256 leaves */
+	else if (*function >= 0xc0000000)
+		base = 0xc0000000;		/* Centaur */
 	class = cpuid_find(vcpu->cpuid, base, 0);
-	if (class && *function <= class->reg[CPUID_EAX])
+	if (class && *function <= class->eax)
 		return NULL;
-	*function = basic->reg[CPUID_EAX];
+	*function = basic->eax;
 	return cpuid_find(vcpu->cpuid, *function, index);
 }
 
@@ -132,25 +113,25 @@ static noinline enum cpuid_found cpuid_lookup_absent(struct vcpu *vcpu, u32 *eax
 						     u32 *ecx, u32 *edx)
 {
 	u32 function = *eax, index = *ecx;
-	const struct cpuid_leaf *leaf;
+	const struct kvm_cpuid_entry2 *leaf;
 
 	*eax = *ebx = *ecx = *edx = 0;
 	if (!vcpu->cpuid)
 		return CPUID_ABSENT;
 	leaf = cpuid_find_max_basic(vcpu, &function, index);
 	if (leaf) {
-		*eax = leaf->reg[CPUID_EAX];
-		*ebx = leaf->reg[CPUID_EBX];
-		*ecx = leaf->reg[CPUID_ECX];
-		*edx = leaf->reg[CPUID_EDX];
+		*eax = leaf->eax;
+		*ebx = leaf->ebx;
+		*ecx = leaf->ecx;
+		*edx = leaf->edx;
 		return CPUID_MAX_BASIC;
 	}
 	/* Any level of the topology leaves, also an invalid one, tells the level and the x2APIC id. */
-	if (function == CPUID_TOPOLOGY || function == CPUID_TOPOLOGY_V2) {
+	if (function == 0xb || function == 0x1f) {
 		leaf = cpuid_find(vcpu->cpuid, function, 1);
 		if (leaf) {
-			*ecx = index & CPUID_TOPOLOGY_LEVEL;
-			*edx = leaf->reg[CPUID_EDX];
+			*ecx = index & U8_MAX;
+			*edx = leaf->edx;
 		}
 	}
 	return CPUID_ABSENT;
@@ -171,31 +152,30 @@ static noinline enum cpuid_found cpuid_lookup_absent(struct vcpu *vcpu, u32 *eax
  */
 enum cpuid_found cpuid_lookup(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
-	const struct cpuid_leaf *leaf = NULL;
+	const struct kvm_cpuid_entry2 *leaf = NULL;
 
 	if (likely(vcpu->cpuid))
 		leaf = cpuid_find_fast(vcpu->cpuid, *eax, *ecx);
 	if (unlikely(!leaf))
 		return cpuid_lookup_absent(vcpu, eax, ebx, ecx, edx);
-	*eax = leaf->reg[CPUID_EAX];
-	*ebx = leaf->reg[CPUID_EBX];
-	*ecx = leaf->reg[CPUID_ECX];
-	*edx = leaf->reg[CPUID_EDX];
+	*eax = leaf->eax;
+	*ebx = leaf->ebx;
+	*ecx = leaf->ecx;
+	*edx = leaf->edx;
 	return CPUID_EXACT;
 }
 
 /* ---- bits that mirror other state ---- */
 
-static void cpuid_assign(struct cpuid_leaf *leaf, unsigned int reg, unsigned int feature, bool on)
+static void cpuid_assign(struct kvm_cpuid_entry2 *leaf, unsigned int reg, unsigned int feature,
+			 bool on)
 {
 	u32 bit = 1U << (feature % 32);
 
-	if (!leaf)
-		return;
-	if (on)
-		leaf->reg[reg] |= bit;
-	else
-		leaf->reg[reg] &= ~bit;
+	if (leaf && on)
+		*cpuid_reg(leaf, reg) |= bit;
+	else if (leaf)
+		*cpuid_reg(leaf, reg) &= ~bit;
 }
 
 static void cpuid_refresh_table(struct vcpu *vcpu, struct cpuid_table *table)
@@ -212,9 +192,9 @@ static void cpuid_refresh_table(struct vcpu *vcpu, struct cpuid_table *table)
 		cpuid_assign(table->features, CPUID_ECX, X86_FEATURE_MWAIT,
 			     vcpu->misc_enable & MSR_IA32_MISC_ENABLE_MWAIT);
 	if (table->xstate)
-		table->xstate->reg[CPUID_EBX] = cpuid_xstate_size(vcpu->xcr0, false);
+		table->xstate->ebx = cpuid_xstate_size(vcpu->xcr0, false);
 	if (table->xstate_compact)
-		table->xstate_compact->reg[CPUID_EBX] =
+		table->xstate_compact->ebx =
 			cpuid_xstate_size(vcpu->xcr0 | vcpu->xss, true);
 	/* A vCPU that halts without an exit cannot be kicked out of it by a hypercall. */
 	if (vcpu->vm->disabled_exits & KVM_X86_DISABLE_EXITS_HLT)
@@ -281,7 +261,7 @@ static const struct { u32 cr4; u16 feature; } cpuid_cr4[] = {
 /* Does the table say so? A vCPU without one shows what the host has. */
 static bool cpuid_has(struct cpuid_table *table, unsigned int feature)
 {
-	const struct cpuid_leaf *leaf;
+	struct kvm_cpuid_entry2 *leaf;
 	unsigned int i;
 
 	if (!table)
@@ -292,21 +272,21 @@ static bool cpuid_has(struct cpuid_table *table, unsigned int feature)
 		if (word->word != feature / 32)
 			continue;
 		leaf = cpuid_find(table, word->function, word->index);
-		return leaf && leaf->reg[word->reg] & (1U << (feature % 32));
+		return leaf && *cpuid_reg(leaf, word->reg) & (1U << (feature % 32));
 	}
 	return false;
 }
 
 static bool cpuid_vendor_is_amd(struct cpuid_table *table)
 {
-	const struct cpuid_leaf *leaf = cpuid_find(table, CPUID_BASIC, 0);
+	const struct kvm_cpuid_entry2 *leaf = cpuid_find(table, 0, 0);
 	u32 name[3];
 
 	if (!leaf)
 		return false;
-	name[0] = leaf->reg[CPUID_EBX];
-	name[1] = leaf->reg[CPUID_EDX];
-	name[2] = leaf->reg[CPUID_ECX];
+	name[0] = leaf->ebx;
+	name[1] = leaf->edx;
+	name[2] = leaf->ecx;
 	return !memcmp(name, "AuthenticAMD", sizeof(name)) ||
 	       !memcmp(name, "HygonGenuine", sizeof(name));
 }
@@ -321,7 +301,7 @@ static void cpuid_gather_caps(struct vcpu *vcpu)
 		if (cpuid_has(table, cpuid_caps[i].feature))
 			caps |= 1ULL << cpuid_caps[i].cap;
 	for (i = 0; table->kvm && i < ARRAY_SIZE(cpuid_kvm_caps); i++)
-		if (table->kvm->reg[CPUID_EAX] & (1U << cpuid_kvm_caps[i].feature))
+		if (table->kvm->eax & (1U << cpuid_kvm_caps[i].feature))
 			caps |= 1ULL << cpuid_kvm_caps[i].cap;
 	if (cpuid_vendor_is_amd(table))
 		caps |= 1ULL << CAP_AMD_COMPATIBLE;
@@ -330,12 +310,12 @@ static void cpuid_gather_caps(struct vcpu *vcpu)
 
 static u8 cpuid_maxphyaddr(struct cpuid_table *table)
 {
-	const struct cpuid_leaf *max = cpuid_find(table, CPUID_EXTENDED, 0);
-	const struct cpuid_leaf *leaf = cpuid_find(table, CPUID_ADDRESS_SIZES, 0);
+	const struct kvm_cpuid_entry2 *max = cpuid_find(table, 0x80000000, 0);
+	const struct kvm_cpuid_entry2 *leaf = cpuid_find(table, 0x80000008, 0);
 
-	if (!max || max->reg[CPUID_EAX] < CPUID_ADDRESS_SIZES || !leaf)
+	if (!max || max->eax < 0x80000008 || !leaf)
 		return CPUID_DEFAULT_MAXPHYADDR;
-	return leaf->reg[CPUID_EAX] & 0xff;
+	return leaf->eax & 0xff;
 }
 
 static void cpuid_gather_cr4(struct vcpu *vcpu)
@@ -354,7 +334,7 @@ static void cpuid_gather_cr4(struct vcpu *vcpu)
 static void cpuid_apply(struct vcpu *vcpu)
 {
 	struct cpuid_table *table = vcpu->cpuid;
-	const struct cpuid_leaf *xstate = table->xstate;
+	const struct kvm_cpuid_entry2 *xstate = table->xstate;
 
 	cpuid_gather_caps(vcpu);
 	cpuid_gather_cr4(vcpu);
@@ -362,7 +342,7 @@ static void cpuid_apply(struct vcpu *vcpu)
 	vcpu->guest_supported_xcr0 = 0;
 	if (xstate)
 		vcpu->guest_supported_xcr0 = fpu_supported_xcr0() &
-			(xstate->reg[CPUID_EAX] | (u64)xstate->reg[CPUID_EDX] << 32);
+			(xstate->eax | (u64)xstate->edx << 32);
 	vcpu_update_walk(vcpu);
 	backend(cpuid_changed)(vcpu);
 }
@@ -398,15 +378,15 @@ void cpuid_free(struct vcpu *vcpu)
 /* ---- tables from and to user space ---- */
 
 /* The features leaf of KVM's own interface: 0x40000001, or above another interface's 256 leaves. */
-static struct cpuid_leaf *cpuid_find_kvm(struct cpuid_table *table)
+static struct kvm_cpuid_entry2 *cpuid_find_kvm(struct cpuid_table *table)
 {
 	enum { LAST_BASE = 0x40010000, STEP = 0x100 };
 	u32 base;
 
 	for (base = KVM_CPUID_SIGNATURE; base < LAST_BASE; base += STEP) {
-		const struct cpuid_leaf *leaf = cpuid_find(table, base, 0);
+		const struct kvm_cpuid_entry2 *leaf = cpuid_find(table, base, 0);
 
-		if (leaf && !memcmp(&leaf->reg[CPUID_EBX], KVM_SIGNATURE, 3 * sizeof(u32)))
+		if (leaf && !memcmp(&leaf->ebx, KVM_SIGNATURE, 3 * sizeof(u32)))
 			return cpuid_find(table, base | KVM_CPUID_FEATURES, 0);
 	}
 	return NULL;
@@ -419,16 +399,17 @@ static void cpuid_index(struct cpuid_table *table)
 
 	/* From the end, so that each chain is in user space's order. */
 	for (i = table->nent - 1; i >= 0; i--) {
-		struct cpuid_leaf *leaf = &table->leaf[i];
+		struct kvm_cpuid_entry2 *leaf = &table->leaf[i];
 		u16 *bucket = &table->bucket[cpuid_bucket(leaf->function)];
 
-		leaf->next = *bucket;
+		memset(leaf->padding, 0, sizeof(leaf->padding));
+		table->next[i] = *bucket;
 		*bucket = i + 1;
 	}
-	table->features = cpuid_find(table, CPUID_FEATURES, 0);
-	table->ext_features = cpuid_find(table, CPUID_EXT_FEATURES, 0);
-	table->xstate = cpuid_find(table, CPUID_XSTATE, 0);
-	table->xstate_compact = cpuid_find(table, CPUID_XSTATE, 1);
+	table->features = cpuid_find(table, 1, 0);
+	table->ext_features = cpuid_find(table, 7, 0);
+	table->xstate = cpuid_find(table, 0xd, 0);
+	table->xstate_compact = cpuid_find(table, 0xd, 1);
 	if (table->xstate_compact == table->xstate ||
 	    !(cpuid_has(table, X86_FEATURE_XSAVEC) || cpuid_has(table, X86_FEATURE_XSAVES)))
 		table->xstate_compact = NULL;
@@ -439,8 +420,8 @@ static void cpuid_index(struct cpuid_table *table)
 static bool cpuid_valid(struct cpuid_table *table)
 {
 	enum { VIRT_48 = 48, VIRT_57 = 57 };
-	const struct cpuid_leaf *leaf = cpuid_find(table, CPUID_ADDRESS_SIZES, 0);
-	u8 virt = leaf ? leaf->reg[CPUID_EAX] >> 8 : 0;
+	const struct kvm_cpuid_entry2 *leaf = cpuid_find(table, 0x80000008, 0);
+	u8 virt = leaf ? leaf->eax >> 8 : 0;
 
 	return !virt || virt == VIRT_48 || virt == VIRT_57;
 }
@@ -474,44 +455,13 @@ static struct cpuid_table *cpuid_alloc(u32 nent)
 
 	if (nent > CPUID_MAX_ENTRIES)
 		return ERR_PTR(-E2BIG);
-	table = kzalloc(struct_size(table, leaf, nent), GFP_KERNEL_ACCOUNT);
+	table = kzalloc(struct_size(table, leaf, nent) + nent * sizeof(*table->next),
+			GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return ERR_PTR(-ENOMEM);
 	table->nent = nent;
+	table->next = (u16 *)&table->leaf[nent];
 	return table;
-}
-
-/* Entries of KVM_SET_CPUID know no subleaves; else the two ioctls are one. */
-static int cpuid_set(struct vcpu *vcpu, const u32 __user *user_nent, const void __user *entries,
-		     bool subleaves)
-{
-	union { struct kvm_cpuid_entry old; struct kvm_cpuid_entry2 e; } u;
-	size_t size = subleaves ? sizeof(u.e) : sizeof(u.old);
-	struct cpuid_table *table;
-	u32 i, nent;
-
-	if (get_user(nent, user_nent))
-		return -EFAULT;
-	table = cpuid_alloc(nent);
-	if (IS_ERR(table))
-		return PTR_ERR(table);
-	for (i = 0; i < nent; i++) {
-		if (copy_from_user(&u, entries + i * size, size)) {
-			kfree(table);
-			return -EFAULT;
-		}
-		if (subleaves)
-			table->leaf[i] = (struct cpuid_leaf){
-				.function = u.e.function, .index = u.e.index, .flags = u.e.flags,
-				.reg = { u.e.eax, u.e.ebx, u.e.ecx, u.e.edx },
-			};
-		else
-			table->leaf[i] = (struct cpuid_leaf){
-				.function = u.old.function,
-				.reg = { u.old.eax, u.old.ebx, u.old.ecx, u.old.edx },
-			};
-	}
-	return cpuid_install(vcpu, table);
 }
 
 /**
@@ -524,11 +474,23 @@ static int cpuid_set(struct vcpu *vcpu, const u32 __user *user_nent, const void 
  */
 int cpuid_ioctl_set2(struct vcpu *vcpu, struct kvm_cpuid2 __user *user)
 {
-	return cpuid_set(vcpu, &user->nent, user->entries, true);
+	struct cpuid_table *table;
+	u32 nent;
+
+	if (get_user(nent, &user->nent))
+		return -EFAULT;
+	table = cpuid_alloc(nent);
+	if (IS_ERR(table))
+		return PTR_ERR(table);
+	if (copy_from_user(table->leaf, user->entries, nent * sizeof(table->leaf[0]))) {
+		kfree(table);
+		return -EFAULT;
+	}
+	return cpuid_install(vcpu, table);
 }
 
 /**
- * cpuid_ioctl_set() - KVM_SET_CPUID
+ * cpuid_ioctl_set() - KVM_SET_CPUID, whose entries know no subleaves
  * @vcpu: under its mutex
  * @user: number of entries, entries
  *
@@ -536,7 +498,26 @@ int cpuid_ioctl_set2(struct vcpu *vcpu, struct kvm_cpuid2 __user *user)
  */
 int cpuid_ioctl_set(struct vcpu *vcpu, struct kvm_cpuid __user *user)
 {
-	return cpuid_set(vcpu, &user->nent, user->entries, false);
+	struct cpuid_table *table;
+	struct kvm_cpuid_entry e;
+	u32 i, nent;
+
+	if (get_user(nent, &user->nent))
+		return -EFAULT;
+	table = cpuid_alloc(nent);
+	if (IS_ERR(table))
+		return PTR_ERR(table);
+	for (i = 0; i < nent; i++) {
+		if (copy_from_user(&e, &user->entries[i], sizeof(e))) {
+			kfree(table);
+			return -EFAULT;
+		}
+		table->leaf[i] = (struct kvm_cpuid_entry2){
+			.function = e.function,
+			.eax = e.eax, .ebx = e.ebx, .ecx = e.ecx, .edx = e.edx,
+		};
+	}
+	return cpuid_install(vcpu, table);
 }
 
 /**
@@ -549,22 +530,13 @@ int cpuid_ioctl_set(struct vcpu *vcpu, struct kvm_cpuid __user *user)
  */
 int cpuid_ioctl_get2(struct vcpu *vcpu, struct kvm_cpuid2 __user *user)
 {
-	u32 i, room, nent = vcpu->cpuid ? vcpu->cpuid->nent : 0;
+	u32 room, nent = vcpu->cpuid ? vcpu->cpuid->nent : 0;
 
 	if (get_user(room, &user->nent) || put_user(nent, &user->nent))
 		return -EFAULT;
 	if (room < nent)
 		return -E2BIG;
-	for (i = 0; i < nent; i++) {
-		const struct cpuid_leaf *leaf = &vcpu->cpuid->leaf[i];
-		struct kvm_cpuid_entry2 e = {
-			.function = leaf->function, .index = leaf->index, .flags = leaf->flags,
-			.eax = leaf->reg[CPUID_EAX], .ebx = leaf->reg[CPUID_EBX],
-			.ecx = leaf->reg[CPUID_ECX], .edx = leaf->reg[CPUID_EDX],
-		};
-
-		if (copy_to_user(&user->entries[i], &e, sizeof(e)))
-			return -EFAULT;
-	}
+	if (nent && copy_to_user(user->entries, vcpu->cpuid->leaf, nent * sizeof(user->entries[0])))
+		return -EFAULT;
 	return 0;
 }

@@ -12,6 +12,7 @@
 
 #include <linux/init.h>
 #include <linux/kvm.h>
+#include <asm/processor.h>
 #include "vcpu.h"
 
 /*
@@ -45,6 +46,17 @@ struct cpuid_word {
 
 extern const struct cpuid_word cpuid_words[];
 extern const unsigned int cpuid_nr_words;
+
+/* @reg: enum cpuid_regs_idx */
+static inline u32 *cpuid_reg(struct kvm_cpuid_entry2 *e, unsigned int reg)
+{
+	switch (reg) {
+	case CPUID_EAX:	return &e->eax;
+	case CPUID_EBX:	return &e->ebx;
+	case CPUID_ECX:	return &e->ecx;
+	default:	return &e->edx;
+	}
+}
 
 /* ---- cpuid.c ---- */
 

@@ -194,16 +194,6 @@ static void __init cpuid_read(struct kvm_cpuid_entry2 *e)
 		cpuid_count(e->function, e->index, &e->eax, &e->ebx, &e->ecx, &e->edx);
 }
 
-static u32 *entry_reg(struct kvm_cpuid_entry2 *e, unsigned int reg)
-{
-	switch (reg) {
-	case CPUID_EAX:	return &e->eax;
-	case CPUID_EBX:	return &e->ebx;
-	case CPUID_ECX:	return &e->ecx;
-	default:	return &e->edx;
-	}
-}
-
 static void __init offer(unsigned int feature)
 {
 	supported[feature / 32] |= 1U << (feature % 32);
@@ -264,7 +254,7 @@ static void __init init_words(void)
 
 		cpuid_read(&e);
 		supported[word->word] &= boot_cpu_data.x86_capability[word->word] &
-					 *entry_reg(&e, word->reg);
+					 *cpuid_reg(&e, word->reg);
 	}
 	/* PKRU is switched only where the host has CR4.PKE set. */
 	if (!boot_cpu_has(X86_FEATURE_OSPKE))
@@ -352,9 +342,9 @@ static void __init feature_words(struct kvm_cpuid_entry2 *e, bool to_entry)
 		if (word->function != e->function || word->index != e->index)
 			continue;
 		if (to_entry)
-			*entry_reg(e, word->reg) = supported[word->word];
+			*cpuid_reg(e, word->reg) = supported[word->word];
 		else
-			supported[word->word] = *entry_reg(e, word->reg);
+			supported[word->word] = *cpuid_reg(e, word->reg);
 	}
 }
 
@@ -372,7 +362,7 @@ static u32 __init add_entry(unsigned int leaf, u32 index)
 	e->flags = leaves[leaf].indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0;
 	cpuid_read(e);
 	for (reg = CPUID_EAX; reg <= CPUID_EDX; reg++)
-		*entry_reg(e, reg) &= leaves[leaf].keep[reg];
+		*cpuid_reg(e, reg) &= leaves[leaf].keep[reg];
 	special_entry(e);
 	feature_words(e, true);
 	if (backend_ops->adjust_cpuid)

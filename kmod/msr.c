@@ -13,7 +13,7 @@
  *
  * NOTDONE: CPUID faulting, a PMU, branch records, IA32_POWER_CTL, SMM.
  */
-#include <linux/build_bug.h>
+#include <linux/bug.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -589,32 +589,9 @@ long msr_ioctl_get_features(struct kvm_msrs __user *user)
 
 /* ---- which there are ---- */
 
-#define MSR_ALWAYS	X86_FEATURE_MSR
-
-/* What user space saves and restores; the backend's come on top. */
-static const struct { u32 index; u16 feature; } msr_to_save[] __initconst = {
-	{ MSR_IA32_TSC,			MSR_ALWAYS },
-	{ MSR_IA32_TSC_ADJUST,		MSR_ALWAYS },
-	{ MSR_IA32_TSC_DEADLINE,	MSR_ALWAYS },
-	{ MSR_IA32_CR_PAT,		MSR_ALWAYS },
-	{ MSR_IA32_MISC_ENABLE,		MSR_ALWAYS },
-	{ MSR_IA32_MCG_STATUS,		MSR_ALWAYS },
-	{ MSR_IA32_MCG_CTL,		MSR_ALWAYS },
-	{ MSR_IA32_ARCH_CAPABILITIES,	MSR_ALWAYS },
-	{ MSR_IA32_UCODE_REV,		MSR_ALWAYS },
-	{ MSR_PLATFORM_INFO,		MSR_ALWAYS },
-	{ MSR_K7_HWCR,			MSR_ALWAYS },
-	{ MSR_KVM_SYSTEM_TIME,		MSR_ALWAYS },
-	{ MSR_KVM_WALL_CLOCK,		MSR_ALWAYS },
-	{ MSR_KVM_SYSTEM_TIME_NEW,	MSR_ALWAYS },
-	{ MSR_KVM_WALL_CLOCK_NEW,	MSR_ALWAYS },
-	{ MSR_KVM_STEAL_TIME,		MSR_ALWAYS },
-	{ MSR_KVM_PV_EOI_EN,		MSR_ALWAYS },
-	{ MSR_KVM_POLL_CONTROL,		MSR_ALWAYS },
-	{ MSR_TSC_AUX,			X86_FEATURE_RDTSCP },
-	{ MSR_IA32_XSS,			X86_FEATURE_XSAVES },
-	{ MSR_IA32_SPEC_CTRL,		MSR_ALWAYS },	/* one of several: spec_ctrl_valid */
-	{ MSR_AMD64_VIRT_SPEC_CTRL,	X86_FEATURE_VIRT_SSBD },
+/* What user space saves and restores: most of msr_regs[], these, and the backend's. */
+static const u32 msr_to_save[] __initconst = {
+	MSR_IA32_TSC, MSR_IA32_TSC_DEADLINE, MSR_IA32_MCG_STATUS, MSR_IA32_MCG_CTL,
 };
 
 static const u32 msr_features[] = {
@@ -624,9 +601,10 @@ static const u32 msr_features[] = {
 static u32 msr_list[64] __ro_after_init;
 static u32 msr_list_nr __ro_after_init;
 
-static bool __init msr_is_there(u32 index, unsigned int feature)
+static void __init list_msr(u32 index)
 {
-	return index == MSR_IA32_SPEC_CTRL ? spec_ctrl_valid : cpuid_host_supports(feature);
+	if (!WARN_ON_ONCE(msr_list_nr == ARRAY_SIZE(msr_list)))
+		msr_list[msr_list_nr++] = index;
 }
 
 /**
@@ -645,12 +623,15 @@ void __init msr_module_init(void)
 	if (cpuid_host_supports(X86_FEATURE_AMD_SSBD))
 		spec_ctrl_valid |= SPEC_CTRL_SSBD;
 
-	BUILD_BUG_ON(ARRAY_SIZE(msr_to_save) > ARRAY_SIZE(msr_list) / 2);
 	for (i = 0; i < ARRAY_SIZE(msr_to_save); i++)
-		if (msr_is_there(msr_to_save[i].index, msr_to_save[i].feature))
-			msr_list[msr_list_nr++] = msr_to_save[i].index;
-	for (i = 0; i < backend_ops->nr_msrs && msr_list_nr < ARRAY_SIZE(msr_list); i++)
-		msr_list[msr_list_nr++] = backend_ops->msrs[i];
+		list_msr(msr_to_save[i]);
+	for (i = 0; i < ARRAY_SIZE(msr_regs); i++)
+		if (msr_regs[i].index != MSR_EFER && msr_regs[i].index != MSR_IA32_APICBASE)
+			list_msr(msr_regs[i].index);	/* those two go with KVM_GET_SREGS */
+	for (i = 0; i < backend_ops->nr_msrs; i++)
+		list_msr(backend_ops->msrs[i]);
+	if (spec_ctrl_valid)
+		list_msr(MSR_IA32_SPEC_CTRL);
 }
 
 static long give_list(struct kvm_msr_list __user *user, const u32 *list, u32 nr)

@@ -162,24 +162,6 @@ void clock_set_ns(struct vm *vm, u64 ns)
 }
 
 /**
- * clock_vm_ns() - kvmclock now
- * @vm: any
- *
- * Return: ns.
- */
-u64 clock_vm_ns(struct vm *vm)
-{
-	struct moment m;
-	u64 ns;
-
-	raw_spin_lock(&vm->clock_lock);
-	m = moment_now();
-	ns = clock_ns_at(vm, &m);
-	raw_spin_unlock(&vm->clock_lock);
-	return ns;
-}
-
-/**
  * clock_ioctl_get() - KVM_GET_CLOCK
  * @vm: any
  * @data: filled
@@ -381,7 +363,6 @@ static int clear_preempted(struct vcpu *vcpu)
 	} while (r > 0);
 	vcpu->steal_preempted = false;
 	if (!r && was & KVM_VCPU_FLUSH_TLB) {
-		vcpu->stat.tlb_flush++;
 		backend(flush_tlb)(vcpu);
 	}
 	return r;

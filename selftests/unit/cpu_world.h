@@ -34,7 +34,9 @@
 #define static_assert		_Static_assert
 #define likely(x)		(x)
 #define unlikely(x)		(x)
+#define U8_MAX			((u8)~0)
 #define U32_MAX			(~0u)
+#define ALIGN(x, a)		(((x) + (a) - 1) / (a) * (a))
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 #define offsetofend(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
 #define swap(a, b)		do { typeof(a) _t = (a); (a) = (b); (b) = _t; } while (0)
