@@ -358,9 +358,9 @@ static int clear_preempted(struct vcpu *vcpu)
 	u8 was = vcpu->steal_preempted ? KVM_VCPU_PREEMPTED : 0;
 	int r;
 
-	do {
+	do
 		r = guest_cmpxchg(vcpu->vm, steal_gpa(vcpu, preempted), &was, &running, sizeof(was));
-	} while (r > 0);
+	while (r > 0);
 	vcpu->steal_preempted = false;
 	if (!r && was & KVM_VCPU_FLUSH_TLB) {
 		backend(flush_tlb)(vcpu);
