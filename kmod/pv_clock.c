@@ -362,9 +362,8 @@ static int clear_preempted(struct vcpu *vcpu)
 		r = guest_cmpxchg(vcpu->vm, steal_gpa(vcpu, preempted), &was, &running, sizeof(was));
 	while (r > 0);
 	vcpu->steal_preempted = false;
-	if (!r && was & KVM_VCPU_FLUSH_TLB) {
+	if (!r && was & KVM_VCPU_FLUSH_TLB)
 		backend(flush_tlb)(vcpu);
-	}
 	return r;
 }
 
