@@ -51,17 +51,15 @@ struct vcpu *lapic_vcpu_by_apic_id(struct vm *vm, u32 apic_id)
 	return NULL;
 }
 
-static bool lapic_is_logical(const struct lapic *apic, u32 dest)
+/* A logical destination of eight bits; to an x2APIC that is the low half of cluster 0. */
+static bool lapic_is_logical(const struct lapic *apic, u8 dest)
 {
-	u32 id = apic->vcpu->id;
-	u8 ldr;
+	u8 ldr = GET_APIC_LOGICAL_ID(lapic_get(apic, APIC_LDR));
 
 	if (lapic_x2apic(apic))
-		return dest >> X2APIC_LOGICAL_SHIFT == id >> X2APIC_CLUSTER_SHIFT &&
-		       dest & BIT(APIC_CPUID(id));
-	if (dest >= XAPIC_BROADCAST)
-		return dest == XAPIC_BROADCAST;
-	ldr = GET_APIC_LOGICAL_ID(lapic_get(apic, APIC_LDR));
+		return apic->vcpu->id < 8 && dest & BIT(apic->vcpu->id);
+	if (dest == XAPIC_BROADCAST)
+		return true;
 	if (lapic_get(apic, APIC_DFR) == (u32)APIC_DFR_FLAT)
 		return ldr & dest;
 	return APIC_CLUSTER(ldr) == APIC_CLUSTER(dest) && APIC_CPUID(ldr & dest);

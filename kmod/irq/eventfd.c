@@ -63,12 +63,18 @@ static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, v
 	return !!(events & EPOLLIN);
 }
 
+static void irqfd_free(struct irqfd *irqfd)
+{
+	if (!IS_ERR_OR_NULL(irqfd->eventfd))
+		eventfd_ctx_put(irqfd->eventfd);
+	if (!IS_ERR_OR_NULL(irqfd->resamplefd))
+		eventfd_ctx_put(irqfd->resamplefd);
+	kfree(irqfd);
+}
+
 static void irqfd_free_rcu(struct rcu_head *rcu)
 {
-	struct irqfd *irqfd = container_of(rcu, struct irqfd, rcu);
-
-	eventfd_ctx_put(irqfd->resamplefd);
-	kfree(irqfd);
+	irqfd_free(container_of(rcu, struct irqfd, rcu));
 }
 
 /* No interrupt comes from it any more on return. eventfd_lock held. */
@@ -78,10 +84,9 @@ static void irqfd_release(struct irqfd *irqfd)
 	u64 count;
 
 	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &count);
-	eventfd_ctx_put(irqfd->eventfd);
 	list_del(&irqfd->node);
 	if (!irqfd->resamplefd) {
-		kfree(irqfd);
+		irqfd_free(irqfd);
 		return;
 	}
 	hlist_del_rcu(&irqfd->resample_node);
@@ -162,27 +167,12 @@ static int irqfd_add(struct vm *vm, const struct kvm_irqfd *args, struct file *f
 	irqfd->gsi = args->gsi;
 	INIT_WORK(&irqfd->hangup, irqfd_hangup);
 	irqfd->eventfd = eventfd_ctx_fileget(file);
-	if (IS_ERR(irqfd->eventfd)) {
-		ret = PTR_ERR(irqfd->eventfd);
-		goto free;
-	}
-	if (args->flags & KVM_IRQFD_FLAG_RESAMPLE) {
+	if (args->flags & KVM_IRQFD_FLAG_RESAMPLE)
 		irqfd->resamplefd = eventfd_ctx_fdget(args->resamplefd);
-		if (IS_ERR(irqfd->resamplefd)) {
-			ret = PTR_ERR(irqfd->resamplefd);
-			goto put_eventfd;
-		}
-	}
-	ret = irqfd_bind(irqfd, file);
-	if (!ret)
-		return 0;
-
-	if (irqfd->resamplefd)
-		eventfd_ctx_put(irqfd->resamplefd);
-put_eventfd:
-	eventfd_ctx_put(irqfd->eventfd);
-free:
-	kfree(irqfd);
+	ret = PTR_ERR_OR_ZERO(irqfd->eventfd) ?: PTR_ERR_OR_ZERO(irqfd->resamplefd) ?:
+	      irqfd_bind(irqfd, file);
+	if (ret)
+		irqfd_free(irqfd);
 	return ret;
 }
 

@@ -388,42 +388,34 @@ static void pit_write_control(struct pit *pit, u8 val)
 static void pit_write_channel(struct pit *pit, unsigned int nr, u8 val)
 {
 	struct kvm_pit_channel_state *c = &pit->state.channels[nr];
+	u16 count = val;
 
-	switch (c->write_state) {
-	case RW_LSB:
-		pit_load(pit, nr, val);
-		break;
-	case RW_MSB:
-		pit_load(pit, nr, val << 8);
-		break;
-	case RW_WORD:
+	if (c->write_state == RW_WORD) {
 		c->write_latch = val;
 		c->write_state = RW_WORD_MSB;
-		break;
-	case RW_WORD_MSB:
-		c->write_state = RW_WORD;
-		pit_load(pit, nr, c->write_latch | val << 8);
-		break;
+		return;
 	}
+	if (c->write_state != RW_LSB)
+		count <<= 8;
+	if (c->write_state == RW_WORD_MSB) {
+		c->write_state = RW_WORD;
+		count |= c->write_latch;
+	}
+	pit_load(pit, nr, count);
 }
 
-/* The byte of @count that is next, and what comes after it. */
-static u8 pit_read_byte(u16 count, u8 *state, u8 after_word)
+/* The byte of @count that is next. */
+static u8 pit_read_byte(u16 count, u8 *state, bool latched)
 {
-	switch (*state) {
-	case RW_LSB:
-		*state = after_word == RW_LATCH ? RW_LATCH : RW_LSB;
-		return count;
-	case RW_WORD:
+	bool low = *state == RW_LSB || *state == RW_WORD;
+
+	if (*state == RW_WORD)
 		*state = RW_WORD_MSB;
-		return count;
-	case RW_WORD_MSB:
-		*state = after_word;
-		return count >> 8;
-	default:
-		*state = after_word == RW_LATCH ? RW_LATCH : *state;
-		return count >> 8;
-	}
+	else if (latched)
+		*state = RW_LATCH;
+	else if (*state == RW_WORD_MSB)
+		*state = RW_WORD;
+	return low ? count : count >> 8;
 }
 
 static u8 pit_read_channel(struct pit *pit, struct kvm_pit_channel_state *c)
@@ -433,8 +425,8 @@ static u8 pit_read_channel(struct pit *pit, struct kvm_pit_channel_state *c)
 		return c->status;
 	}
 	if (c->count_latched)
-		return pit_read_byte(c->latched_count, &c->count_latched, RW_LATCH);
-	return pit_read_byte(channel_count(pit, c), &c->read_state, RW_WORD);
+		return pit_read_byte(c->latched_count, &c->count_latched, true);
+	return pit_read_byte(channel_count(pit, c), &c->read_state, false);
 }
 
 static u8 pit_read_speaker(struct pit *pit)

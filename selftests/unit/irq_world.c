@@ -12,6 +12,8 @@ int world_resample_acks;
 
 #define MAX_TIMERS	16
 
+u64 world_latency;
+
 static ktime_t now = NSEC_PER_SEC;
 static struct hrtimer *timers[MAX_TIMERS];
 
@@ -89,7 +91,7 @@ static struct hrtimer *next_timer(ktime_t end)
 	unsigned int i;
 
 	for (i = 0; i < MAX_TIMERS; i++)
-		if (timers[i] && timers[i]->queued && timers[i]->expires <= end &&
+		if (timers[i] && timers[i]->queued && timers[i]->expires + (ktime_t)world_latency <= end &&
 		    (!next || timers[i]->expires < next->expires))
 			next = timers[i];
 	return next;
@@ -101,7 +103,7 @@ void world_advance(u64 ns)
 	struct hrtimer *timer;
 
 	while ((timer = next_timer(end))) {
-		now = max(now, timer->expires);
+		now = max(now, timer->expires + (ktime_t)world_latency);
 		timer->queued = false;
 		if (timer->function(timer) == HRTIMER_RESTART)
 			timer->queued = true;
@@ -164,6 +166,17 @@ int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len)
 	return 0;
 }
 
+void vm_put(struct vm *vm)
+{
+	vm->refs.refs--;
+}
+
+/* The tests of irq/eventfd.c link the real ones. */
+#pragma weak irqfd_resampled
+#pragma weak irqfd_resample_ack
+#pragma weak irqfd_release_all
+#pragma weak ioeventfd_release_all
+
 bool irqfd_resampled(struct vm *vm, u32 gsi)
 {
 	return world_resampled_gsi >= 0 && gsi == world_resampled_gsi;
@@ -213,6 +226,7 @@ struct vm *world_vm(enum irqchip_mode mode, unsigned int nr)
 	unsigned int id;
 
 	mutex_init(&vm->lock);
+	vm->refs.refs = 1;
 	irq_vm_init(vm);
 	if (mode == IRQCHIP_KERNEL)
 		assert(!irq_create_irqchip(vm));

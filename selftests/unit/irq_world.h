@@ -31,7 +31,9 @@
 #include <linux/list.h>
 #include <linux/minmax.h>
 #include <linux/mutex.h>
+#include <linux/rculist.h>
 #include <linux/rcupdate.h>
+#include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include "types.h"
 
@@ -43,13 +45,11 @@
 
 #define VM_MAX_VCPUS	255
 
-struct hlist_head { void *first; };
-#define INIT_HLIST_HEAD(head)	((head)->first = NULL)
-
 enum irqchip_mode { IRQCHIP_NONE, IRQCHIP_SPLIT, IRQCHIP_KERNEL };
 
 struct vm {
 	struct mutex	lock;
+	refcount_t	refs;
 	int		created_vcpus, nr_vcpus;
 	struct vcpu	*vcpus[VM_MAX_VCPUS];
 	u32		boot_vcpu_id;
@@ -110,6 +110,7 @@ static inline bool vcpu_has(const struct vcpu *vcpu, enum vcpu_cap cap)
 	return vcpu->guest_caps & BIT(cap);
 }
 
+void vm_put(struct vm *vm);
 void vcpu_kick(struct vcpu *vcpu);
 void vcpu_nmi(struct vcpu *vcpu);
 void vcpu_reset(struct vcpu *vcpu, bool init);
@@ -127,7 +128,8 @@ int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len);
 #define WORLD_MEMORY	4096	/* bytes of guest memory, from gpa 0 */
 
 extern u8 world_memory[WORLD_MEMORY];
-extern int world_resampled_gsi;	/* a resampling irqfd drives it; -1 none */
+/* In place of irq/eventfd.c, where that is not linked: a resampling irqfd drives this GSI; -1 none. */
+extern int world_resampled_gsi;
 extern int world_resample_acks;
 
 /* A VM with @nr vCPUs of ids 0, 1, ...; caps: CAP_X2APIC and CAP_TSC_DEADLINE. */
@@ -136,6 +138,7 @@ struct vcpu *world_add_vcpu(struct vm *vm, u32 id);
 void world_free(struct vm *vm);
 
 u64 world_now(void);
+extern u64 world_latency;	/* ns from the expiry of a timer to its callback */
 /* Let time pass; what expires on the way runs. */
 void world_advance(u64 ns);
 

@@ -362,6 +362,18 @@ TEST_F(ioapic, who_listens_hears_the_eoi_of_an_edge_too)
 	EXPECT_TRUE(ioapic_wants_eoi(self->vm, 0x71));
 }
 
+TEST_F(ioapic, the_eoi_of_another_interrupt_with_that_vector_is_not_the_pins)
+{
+	struct kvm_msi msi = { .address_lo = 0xfee00000, .data = 0x61 | LEVEL };
+
+	world_resampled_gsi = 9;
+	program(self->vm, 9, 0, 0x61 | LEVEL | MASKED);
+	irq_set_gsi(self->vm, 9, IRQ_SOURCE_RESAMPLE, true);
+	irq_send_msi(self->vm, &msi);
+	EXPECT_EQ(0x61, serve(self->vcpu));
+	EXPECT_EQ(0, world_resample_acks);
+}
+
 TEST_F(ioapic, a_restored_chip_goes_on_where_the_saved_one_stood)
 {
 	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
@@ -408,7 +420,15 @@ TEST_F(ioapic, a_restored_level_that_was_not_sent_yet_is_sent)
 	ASSERT_EQ(0, irq_ioctl_get_irqchip(self->vm, &chip));
 	chip.chip.ioapic.irr = 1 << 9;
 	ASSERT_EQ(0, irq_ioctl_set_irqchip(self->vm, &chip));
+	EXPECT_EQ(0x61, serve(self->vcpu));
+	/* and the line stays user space's to lower */
+	ioapic_set_irq(self->vm, 9, IRQ_SOURCE_RESAMPLE, true);
+	ioapic_set_irq(self->vm, 9, IRQ_SOURCE_RESAMPLE, false);
+	EXPECT_EQ(0x61, serve(self->vcpu));
 	EXPECT_EQ(0x61, irq_pending(self->vcpu));
+	down(self->vm, 9);
+	EXPECT_EQ(0x61, serve(self->vcpu));
+	EXPECT_EQ(-1, irq_pending(self->vcpu));
 }
 
 /* ---- routes ---- */

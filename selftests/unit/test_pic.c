@@ -281,7 +281,10 @@ TEST_F(pic, auto_eoi_rotates_if_told)
 	outb(self->vm, MASTER, ROTATE_AUTO_ON);
 	pulse(self->vm, 3);
 	pic_ack(self->vm);
-	pulse(self->vm, 1);
+	pulse(self->vm, 3);
+	pulse(self->vm, 6);
+	EXPECT_EQ(BASE_MASTER + 6, pic_ack(self->vm));
+	EXPECT_EQ(BASE_MASTER + 3, pic_ack(self->vm));
 	pulse(self->vm, 6);
 	EXPECT_EQ(BASE_MASTER + 6, pic_ack(self->vm));
 	outb(self->vm, MASTER, ROTATE_AUTO_OFF);

@@ -15,6 +15,7 @@ struct rcu_head { void *unused; };
 #define rcu_dereference(p)		(p)
 #define rcu_dereference_protected(p, c)	((void)(c), (p))
 #define rcu_replace_pointer(p, new, c)	({ typeof(p) _old = (p); (void)(c); (p) = (new); _old; })
+#define rcu_assign_pointer(p, v)	((p) = (v))
 #define RCU_INIT_POINTER(p, v)		((p) = (v))
 #define kfree_rcu(ptr, head)		kfree(ptr)
 #define kvfree_rcu(ptr, head)		kvfree(ptr)
