@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a VM costs, seen from user space: TSC ticks that its ioctls take (under
- * QEMU's -icount shift=0 a tick is an instruction), the median of ROUNDS VMs
- * one after the other; and the memory that the kernel holds for it.
+ * What a VM costs, seen from user space: TSC ticks that its ioctls take, the
+ * median of ROUNDS VMs one after the other, and the memory that the kernel holds
+ * for it.  Under QEMU's -icount shift=0 a tick is an instruction, or the time of
+ * one that the CPU sleeps: who waits for RCU pays for the wait.
  */
 #include "vm.h"
 
