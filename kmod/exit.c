@@ -33,13 +33,14 @@ int exit_cpuid(struct vcpu *vcpu)
 {
 	u32 leaf = vcpu->regs[EMU_RAX], subleaf = vcpu->regs[EMU_RCX];
 	u32 eax = leaf, ecx = subleaf, ebx, edx;
+	enum cpuid_found found = cpuid_lookup(vcpu, &eax, &ebx, &ecx, &edx);
 
-	cpuid_lookup(vcpu, &eax, &ebx, &ecx, &edx);
 	vcpu->regs[EMU_RAX] = eax;
 	vcpu->regs[EMU_RBX] = ebx;
 	vcpu->regs[EMU_RCX] = ecx;
 	vcpu->regs[EMU_RDX] = edx;
-	trace_kvm_cpuid(leaf, subleaf, eax, ebx, ecx, edx, true, false);
+	trace_kvm_cpuid(leaf, subleaf, eax, ebx, ecx, edx,
+			found == CPUID_EXACT, found == CPUID_MAX_BASIC);
 	return EXIT_ADVANCE;
 }
 

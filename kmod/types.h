@@ -28,7 +28,7 @@ typedef int32_t s32;
 typedef int64_t s64;
 #endif
 
-typedef u64 gva_t;
+typedef unsigned long gva_t;	/* the types are those of <linux/kvm_types.h>, which newer kernels include */
 typedef u64 gpa_t;
 typedef u64 gfn_t;		/* gpa >> PAGE_SHIFT */
 typedef u64 hpa_t;

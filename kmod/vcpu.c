@@ -503,7 +503,8 @@ static long vcpu_run(struct vcpu *vcpu)
 	memslot_read_unlock(vcpu);
 	fpu_put_guest(vcpu);
 
-	if (r == -EINTR)
+	/* api.rst "immediate_exit": kvm_run stays as it was. */
+	if (r == -EINTR && !vcpu->run->immediate_exit)
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
 	fill_run(vcpu);
 	trace_kvm_userspace_exit(vcpu->run->exit_reason, r);

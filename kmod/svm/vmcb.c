@@ -227,16 +227,11 @@ void svm_give_debug_regs(struct svm_vcpu *svm)
 void svm_take_debug_regs(struct svm_vcpu *svm)
 {
 	struct vcpu *vcpu = &svm->vcpu;
-	unsigned long val;
 
-	get_debugreg(val, 0);
-	vcpu->dr[0] = val;
-	get_debugreg(val, 1);
-	vcpu->dr[1] = val;
-	get_debugreg(val, 2);
-	vcpu->dr[2] = val;
-	get_debugreg(val, 3);
-	vcpu->dr[3] = val;
+	get_debugreg(vcpu->dr[0], 0);
+	get_debugreg(vcpu->dr[1], 1);
+	get_debugreg(vcpu->dr[2], 2);
+	get_debugreg(vcpu->dr[3], 3);
 	vcpu->dr6 = svm->vmcb->save.dr6;
 	vcpu->dr7 = svm->vmcb->save.dr7;
 	svm->dr_owned = false;
@@ -296,19 +291,13 @@ static void svm_seg_set(struct vmcb_seg *seg, const struct kvm_segment *in)
 		      (in->g & 1) << SVM_SELECTOR_G_SHIFT;
 }
 
-static struct vmcb_seg *svm_seg(struct svm_vcpu *svm, enum emu_seg seg)
-{
-	struct vmcb_save_area *save = &svm->vmcb->save;
-
-	switch (seg) {
-	case EMU_ES:	return &save->es;
-	case EMU_CS:	return &save->cs;
-	case EMU_SS:	return &save->ss;
-	case EMU_FS:	return &save->fs;
-	case EMU_GS:	return &save->gs;
-	default:	return &save->ds;
-	}
-}
+/* The same segments in the VMCB and in struct kvm_sregs2; the first six in the order of enum emu_seg. */
+static const struct { u16 vmcb, sregs; } svm_segs[] = {
+#define SEG(save, sreg) { offsetof(struct vmcb_save_area, save), offsetof(struct kvm_sregs2, sreg) }
+	SEG(es, es), SEG(cs, cs), SEG(ss, ss), SEG(ds, ds), SEG(fs, fs), SEG(gs, gs),
+	SEG(ldtr, ldt), SEG(tr, tr),
+#undef SEG
+};
 
 /**
  * svm_get_segment() - one cached descriptor
@@ -318,7 +307,7 @@ static struct vmcb_seg *svm_seg(struct svm_vcpu *svm, enum emu_seg seg)
  */
 void svm_get_segment(struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *out)
 {
-	svm_seg_get(svm_seg(to_svm(vcpu), seg), out);
+	svm_seg_get((void *)&to_svm(vcpu)->vmcb->save + svm_segs[seg].vmcb, out);
 }
 
 /**
@@ -350,15 +339,10 @@ enum emu_mode svm_code_mode(struct vcpu *vcpu, gva_t *rip)
 void svm_get_sregs(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
 {
 	const struct vmcb_save_area *save = &to_svm(vcpu)->vmcb->save;
+	unsigned int i;
 
-	svm_seg_get(&save->es, &sregs->es);
-	svm_seg_get(&save->cs, &sregs->cs);
-	svm_seg_get(&save->ss, &sregs->ss);
-	svm_seg_get(&save->ds, &sregs->ds);
-	svm_seg_get(&save->fs, &sregs->fs);
-	svm_seg_get(&save->gs, &sregs->gs);
-	svm_seg_get(&save->ldtr, &sregs->ldt);
-	svm_seg_get(&save->tr, &sregs->tr);
+	for (i = 0; i < ARRAY_SIZE(svm_segs); i++)
+		svm_seg_get((void *)save + svm_segs[i].vmcb, (void *)sregs + svm_segs[i].sregs);
 	/* The CPU keeps SS.DPL only as CPL. */
 	sregs->ss.dpl = save->cpl;
 	sregs->gdt.base = save->gdtr.base;
@@ -376,15 +360,10 @@ void svm_set_sregs(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	struct vmcb_save_area *save = &svm->vmcb->save;
+	unsigned int i;
 
-	svm_seg_set(&save->es, &sregs->es);
-	svm_seg_set(&save->cs, &sregs->cs);
-	svm_seg_set(&save->ss, &sregs->ss);
-	svm_seg_set(&save->ds, &sregs->ds);
-	svm_seg_set(&save->fs, &sregs->fs);
-	svm_seg_set(&save->gs, &sregs->gs);
-	svm_seg_set(&save->ldtr, &sregs->ldt);
-	svm_seg_set(&save->tr, &sregs->tr);
+	for (i = 0; i < ARRAY_SIZE(svm_segs); i++)
+		svm_seg_set((void *)save + svm_segs[i].vmcb, (void *)sregs + svm_segs[i].sregs);
 	save->cpl = sregs->ss.dpl & 3;
 	save->gdtr.base = sregs->gdt.base;
 	save->gdtr.limit = sregs->gdt.limit;
