@@ -26,4 +26,19 @@ hypercall_vmcall:
 	pop	%rbx
 	ret
 
+/* u64 hypercall4(nr, a0, a1, a2, a3), by VMMCALL. */
+	.globl	hypercall4
+	.balign	16
+hypercall4:
+	push	%rbx
+	mov	%rdi, %rax
+	mov	%rsi, %rbx
+	mov	%rcx, %rdi		/* a2 goes to RDX, a3 to RSI */
+	mov	%rdx, %rcx
+	mov	%rdi, %rdx
+	mov	%r8, %rsi
+	vmmcall
+	pop	%rbx
+	ret
+
 	.section .note.GNU-stack, "", @progbits
