@@ -79,7 +79,7 @@ static void machine_watch_signals(struct machine *m)
 			sigaddset(&set, signals[i]);
 	}
 	signal(SIGPIPE, SIG_IGN);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigprocmask(SIG_BLOCK, &set, &m->signals_before);
 	m->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	m->signals.ready = machine_signalled;
 	loop_add(&m->loop, &m->signals, EPOLLIN);
@@ -187,19 +187,15 @@ static void machine_power_off(struct machine *m)
 	memory_destroy(&m->mem);
 }
 
-/* Die of the signal that ended the machine, so that the parent sees it. */
-__attribute__((noreturn))
-static void machine_die_of(int sig)
+/*
+ * The machine is no more.  From here on signals kill at once again; if one
+ * ended the machine, it kills now, so that the parent sees it.
+ */
+static void machine_unwatch_signals(struct machine *m)
 {
-	sigset_t set;
-
-	term_restore();
-	signal(sig, SIG_DFL);
-	sigemptyset(&set);
-	sigaddset(&set, sig);
-	raise(sig);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	exit(EXIT_USAGE);
+	if (m->end == MACHINE_SIGNALLED)
+		raise(m->signal);
+	sigprocmask(SIG_SETMASK, &m->signals_before, NULL);
 }
 
 /**
@@ -217,10 +213,9 @@ int machine_run(struct machine *m)
 		verbose("the guest %s", m->end == MACHINE_OFF ? "powered off" :
 			m->end == MACHINE_RESET ? "asked for a reset" : "was stopped");
 	} while (m->end == MACHINE_RESET && !m->config->no_reboot);
-	if (m->end == MACHINE_SIGNALLED)
-		machine_die_of(m->signal);
+	term_restore();
+	machine_unwatch_signals(m);
 	if (m->end == MACHINE_OFF || m->end == MACHINE_RESET)
 		console_flush(&m->console);
-	term_restore();
 	return m->end == MACHINE_CRASHED ? EXIT_CRASH : EXIT_OK;
 }

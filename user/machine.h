@@ -3,6 +3,8 @@
 #ifndef VITRO_MACHINE_H
 #define VITRO_MACHINE_H
 
+#include <signal.h>
+
 #include "boot_linux.h"
 #include "console.h"
 #include "loop.h"
@@ -49,6 +51,7 @@ struct machine {
 	/* These live as long as vitro and are reset with the machine... */
 	struct loop loop;
 	struct loop_watch signals;
+	sigset_t signals_before;	/* mask that vitro was started with */
 	struct boot boot;
 	struct irq_router irq;
 	struct pci_bus pci;

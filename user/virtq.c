@@ -75,12 +75,13 @@ static int chain_add(struct virtq_chain *chain, const struct memory *mem,
 
 	if (!p || n == VIRTQ_MAX)
 		return -EINVAL;
-	if (d->flags & VRING_DESC_F_WRITE)
+	if (d->flags & VRING_DESC_F_WRITE) {
 		chain->in++;
-	else if (chain->in)
-		return -EINVAL;
-	else
+	} else {
+		if (chain->in)
+			return -EINVAL;
 		chain->out++;
+	}
 	chain->iov[n] = (struct iovec){ p, d->len };
 	return 0;
 }

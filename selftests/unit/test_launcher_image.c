@@ -183,8 +183,10 @@ TEST_F(initrd, an_archive_cut_anywhere_is_not_whole)
 
 TEST_F(initrd, padding_and_a_second_archive_may_follow)
 {
+	static const char padding[512];
+
 	append_archive(self);
-	append(self, (char[512]){ 0 }, 512);
+	append(self, padding, sizeof(padding));
 	ASSERT_TRUE(cpio_is_whole(self->fd, self->size));
 }
 
