@@ -131,10 +131,9 @@ test_here()
 	done
 	[ ${#unit[@]} -gt 0 ] || return 0
 	step "building the unit tests"
-	logged make-unit.log make -k -C "$top/selftests/unit" -j"$(nproc)" \
-		KSELFTEST="$kselftest" "${unit[@]/#/../../build/unit/test_}" || :
+	test_build_all unit "${unit[@]/#/../../build/unit/test_}"
 	for name in "${unit[@]}"; do
-		if test_is_built unit "../../build/unit/test_$name"; then
+		if test_builds unit "../../build/unit/test_$name"; then
 			test_program "test_$name" 900 "$build/unit/test_$name"
 		else
 			test_broken "test_$name" "does not build"
@@ -142,10 +141,17 @@ test_here()
 	done
 }
 
-# test_is_built FOLDER TARGET
-test_is_built()
+# test_build_all FOLDER TARGET...: all that builds, with both hands.
+test_build_all()
 {
-	make -q -s -C "$top/selftests/$1" KSELFTEST="$kselftest" "$2" >/dev/null 2>&1
+	make -k -C "$top/selftests/$1" -j"$(nproc)" KSELFTEST="$kselftest" "${@:2}" \
+		>"$build/logs/make-tests.log" 2>&1 </dev/null || :
+}
+
+# test_builds FOLDER TARGET: shows why when it does not.
+test_builds()
+{
+	logged make-test.log make -s -C "$top/selftests/$1" KSELFTEST="$kselftest" "$2"
 }
 
 test_in_vm()
@@ -178,12 +184,11 @@ test_build()
 	done
 	if [ ${#targets[@]} -gt 0 ]; then
 		step "building the tests"
-		logged make-selftests.log make -k -C "$top/selftests" -j"$(nproc)" \
-			KSELFTEST="$kselftest" "${targets[@]}" || :
+		test_build_all . "${targets[@]}"
 	fi
 	for name in "${vm[@]}"; do
 		target=$build/selftests/$name
-		if [ -e "$top/selftests/$name.sh" ] || test_is_built . "$target"; then
+		if [ -e "$top/selftests/$name.sh" ] || test_builds . "$target"; then
 			built+=("$name")
 		else
 			test_broken "$name" "does not build"
