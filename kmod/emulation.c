@@ -236,13 +236,23 @@ static int op_cmpxchg(struct emu *emu, u64 gva, void *old, const void *new, unsi
 
 static int op_fetch(struct emu *emu, u64 gva, void *data, unsigned int len, unsigned int *got)
 {
+	struct vcpu *vcpu = emu_vcpu(emu);
+	u64 words[2];
 	gpa_t gpa;
 	int r = translate(emu, gva, EMU_FETCH, &gpa);
 
 	if (r)
 		return r;
+	/* The usual case, without a copy of unknown length. */
+	if (len == EMU_INSN_MAX && offset_in_page(gva) <= PAGE_SIZE - sizeof(words) &&
+	    !gwalk_read_entry(vcpu, gpa, &words[0], 8) &&
+	    !gwalk_read_entry(vcpu, gpa + 8, &words[1], 8)) {
+		memcpy(data, words, EMU_INSN_MAX);
+		*got = len;
+		return EMU_DONE;
+	}
 	*got = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gva));
-	return guest_read(emu_vcpu(emu)->vm, gpa, data, *got) ? EMU_UNKNOWN : EMU_DONE;
+	return guest_read(vcpu->vm, gpa, data, *got) ? EMU_UNKNOWN : EMU_DONE;
 }
 
 /* ---- registers ---- */

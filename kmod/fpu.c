@@ -142,7 +142,6 @@ static __always_inline bool fpu_guest_has_pkru(const struct vcpu *vcpu)
  */
 void fpu_enter(struct vcpu *vcpu)
 {
-	fpregs_assert_state_consistent();
 	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
 		switch_fpu_return();
 	if (vcpu->cr4 & X86_CR4_OSXSAVE) {

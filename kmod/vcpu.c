@@ -20,6 +20,7 @@
 #include <linux/uaccess.h>
 #include <linux/vtime.h>
 #include <asm/trapnr.h>
+#include <uapi/asm/kvm_para.h>
 #include "backend.h"
 #include "clock.h"
 #include "compat.h"
@@ -189,8 +190,7 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 
 	msr_reset(vcpu, init);
 	fpu_reset(vcpu, init);
-	if (vcpu->lapic)
-		lapic_reset(vcpu, init);
+	lapic_reset(vcpu, init);	/* IA32_APIC_BASE, where there is none */
 	backend(vcpu_reset)(vcpu, init);
 	reset_registers(vcpu);
 	reset_segments(vcpu);
@@ -301,7 +301,7 @@ static int vcpu_enter(struct vcpu *vcpu)
 		if (r <= 0 || !runnable(vcpu))
 			return r;
 	}
-	if (vcpu->lapic)
+	if (vcpu->pv_eoi_msr & KVM_MSR_ENABLED)
 		lapic_pv_eoi_before_entry(vcpu);
 
 	local_irq_disable();
@@ -330,7 +330,7 @@ static int vcpu_enter(struct vcpu *vcpu)
 		vcpu->event_again = false;
 		vcpu_request(vcpu, REQ_EVENT);
 	}
-	if (vcpu->lapic)
+	if (vcpu->pv_eoi_msr & KVM_MSR_ENABLED)
 		lapic_pv_eoi_after_exit(vcpu);
 	return backend(handle_exit)(vcpu);
 }

@@ -19,75 +19,33 @@ enum {
 	SIB_NO_INDEX	= 4,
 };
 
-/* The next @n bytes of the instruction. */
-static inline const u8 *take(struct emu *emu, unsigned int n)
-{
-	struct emu_insn *insn = &emu->insn;
-	const u8 *bytes = insn->bytes + insn->len;
-
-	insn->len += n;
-	return bytes;
-}
-
 static inline u8 take_byte(struct emu *emu)
 {
-	return *take(emu, 1);
+	return emu->insn.bytes[emu->insn.len++];
 }
 
 static inline s64 take_signed(struct emu *emu, unsigned int n)
 {
-	const u8 *bytes = take(emu, n);
-	s16 word;
-	s32 dword;
-	s64 qword;
+	struct emu_insn *insn = &emu->insn;
+	u64 val;
 
-	switch (n) {
-	case 1:
-		return (s8)*bytes;
-	case 2:
-		memcpy(&word, bytes, sizeof(word));
-		return word;
-	case 4:
-		memcpy(&dword, bytes, sizeof(dword));
-		return dword;
-	}
-	memcpy(&qword, bytes, sizeof(qword));
-	return qword;
+	memcpy(&val, insn->bytes + insn->len, sizeof(val));
+	insn->len += n;
+	return sign_extend(val, n);
 }
 
-static void decode_segment_prefix(struct emu *emu, u8 byte)
-{
-	/* 26 2E 36 3E: ES to DS, ignored in long mode; 64 65: FS and GS. */
-	if (byte >= 0x64)
-		emu->insn.seg = byte & 7;
-	else if (emu->mode != EMU_MODE_LONG)
-		emu->insn.seg = byte >> 3 & 3;
-}
-
-static void decode_legacy_prefix(struct emu *emu, u8 byte, unsigned int esc)
+static void decode_legacy_prefix(struct emu *emu, u8 byte, unsigned int prefix)
 {
 	struct emu_insn *insn = &emu->insn;
 
-	switch (esc) {
-	case ESC_SEG:
-		decode_segment_prefix(emu, byte);
-		break;
-	case ESC_OPSIZE:
-		insn->prefixes |= PREFIX_OPSIZE;
-		break;
-	case ESC_ADSIZE:
-		insn->prefixes |= PREFIX_ADSIZE;
-		break;
-	case ESC_LOCK:
-		insn->prefixes |= PREFIX_LOCK;
-		break;
-	case ESC_REPNE:		/* the last of F2 and F3 counts */
-		insn->prefixes = (insn->prefixes & ~PREFIX_REP) | PREFIX_REPNE;
-		break;
-	case ESC_REP:
-		insn->prefixes = (insn->prefixes & ~PREFIX_REPNE) | PREFIX_REP;
-		break;
-	}
+	/* 26 2E 36 3E: ES to DS, ignored in long mode; 64 65: FS and GS. */
+	if (prefix == PREFIX_SEG && byte >= 0x64)
+		insn->seg = byte & 7;
+	else if (prefix == PREFIX_SEG && emu->mode != EMU_MODE_LONG)
+		insn->seg = byte >> 3 & 3;
+	else if (prefix & PREFIX_ANY_REP)	/* the last of F2 and F3 counts */
+		insn->prefixes &= ~PREFIX_ANY_REP;
+	insn->prefixes |= prefix;
 }
 
 /*
@@ -113,7 +71,7 @@ static u32 decode_vex(struct emu *emu, unsigned int esc)
 		rest = take_byte(emu);
 	else
 		rxb_map = (rxb_map & 0x80) | 0x61;
-	if (insn->rex || insn->prefixes & ~PREFIX_ADSIZE)
+	if (insn->rex || insn->prefixes & ~(PREFIX_ADSIZE | PREFIX_SEG))
 		return OP_INVALID;
 	if (emu->mode == EMU_MODE_LONG)
 		insn->rex = REX | (~rxb_map >> 5 & 7) | (rest & 0x80 ? REX_W : 0);
@@ -124,7 +82,7 @@ static u32 decode_vex(struct emu *emu, unsigned int esc)
 		desc = emu_opcodes_0f[insn->opcode];
 	else if ((rxb_map & 0x1f) == 2)
 		desc = emu_opcode_0f38(insn->opcode);
-	if ((desc & F_OP) < OP_VEC || (desc & F_OP) >= OP_VEC_END)
+	if ((desc & F_OP) != OP_VEC)
 		return OP_UNKNOWN;
 	return (rest >> 3 & 0xf) == 0xf ? desc : OP_INVALID;
 }
@@ -136,7 +94,7 @@ static u32 decode_opcode(struct emu *emu)
 	u8 byte = take_byte(emu);
 	u32 desc = emu_opcodes[byte];
 
-	while (desc & F_ESCAPE && (desc & F_OP) < ESC_PREFIXES_END) {
+	while (desc & F_ESCAPE && (desc & F_OP) <= ESC_REX) {
 		insn->rex = 0;		/* REX counts only right before the opcode */
 		if ((desc & F_OP) != ESC_REX)
 			decode_legacy_prefix(emu, byte, desc & F_OP);
@@ -211,10 +169,8 @@ static u64 decode_ea(struct emu *emu, unsigned int mod, unsigned int rm, u8 *seg
 		*seg = EMU_SS;
 	if (base == EMU_RSP && (insn->desc & F_OP) == OP_POP)
 		ea += insn->size;
-	if (mod == 1)
-		ea += take_signed(emu, 1);
-	else if (mod == 2)
-		ea += take_signed(emu, 4);
+	if (mod)
+		ea += take_signed(emu, mod == 1 ? 1 : 4);
 	return ea;
 }
 
@@ -304,33 +260,19 @@ static void decode_imm(struct emu *emu, u32 desc)
 	}
 }
 
-/* reg where it is not ModRM.reg. */
-static unsigned int implied_reg(const struct emu_insn *insn, u32 desc)
-{
-	if (desc & F_REG_ACC)
-		return EMU_RAX;
-	return (insn->opcode & 7) | (insn->rex & REX_B ? 8 : 0);
-}
-
-/* The operand of a bit instruction is part of a string of 2^size bits. */
-static u64 bitstring_offset(struct emu *emu)
-{
-	struct emu_insn *insn = &emu->insn;
-	s64 bit = sign_extend(emu->regs[insn->reg], insn->size);
-
-	return (bit >> 3) & -(s64)insn->size;
-}
-
 static void decode_unusual(struct emu *emu, u32 desc)
 {
 	struct emu_insn *insn = &emu->insn;
 
 	if (desc & F_IMM)
 		decode_imm(emu, desc);
-	if (desc & F_REG)
-		insn->reg = implied_reg(insn, desc);
+	if (desc & F_REG_ACC)
+		insn->reg = EMU_RAX;
+	else if (desc & F_REG_OPCODE)
+		insn->reg = (insn->opcode & 7) | (insn->rex & REX_B ? 8 : 0);
+	/* The operand of a bit instruction is part of a string of 2^size bits. */
 	if (desc & F_BITSTRING)
-		insn->ea += bitstring_offset(emu);
+		insn->ea += (sign_extend(emu->regs[insn->reg], insn->size) >> 3) & -(s64)insn->size;
 	insn->two_memory = desc & F_TWO_MEM && (insn->mem || !(desc & F_MODRM));
 }
 
@@ -345,7 +287,7 @@ static bool decode_vec(struct emu *emu, u32 desc)
 		column = insn->prefixes & PREFIX_REP ? 2 : 3;
 	else if (insn->prefixes & PREFIX_OPSIZE)
 		column = 1;
-	form = emu_vec_forms[(desc & F_OP) - OP_VEC][column];
+	form = emu_vec_forms[insn->opcode][column];
 	if (!form || (form & V_MERGE && insn->vex))
 		return false;
 	insn->vec = form;

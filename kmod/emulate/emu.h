@@ -153,7 +153,7 @@ struct emu_ops {
 
 /* What emu_decode() found; private to kmod/emulate but for the first four. */
 struct emu_insn {
-	u8	bytes[EMU_INSN_MAX + 9]; /* behind the 15th zeros: the decoder runs ahead */
+	u8	bytes[EMU_INSN_MAX + 13]; /* behind the 15th zeros: the decoder runs ahead */
 	u8	fetched;		/* bytes of it that are there */
 	u8	len;			/* length of the instruction */
 	bool	two_memory;		/* touches two memory operands (MOVS, CMPS, PUSH m, POP m) */

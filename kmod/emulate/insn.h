@@ -29,107 +29,36 @@ enum emu_op {
 	OP_LENGTH,		/* only its length is known */
 	OP_NOP,			/* has a memory operand, touches no data */
 
-	OP_MOV,			/* exec_mov(): write what was read */
-	OP_MOVSX,
-	OP_MOVBE,
-	OP_MOVSEG,
-	OP_CMOV,
-	OP_SETCC,
+	/* exec_mov(): write what was read */
+	OP_MOV, OP_MOVSX, OP_MOVBE, OP_MOVSEG, OP_CMOV, OP_SETCC,
 
-	OP_ADD,			/* exec_alu(): emu_alu() makes the result */
-	OP_OR,
-	OP_ADC,
-	OP_SBB,
-	OP_AND,
-	OP_SUB,
-	OP_XOR,
-	OP_CMP,
-	OP_TEST,
-	OP_INC,
-	OP_DEC,
-	OP_NOT,
-	OP_NEG,
-	OP_ROL,
-	OP_ROR,
-	OP_RCL,
-	OP_RCR,
-	OP_SHL,
-	OP_SHR,
-	OP_SAR,
-	OP_SHLD,
-	OP_SHRD,
-	OP_BT,
-	OP_BTS,
-	OP_BTR,
-	OP_BTC,
-	OP_XCHG,
-	OP_XADD,
-	OP_CMPXCHG,
+	/* exec_alu(): emu_alu() makes the result */
+	OP_ADD, OP_OR, OP_ADC, OP_SBB, OP_AND, OP_SUB, OP_XOR, OP_CMP,
+	OP_TEST, OP_INC, OP_DEC, OP_NOT, OP_NEG,
+	OP_ROL, OP_ROR, OP_RCL, OP_RCR, OP_SHL, OP_SHR, OP_SAR, OP_SHLD, OP_SHRD,
+	OP_BT, OP_BTS, OP_BTR, OP_BTC,
+	OP_XCHG, OP_XADD, OP_CMPXCHG,
 	OP_IMUL2,		/* reg *= r/m */
 	OP_IMUL3,		/* reg = r/m * imm */
-	OP_BSF,
-	OP_BSR,
+	OP_BSF, OP_BSR,
 
-	OP_MUL,			/* exec_muldiv() and on, one by one */
-	OP_IMUL,
-	OP_DIV,
-	OP_IDIV,
-	OP_CMPXCHG8B,
-	OP_PUSH,
-	OP_POP,
+	/* a function each, the first four share one */
+	OP_MUL, OP_IMUL, OP_DIV, OP_IDIV,
+	OP_CMPXCHG8B, OP_PUSH, OP_POP,
 
-	OP_MOVS,		/* emu_exec_string() */
-	OP_CMPS,
-	OP_STOS,
-	OP_LODS,
-	OP_SCAS,
-	OP_INS,
-	OP_OUTS,
-	OP_IN,			/* emu_exec_io() */
-	OP_OUT,
+	/* emu_exec_string() */
+	OP_LODS, OP_OUTS,		/* read at rSI */
+	OP_MOVS, OP_CMPS,		/* use both rSI and rDI */
+	OP_STOS, OP_SCAS, OP_INS,	/* use ES:rDI */
 
-	OP_MOV_FROM_CR,		/* emu_exec_system() */
-	OP_MOV_TO_CR,
-	OP_MOV_FROM_DR,
-	OP_MOV_TO_DR,
-	OP_CLTS,
-	OP_LMSW,
-	OP_SMSW,
-	OP_INVLPG,
+	/* emu_exec_io() */
+	OP_IN, OP_OUT,
 
-	OP_VEC,			/* emu_exec_vec(); a row of emu_vec_forms[] each */
-	OP_VEC_10 = OP_VEC,
-	OP_VEC_11,
-	OP_VEC_12,
-	OP_VEC_13,
-	OP_VEC_16,
-	OP_VEC_17,
-	OP_VEC_28,
-	OP_VEC_29,
-	OP_VEC_2B,
-	OP_VEC_6E,
-	OP_VEC_6F,
-	OP_VEC_7E,
-	OP_VEC_7F,
-	OP_VEC_D6,
-	OP_VEC_E7,
-	OP_VEC_F0,
-	OP_VEC_382A,
-	OP_VEC_END,
+	/* emu_exec_system() */
+	OP_MOV_FROM_CR, OP_MOV_TO_CR, OP_MOV_FROM_DR, OP_MOV_TO_DR,
+	OP_CLTS, OP_LMSW, OP_SMSW, OP_INVLPG,
 
-	/* What a byte that is no opcode does; only with F_ESCAPE. */
-	ESC_REX,
-	ESC_SEG,
-	ESC_OPSIZE,
-	ESC_ADSIZE,
-	ESC_LOCK,
-	ESC_REPNE,
-	ESC_REP,
-	ESC_PREFIXES_END,
-	ESC_0F,
-	ESC_0F38,
-	ESC_VEX2,
-	ESC_VEX3,
+	OP_VEC,			/* emu_exec_vec(): a row of emu_vec_forms[] */
 };
 
 /*
@@ -141,7 +70,7 @@ enum emu_op {
  * +--------+-------+-----+-------+-----+----+----+--+----------+
  */
 enum emu_desc {
-	F_OP		= 0xff,		/* enum emu_op; with F_GROUP an index of emu_groups[] */
+	F_OP		= 0xff,		/* enum emu_op; F_GROUP: emu_groups[]; F_ESCAPE: emu_escape */
 	F_MODRM		= 1 << 8,	/* a ModRM byte follows */
 	F_BYTE		= 1 << 9,	/* operands are bytes */
 	F_DST_REG	= 1 << 10,	/* the destination is reg (else r/m) */
@@ -165,7 +94,7 @@ enum emu_desc {
 	F_RMSIZE	= 3 << 18,	/* the r/m operand has (else operand size) */
 	F_RM8		= 1 << 18,
 	F_RM16		= 2 << 18,
-	F_RM32		= 3 << 18,	/* 4 bytes at most */
+	F_RM32		= 3 << 18,	/* 4 bytes at most; that is also what a port takes */
 
 	F_LOCK		= 1 << 20,	/* LOCK is allowed with a memory destination */
 	F_D64		= 1 << 21,	/* 64-bit operands by default in long mode */
@@ -173,7 +102,7 @@ enum emu_desc {
 	F_NOWRITE	= 1 << 23,	/* sets flags only */
 	F_GROUP		= 1 << 24,	/* ModRM.reg goes on: emu_groups[] */
 	F_SPLIT		= 1 << 25,	/* ... and for a register r/m in the next group */
-	F_ESCAPE	= 1 << 26,	/* not an opcode: ESC_* */
+	F_ESCAPE	= 1 << 26,	/* not an opcode */
 	F_TWO_MEM	= 1 << 27,	/* a second operand in memory (stack, string) */
 	F_NOREP		= 1 << 28,	/* with F2 or F3 it is something else */
 	F_NO16		= 1 << 29,	/* operands of 4 bytes at least */
@@ -191,6 +120,13 @@ enum emu_prefix {
 	PREFIX_REPNE	= 1 << 3,
 	PREFIX_REP	= 1 << 4,
 	PREFIX_ANY_REP	= PREFIX_REPNE | PREFIX_REP,
+	PREFIX_SEG	= 1 << 5,
+};
+
+/* A byte that is no opcode: a legacy prefix, by what it adds to @prefixes, or */
+enum emu_escape {
+	ESC_FIRST = PREFIX_SEG << 1,
+	ESC_REX = ESC_FIRST, ESC_0F, ESC_0F38, ESC_VEX2, ESC_VEX3,
 };
 
 /* APM 3 "REX Prefix" */
@@ -215,7 +151,7 @@ enum emu_vec {
 extern const u32 emu_opcodes[256];
 extern const u32 emu_opcodes_0f[256];
 extern const u32 emu_groups[][8];
-extern const u16 emu_vec_forms[OP_VEC_END - OP_VEC][4];
+extern const u16 emu_vec_forms[256][4];
 u32 emu_opcode_0f38(u8 opcode);
 
 /* An arithmetic step, free of registers and memory. */

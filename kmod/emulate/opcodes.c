@@ -56,13 +56,13 @@ const u32 emu_opcodes[256] = {
 	ARITHMETIC(0x38, OP_CMP, F_NOWRITE),
 
 	[0x0f] = ESC(ESC_0F),
-	[0x26] = ESC(ESC_SEG), [0x2e] = ESC(ESC_SEG),
-	[0x36] = ESC(ESC_SEG), [0x3e] = ESC(ESC_SEG),
+	[0x26] = ESC(PREFIX_SEG), [0x2e] = ESC(PREFIX_SEG),
+	[0x36] = ESC(PREFIX_SEG), [0x3e] = ESC(PREFIX_SEG),
 	[0x40 ... 0x4f] = ESC(ESC_REX),
-	[0x64] = ESC(ESC_SEG), [0x65] = ESC(ESC_SEG),
-	[0x66] = ESC(ESC_OPSIZE), [0x67] = ESC(ESC_ADSIZE),
+	[0x64] = ESC(PREFIX_SEG), [0x65] = ESC(PREFIX_SEG),
+	[0x66] = ESC(PREFIX_OPSIZE), [0x67] = ESC(PREFIX_ADSIZE),
 	[0xc4] = ESC(ESC_VEX3), [0xc5] = ESC(ESC_VEX2),
-	[0xf0] = ESC(ESC_LOCK), [0xf2] = ESC(ESC_REPNE), [0xf3] = ESC(ESC_REP),
+	[0xf0] = ESC(PREFIX_LOCK), [0xf2] = ESC(PREFIX_REPNE), [0xf3] = ESC(PREFIX_REP),
 
 	[0x50 ... 0x57] = OP_PUSH | OPREG_SRC | F_D64,
 	[0x58 ... 0x5f] = OP_POP | OPREG_DST | F_D64,
@@ -71,8 +71,8 @@ const u32 emu_opcodes[256] = {
 	[0x69] = OP_IMUL3 | R_RM | F_IMM_Z,
 	[0x6a] = OP_PUSH | IMM8 | F_D64,
 	[0x6b] = OP_IMUL3 | R_RM | F_IMM_8,
-	BOTH(0x6c, OP_INS),
-	BOTH(0x6e, OP_OUTS),
+	BOTH(0x6c, OP_INS | F_RM32),
+	BOTH(0x6e, OP_OUTS | F_RM32),
 
 	BOTH(0x80, GROUP(GRP_1) | RM_IMM),
 	[0x83] = GROUP(GRP_1) | RM_IMM8,
@@ -100,10 +100,10 @@ const u32 emu_opcodes[256] = {
 	[0xce] = OP_LENGTH, [0xcf] = OP_LENGTH,
 	BOTH(0xd0, GROUP(GRP_2) | RM_ONE),
 	BOTH(0xd2, GROUP(GRP_2) | RM_CL),
-	BOTH(0xe4, OP_IN | F_IMM_8),
-	BOTH(0xe6, OP_OUT | F_IMM_8),
-	BOTH(0xec, OP_IN),
-	BOTH(0xee, OP_OUT),
+	BOTH(0xe4, OP_IN | F_RM32 | F_IMM_8),
+	BOTH(0xe6, OP_OUT | F_RM32 | F_IMM_8),
+	BOTH(0xec, OP_IN | F_RM32),
+	BOTH(0xee, OP_OUT | F_RM32),
 	[0xf1] = OP_LENGTH,
 	[0xf4] = OP_LENGTH,
 	BOTH(0xf6, GROUP(GRP_3) | RM),
@@ -111,7 +111,7 @@ const u32 emu_opcodes[256] = {
 	[0xff] = GROUP(GRP_5) | RM,
 };
 
-#define VEC(n)		((n) | F_MODRM | F_MEM)
+#define VEC		(OP_VEC | F_MODRM | F_MEM)
 
 const u32 emu_opcodes_0f[256] = {
 	[0x01] = GROUP(GRP_7) | RM | F_SPLIT,
@@ -149,14 +149,8 @@ const u32 emu_opcodes_0f[256] = {
 	[0xc3] = OP_MOV | RM_R | F_MEM | F_NOREP | F_NO16,	/* MOVNTI */
 	[0xc7] = GROUP(GRP_9) | RM | F_SPLIT,
 
-	[0x10] = VEC(OP_VEC_10), [0x11] = VEC(OP_VEC_11),
-	[0x12] = VEC(OP_VEC_12), [0x13] = VEC(OP_VEC_13),
-	[0x16] = VEC(OP_VEC_16), [0x17] = VEC(OP_VEC_17),
-	[0x28] = VEC(OP_VEC_28), [0x29] = VEC(OP_VEC_29),
-	[0x2b] = VEC(OP_VEC_2B), [0x6e] = VEC(OP_VEC_6E),
-	[0x6f] = VEC(OP_VEC_6F), [0x7e] = VEC(OP_VEC_7E),
-	[0x7f] = VEC(OP_VEC_7F), [0xd6] = VEC(OP_VEC_D6),
-	[0xe7] = VEC(OP_VEC_E7), [0xf0] = VEC(OP_VEC_F0),
+	[0x10 ... 0x13] = VEC, [0x16 ... 0x17] = VEC, [0x28 ... 0x29] = VEC, [0x2b] = VEC,
+	[0x6e ... 0x6f] = VEC, [0x7e ... 0x7f] = VEC, [0xd6] = VEC, [0xe7] = VEC, [0xf0] = VEC,
 };
 
 /* Added to the word of the opcode; operands and sizes come from there. */
@@ -204,7 +198,7 @@ u32 emu_opcode_0f38(u8 opcode)
 {
 	switch (opcode) {
 	case 0x2a:
-		return VEC(OP_VEC_382A);
+		return VEC;
 	case 0x80: case 0x81: case 0x82:			/* INVEPT, INVVPID, INVPCID */
 		return OP_LENGTH | RM;
 	case 0xf0:
@@ -217,27 +211,28 @@ u32 emu_opcode_0f38(u8 opcode)
 
 /*
  * SSE and AVX moves by mandatory prefix: none, 66, F3, F2.  What is missing
- * works on MMX registers, or does more than move.
+ * works on MMX registers, or does more than move.  One row, 2A, is of the 0F38
+ * map; its namesake of the 0F map is no move.
  */
-const u16 emu_vec_forms[][4] = {
-	[OP_VEC_10 - OP_VEC] = { V_FULL, V_FULL, V_4 | V_LIG, V_8 | V_LIG },
-	[OP_VEC_11 - OP_VEC] = {
+const u16 emu_vec_forms[256][4] = {
+	[0x10] = { V_FULL, V_FULL, V_4 | V_LIG, V_8 | V_LIG },
+	[0x11] = {
 		V_STORE | V_FULL, V_STORE | V_FULL,
 		V_STORE | V_4 | V_LIG, V_STORE | V_8 | V_LIG,
 	},
-	[OP_VEC_12 - OP_VEC] = { V_MERGE | V_8, V_MERGE | V_8 },
-	[OP_VEC_13 - OP_VEC] = { V_STORE | V_8, V_STORE | V_8 },
-	[OP_VEC_16 - OP_VEC] = { V_MERGE | V_HIGH | V_8, V_MERGE | V_HIGH | V_8 },
-	[OP_VEC_17 - OP_VEC] = { V_STORE | V_HIGH | V_8, V_STORE | V_HIGH | V_8 },
-	[OP_VEC_28 - OP_VEC] = { V_ALIGNED | V_FULL, V_ALIGNED | V_FULL },
-	[OP_VEC_29 - OP_VEC] = { V_STORE | V_ALIGNED | V_FULL, V_STORE | V_ALIGNED | V_FULL },
-	[OP_VEC_2B - OP_VEC] = { V_STORE | V_ALIGNED | V_FULL, V_STORE | V_ALIGNED | V_FULL },
-	[OP_VEC_6E - OP_VEC] = { 0, V_4OR8 },
-	[OP_VEC_6F - OP_VEC] = { 0, V_ALIGNED | V_FULL, V_FULL },
-	[OP_VEC_7E - OP_VEC] = { 0, V_STORE | V_4OR8, V_8 },
-	[OP_VEC_7F - OP_VEC] = { 0, V_STORE | V_ALIGNED | V_FULL, V_STORE | V_FULL },
-	[OP_VEC_D6 - OP_VEC] = { 0, V_STORE | V_8 },
-	[OP_VEC_E7 - OP_VEC] = { 0, V_STORE | V_ALIGNED | V_FULL },
-	[OP_VEC_F0 - OP_VEC] = { 0, 0, 0, V_FULL },
-	[OP_VEC_382A - OP_VEC] = { 0, V_ALIGNED | V_FULL },
+	[0x12] = { V_MERGE | V_8, V_MERGE | V_8 },
+	[0x13] = { V_STORE | V_8, V_STORE | V_8 },
+	[0x16] = { V_MERGE | V_HIGH | V_8, V_MERGE | V_HIGH | V_8 },
+	[0x17] = { V_STORE | V_HIGH | V_8, V_STORE | V_HIGH | V_8 },
+	[0x28] = { V_ALIGNED | V_FULL, V_ALIGNED | V_FULL },
+	[0x29] = { V_STORE | V_ALIGNED | V_FULL, V_STORE | V_ALIGNED | V_FULL },
+	[0x2a] = { 0, V_ALIGNED | V_FULL },
+	[0x2b] = { V_STORE | V_ALIGNED | V_FULL, V_STORE | V_ALIGNED | V_FULL },
+	[0x6e] = { 0, V_4OR8 },
+	[0x6f] = { 0, V_ALIGNED | V_FULL, V_FULL },
+	[0x7e] = { 0, V_STORE | V_4OR8, V_8 },
+	[0x7f] = { 0, V_STORE | V_ALIGNED | V_FULL, V_STORE | V_FULL },
+	[0xd6] = { 0, V_STORE | V_8 },
+	[0xe7] = { 0, V_STORE | V_ALIGNED | V_FULL },
+	[0xf0] = { 0, 0, 0, V_FULL },
 };

@@ -22,7 +22,10 @@
 #define IRQ_IRQ_H
 
 #include <linux/kvm.h>
+#include <linux/mm.h>
+#include <asm/apicdef.h>
 #include "../types.h"
+#include "../vcpu.h"
 
 struct vm;
 struct vcpu;
@@ -68,8 +71,19 @@ int lapic_create(struct vcpu *vcpu);
 void lapic_destroy(struct vcpu *vcpu);
 void lapic_reset(struct vcpu *vcpu, bool init);
 
-/* xAPIC page: does gpa hit it? With read and write, 0: done. */
-bool lapic_mmio_hit(struct vcpu *vcpu, gpa_t gpa);
+/*
+ * Does gpa hit the xAPIC page?  With KVM_X86_QUIRK_LAPIC_MMIO_HOLE it is taken
+ * in other modes too: it reads as ones and drops writes.
+ */
+static inline bool lapic_mmio_hit(const struct vcpu *vcpu, gpa_t gpa)
+{
+	if (!vcpu->lapic || gpa >> PAGE_SHIFT != vcpu->apic_base >> PAGE_SHIFT)
+		return false;
+	return (vcpu->apic_base & (XAPIC_ENABLE | X2APIC_ENABLE)) == XAPIC_ENABLE ||
+	       !(vcpu->vm->disabled_quirks & KVM_X86_QUIRK_LAPIC_MMIO_HOLE);
+}
+
+/* 0: done */
 int lapic_mmio_read(struct vcpu *vcpu, gpa_t gpa, void *data, unsigned int len);
 int lapic_mmio_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len);
 /* x2APIC MSRs 0x800-0x8ff, IA32_APIC_BASE, IA32_TSC_DEADLINE; 0, or 1 for #GP. */

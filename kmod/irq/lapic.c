@@ -240,22 +240,6 @@ static u32 lapic_read_reg(struct lapic *apic, unsigned int reg)
 	}
 }
 
-/**
- * lapic_mmio_hit() - does a guest physical address hit this vCPU's APIC page?
- * @vcpu: this vCPU
- * @gpa: address
- *
- * With KVM_X86_QUIRK_LAPIC_MMIO_HOLE the page is taken in other modes too: it
- * reads as ones and drops writes.
- */
-bool lapic_mmio_hit(struct vcpu *vcpu, gpa_t gpa)
-{
-	if (!vcpu->lapic || gpa >> PAGE_SHIFT != vcpu->apic_base >> PAGE_SHIFT)
-		return false;
-	return (vcpu->apic_base & (XAPIC_ENABLE | X2APIC_ENABLE)) == XAPIC_ENABLE ||
-	       !(vcpu->vm->disabled_quirks & KVM_X86_QUIRK_LAPIC_MMIO_HOLE);
-}
-
 static bool lapic_is_hole(const struct lapic *apic)
 {
 	return !lapic_hw_enabled(apic) || lapic_x2apic(apic);
@@ -564,11 +548,6 @@ int lapic_create(struct vcpu *vcpu)
 
 	if (!apic)
 		return -ENOMEM;
-	apic->regs = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!apic->regs) {
-		kfree(apic);
-		return -ENOMEM;
-	}
 	apic->vcpu = vcpu;
 	apic->user_extint = -1;
 	lapic_timer_init(apic);
@@ -587,7 +566,6 @@ void lapic_destroy(struct vcpu *vcpu)
 	if (!apic)
 		return;
 	hrtimer_cancel(&apic->timer);
-	free_page((unsigned long)apic->regs);
 	kfree(apic);
 	vcpu->lapic = NULL;
 }

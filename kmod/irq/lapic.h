@@ -37,7 +37,6 @@ enum lapic_event {
 
 struct lapic {
 	struct vcpu	*vcpu;
-	void		*regs;
 	unsigned long	irr_words;	/* bit n: vectors 32n to 32n+31 of the IRR */
 	unsigned long	events;		/* enum lapic_event */
 	unsigned long	errors;		/* ESR bits since the guest last asked */
@@ -48,22 +47,23 @@ struct lapic {
 	s16		user_extint;	/* KVM_INTERRUPT's vector, -1 none */
 	struct hrtimer	timer;
 	u64		tsc_deadline;	/* 0: not armed */
+	u64		regs[KVM_APIC_REG_SIZE / 8];	/* as in the APIC page */
 };
 
 static inline u32 lapic_get(const struct lapic *apic, unsigned int reg)
 {
-	return READ_ONCE(*(u32 *)(apic->regs + reg));
+	return READ_ONCE(*(u32 *)((void *)apic->regs + reg));
 }
 
 static inline void lapic_set(struct lapic *apic, unsigned int reg, u32 val)
 {
-	WRITE_ONCE(*(u32 *)(apic->regs + reg), val);
+	WRITE_ONCE(*(u32 *)((void *)apic->regs + reg), val);
 }
 
 /* Vector @vector of bitmap @base (APIC_IRR, APIC_ISR, APIC_TMR): word and bit in it. */
 static inline unsigned long *lapic_word(const struct lapic *apic, unsigned int base, u8 vector)
 {
-	return apic->regs + base + (vector / 32) * 16;
+	return (void *)apic->regs + base + (vector / 32) * 16;
 }
 
 #define lapic_bit(vector)	((vector) % 32)

@@ -104,7 +104,7 @@ static void svm_hardware_unsetup(void)
 
 	for_each_possible_cpu(i)
 		svm_cpu_free(per_cpu_ptr(&svm_cpus, i));
-	svm_shared_destroy();
+	svm_maps_destroy();
 }
 
 /* NPT walks as the host itself pages. APM 2 "Nested Paging". */
@@ -130,7 +130,7 @@ static int svm_hardware_setup(void)
 	if (boot_cpu_has(X86_FEATURE_GBPAGES))
 		svm_tdp_format.max_level = TDP_1G;
 
-	r = svm_shared_create();
+	r = svm_maps_create();
 	for_each_possible_cpu(i)
 		r = r ?: svm_cpu_alloc(per_cpu_ptr(&svm_cpus, i));
 	if (r)

@@ -96,8 +96,8 @@ static inline void svm_intercept(struct svm_vcpu *svm, unsigned int bit, bool on
 void svm_world_switch(struct svm_vcpu *svm, hpa_t host_pa);
 
 /* vmcb.c: the VMCB, its permission maps, and the guest state kept in it */
-int svm_shared_create(void);
-void svm_shared_destroy(void);
+int svm_maps_create(void);
+void svm_maps_destroy(void);
 int svm_vmcb_alloc(struct svm_vcpu *svm);
 void svm_vmcb_reset(struct vcpu *vcpu, bool init);
 void svm_get_sregs(struct vcpu *vcpu, struct kvm_sregs2 *sregs);

@@ -64,7 +64,12 @@ static struct page *svm_map_alloc(unsigned int order)
 	return map;
 }
 
-static int svm_maps_create(void)
+/**
+ * svm_maps_create() - make the I/O and MSR permission maps
+ *
+ * Return: 0 or -ENOMEM; svm_maps_destroy() cleans up after both.
+ */
+int svm_maps_create(void)
 {
 	unsigned int i;
 
@@ -82,7 +87,10 @@ static int svm_maps_create(void)
 	return 0;
 }
 
-static void svm_maps_destroy(void)
+/**
+ * svm_maps_destroy() - free the permission maps; no vCPU is left
+ */
+void svm_maps_destroy(void)
 {
 	if (svm_iopm)
 		__free_pages(svm_iopm, IOPM_ORDER);
@@ -122,65 +130,35 @@ static const u8 svm_exceptions[] = { UD_VECTOR, MC_VECTOR, DB_VECTOR, AC_VECTOR 
 /* Words 0 and 1: one bit for each of 16 registers read, then written. */
 enum { SVM_DR_ALL = 0xffffffff };
 
-/* The VMCB every vCPU begins with: the same controls, and no state. */
-static struct vmcb *svm_vmcb_template;
-
-static void svm_vmcb_fill_template(struct vmcb_control_area *control)
-{
-	unsigned long *intercepts = (unsigned long *)control->intercepts;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(svm_intercepts); i++)
-		__set_bit(svm_intercepts[i], intercepts);
-	for (i = 0; i < ARRAY_SIZE(svm_exceptions); i++)
-		__set_bit(INTERCEPT_EXCEPTION_OFFSET + svm_exceptions[i], intercepts);
-	control->intercepts[INTERCEPT_DR] = SVM_DR_ALL;
-
-	control->iopm_base_pa = page_to_phys(svm_iopm);
-	control->msrpm_base_pa = page_to_phys(svm_msrpm);
-	control->int_ctl = V_INTR_MASKING_MASK;
-	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
-	control->asid = 1;
-}
-
 /**
- * svm_vmcb_alloc() - a VMCB for a new vCPU
+ * svm_vmcb_alloc() - a VMCB for a new vCPU, with the controls that stay as they are
  * @svm: gets it
  *
  * Return: 0 or -ENOMEM.
  */
 int svm_vmcb_alloc(struct svm_vcpu *svm)
 {
-	svm->vmcb = (struct vmcb *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	struct vmcb_control_area *control;
+	unsigned int i;
+
+	svm->vmcb = (struct vmcb *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!svm->vmcb)
 		return -ENOMEM;
-	copy_page(svm->vmcb, svm_vmcb_template);
 	svm->vmcb_pa = __pa(svm->vmcb);
-	svm->vmcb->control.nested_cr3 = svm->vcpu.vm->tdp.root_hpa;
-	return 0;
-}
+	control = &svm->vmcb->control;
+	for (i = 0; i < ARRAY_SIZE(svm_intercepts); i++)
+		svm_intercept_set(svm, svm_intercepts[i]);
+	for (i = 0; i < ARRAY_SIZE(svm_exceptions); i++)
+		svm_intercept_set(svm, INTERCEPT_EXCEPTION_OFFSET + svm_exceptions[i]);
+	control->intercepts[INTERCEPT_DR] = SVM_DR_ALL;
 
-/**
- * svm_shared_create() - what all vCPUs share: permission maps and the VMCB they begin with
- *
- * Return: 0 or -ENOMEM; svm_shared_destroy() cleans up after both.
- */
-int svm_shared_create(void)
-{
-	svm_vmcb_template = (struct vmcb *)get_zeroed_page(GFP_KERNEL);
-	if (!svm_vmcb_template || svm_maps_create())
-		return -ENOMEM;
-	svm_vmcb_fill_template(&svm_vmcb_template->control);
+	control->iopm_base_pa = page_to_phys(svm_iopm);
+	control->msrpm_base_pa = page_to_phys(svm_msrpm);
+	control->int_ctl = V_INTR_MASKING_MASK;
+	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
+	control->nested_cr3 = svm->vcpu.vm->tdp.root_hpa;
+	control->asid = 1;
 	return 0;
-}
-
-/**
- * svm_shared_destroy() - free it; no vCPU is left
- */
-void svm_shared_destroy(void)
-{
-	svm_maps_destroy();
-	free_page((unsigned long)svm_vmcb_template);
 }
 
 /**
