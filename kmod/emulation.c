@@ -427,6 +427,25 @@ static void emulation_begin(struct vcpu *vcpu)
 static int run_instruction(struct vcpu *vcpu);
 static int complete_piece(struct vcpu *vcpu);
 
+/**
+ * vcpu_pio_to_user() - fill kvm_run for one port access
+ * @vcpu: under its mutex; the data of an OUT is in vcpu_pio_data()
+ * @port: which
+ * @size: 1, 2 or 4 bytes
+ * @out: direction
+ */
+void vcpu_pio_to_user(struct vcpu *vcpu, u16 port, unsigned int size, bool out)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = out ? KVM_EXIT_IO_OUT : KVM_EXIT_IO_IN;
+	run->io.size = size;
+	run->io.port = port;
+	run->io.count = 1;
+	run->io.data_offset = VCPU_PIO_DATA;
+}
+
 /* Hand the next piece to user space. */
 static int piece_to_user(struct vcpu *vcpu)
 {
@@ -435,12 +454,7 @@ static int piece_to_user(struct vcpu *vcpu)
 	bool write = vcpu->io.write;
 
 	if (piece->pio) {
-		run->exit_reason = KVM_EXIT_IO;
-		run->io.direction = write ? KVM_EXIT_IO_OUT : KVM_EXIT_IO_IN;
-		run->io.size = piece->len;
-		run->io.port = piece->addr;
-		run->io.count = 1;
-		run->io.data_offset = VCPU_PIO_DATA;
+		vcpu_pio_to_user(vcpu, piece->addr, piece->len, write);
 		memcpy(vcpu_pio_data(vcpu), piece->data, piece->len);
 	} else {
 		trace_kvm_mmio(write ? KVM_TRACE_MMIO_WRITE : KVM_TRACE_MMIO_READ_UNSATISFIED,

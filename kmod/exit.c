@@ -262,28 +262,22 @@ static void set_accumulator(struct vcpu *vcpu, const void *data, unsigned int si
 /* User space has done it.  If it also moved RIP (a reset, say), that stands. */
 static int complete_pio(struct vcpu *vcpu)
 {
-	struct kvm_run *run = vcpu->run;
+	const struct io_piece *piece = &vcpu->io.piece[0];
 
 	if (vcpu->rip != vcpu->io.rip)
 		return EXIT_RESUME;
 	if (!vcpu->io.write)
-		set_accumulator(vcpu, vcpu_pio_data(vcpu), vcpu->io.piece[0].len);
-	trace_kvm_pio(vcpu->io.write, run->io.port, vcpu->io.piece[0].len, 1, vcpu_pio_data(vcpu));
+		set_accumulator(vcpu, vcpu_pio_data(vcpu), piece->len);
+	trace_kvm_pio(vcpu->io.write, piece->addr, piece->len, 1, vcpu_pio_data(vcpu));
 	vcpu_advance(vcpu, vcpu->io.next_rip);
 	return EXIT_RESUME;
 }
 
 static int pio_to_user(struct vcpu *vcpu, u16 port, unsigned int size, bool in, u64 next_rip)
 {
-	struct kvm_run *run = vcpu->run;
-
-	run->exit_reason = KVM_EXIT_IO;
-	run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
-	run->io.size = size;
-	run->io.port = port;
-	run->io.count = 1;
-	run->io.data_offset = VCPU_PIO_DATA;
-	vcpu->io.piece[0].len = size;	/* run is user space's to scribble on */
+	vcpu_pio_to_user(vcpu, port, size, !in);
+	vcpu->io.piece[0].addr = port;	/* kvm_run is user space's to scribble on */
+	vcpu->io.piece[0].len = size;
 	vcpu->io.write = !in;
 	vcpu->io.rip = vcpu->rip;
 	vcpu->io.next_rip = next_rip;

@@ -42,6 +42,7 @@ int exit_fail_entry(struct vcpu *vcpu, u64 reason);
 
 /* emulation.c: run, or step over, the instruction at CS:RIP in software. */
 int vcpu_emulate(struct vcpu *vcpu, const u8 *bytes, unsigned int nbytes);
+void vcpu_pio_to_user(struct vcpu *vcpu, u16 port, unsigned int size, bool out);
 int vcpu_emulate_ud(struct vcpu *vcpu);	/* #UD: another vendor's hypercall, or the guest's own */
 /* Length of the instruction at CS:RIP, most likely @opcode; 0 and a fault queued if it cannot be read. */
 unsigned int vcpu_insn_length(struct vcpu *vcpu, u32 opcode, unsigned int len);

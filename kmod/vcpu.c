@@ -107,14 +107,11 @@ void vcpu_request_all(struct vm *vm, enum vcpu_request req)
  */
 void vcpu_yield_to(struct vcpu *target)
 {
-	struct task_struct *task = NULL;
-	struct pid *pid;
+	struct task_struct *task;
 
-	rcu_read_lock();
-	pid = rcu_dereference(target->pid);
-	if (pid)
-		task = get_pid_task(pid, PIDTYPE_PID);
-	rcu_read_unlock();
+	spin_lock(&target->pid_lock);
+	task = get_pid_task(target->pid, PIDTYPE_PID);
+	spin_unlock(&target->pid_lock);
 	if (!task)
 		return;
 	yield_to(task, true);
@@ -473,16 +470,14 @@ static int vcpu_run_checked(struct vcpu *vcpu)
 /* The thread that runs a vCPU seldom changes. */
 static void note_thread(struct vcpu *vcpu)
 {
-	struct pid *old = rcu_access_pointer(vcpu->pid), *new;
+	struct pid *old = vcpu->pid;
 
 	if (likely(old == task_pid(current)))
 		return;
-	new = get_task_pid(current, PIDTYPE_PID);
-	rcu_assign_pointer(vcpu->pid, new);
-	if (old) {
-		synchronize_rcu();
-		put_pid(old);
-	}
+	spin_lock(&vcpu->pid_lock);
+	vcpu->pid = get_task_pid(current, PIDTYPE_PID);
+	spin_unlock(&vcpu->pid_lock);
+	put_pid(old);
 }
 
 static long vcpu_run(struct vcpu *vcpu)
@@ -609,6 +604,7 @@ static struct vcpu *vcpu_new(struct vm *vm, u32 id)
 	vcpu->mode = VCPU_OUTSIDE;
 	mutex_init(&vcpu->mutex);
 	rcuwait_init(&vcpu->wait);
+	spin_lock_init(&vcpu->pid_lock);
 	vcpu->mp_state = vm->irqchip == IRQCHIP_NONE || vcpu_is_bsp(vcpu) ?
 			 KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
 	return vcpu;
@@ -626,7 +622,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 	fpu_vcpu_free(vcpu);
 	cpuid_free(vcpu);
 	tdp_cache_free(&vcpu->tdp_cache);
-	put_pid(rcu_access_pointer(vcpu->pid));
+	put_pid(vcpu->pid);
 	kfree(vcpu->mce_banks);
 	free_page((unsigned long)vcpu->run);
 	kmem_cache_free(vcpu_cache, vcpu);

@@ -112,7 +112,8 @@ struct vcpu {
 	int		idx;			/* in vm->vcpus[] */
 	struct mutex	mutex;
 	struct rcuwait	wait;			/* where it sleeps when halted */
-	struct pid __rcu *pid;			/* the thread that runs it */
+	struct pid	*pid;			/* the thread that runs it; pid_lock to read or change */
+	spinlock_t	pid_lock;
 	bool		reads_slots;		/* see mmu/memslot.h */
 	sigset_t	sigset;			/* KVM_SET_SIGNAL_MASK's, in force during KVM_RUN */
 	bool		sigset_active;

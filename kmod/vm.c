@@ -112,7 +112,7 @@ static struct vm *vm_new(void)
 /* Offered as they are: an ioctl, or a property, without a number to it. */
 static const u16 plain_caps[] = {
 	KVM_CAP_IRQCHIP, KVM_CAP_HLT, KVM_CAP_USER_MEMORY, KVM_CAP_SET_TSS_ADDR,
-	KVM_CAP_EXT_CPUID, KVM_CAP_PIT, KVM_CAP_NOP_IO_DELAY, KVM_CAP_MP_STATE,
+	KVM_CAP_EXT_CPUID, KVM_CAP_NOP_IO_DELAY, KVM_CAP_MP_STATE,
 	KVM_CAP_USER_NMI, KVM_CAP_SET_GUEST_DEBUG, KVM_CAP_REINJECT_CONTROL,
 	KVM_CAP_IRQ_INJECT_STATUS, KVM_CAP_IRQFD, KVM_CAP_IRQFD_RESAMPLE,
 	KVM_CAP_PIT2, KVM_CAP_PIT_STATE2, KVM_CAP_IOEVENTFD, KVM_CAP_IOEVENTFD_NO_LENGTH,
@@ -253,29 +253,11 @@ static long vm_irq_line(struct vm *vm, struct kvm_irq_level __user *user, bool s
 
 static long vm_create_pit(struct vm *vm, const struct kvm_pit_config __user *user)
 {
-	struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
+	struct kvm_pit_config config;
 
-	if (user && copy_from_user(&config, user, sizeof(config)))
+	if (copy_from_user(&config, user, sizeof(config)))
 		return -EFAULT;
 	return pit_create(vm, config.flags);
-}
-
-/* The older struct is the beginning of the newer. */
-static int vm_get_pit(struct vm *vm, struct kvm_pit_state *state)
-{
-	struct kvm_pit_state2 full;
-	int r = pit_get_state(vm, &full);
-
-	memcpy(state, &full, sizeof(*state));
-	return r;
-}
-
-static int vm_set_pit(struct vm *vm, const struct kvm_pit_state *state)
-{
-	struct kvm_pit_state2 full = {};
-
-	memcpy(&full, state, sizeof(*state));
-	return pit_set_state(vm, &full);
 }
 
 static int vm_reinject(struct vm *vm, const struct kvm_reinject_control *control)
@@ -293,8 +275,6 @@ static long vm_locked_ioctl(struct vm *vm, unsigned int ioctl, unsigned long arg
 		return arg > U32_MAX ? -EINVAL : vcpu_create(vm, arg);
 	case KVM_CREATE_IRQCHIP:
 		return irq_create_irqchip(vm);
-	case KVM_CREATE_PIT:
-		return vm_create_pit(vm, NULL);
 	case KVM_CREATE_PIT2:
 		return vm_create_pit(vm, user);
 	case KVM_SET_GSI_ROUTING:
@@ -317,8 +297,6 @@ static long vm_locked_ioctl(struct vm *vm, unsigned int ioctl, unsigned long arg
 	X(KVM_IRQFD, irqfd_assign)						\
 	X(KVM_IOEVENTFD, ioeventfd_ioctl)					\
 	X(KVM_SIGNAL_MSI, irq_send_msi)						\
-	X(KVM_GET_PIT, vm_get_pit)						\
-	X(KVM_SET_PIT, vm_set_pit)						\
 	X(KVM_GET_PIT2, pit_get_state)						\
 	X(KVM_SET_PIT2, pit_set_state)						\
 	X(KVM_REINJECT_CONTROL, vm_reinject)					\

@@ -160,23 +160,6 @@ static int svm_exit_task_switch(struct vcpu *vcpu)
 	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, ARRAY_SIZE(data), data);
 }
 
-static int svm_exit_ac(struct vcpu *vcpu)
-{
-	vcpu_queue_exception_err(vcpu, AC_VECTOR, 0);
-	return EXIT_RESUME;
-}
-
-static int svm_exit_rdpmc(struct vcpu *vcpu)
-{
-	vcpu_queue_gp(vcpu);		/* no counters: every index is out of range */
-	return EXIT_RESUME;
-}
-
-static int svm_exit_cr(struct vcpu *vcpu)
-{
-	return vcpu_emulate(vcpu, NULL, 0);
-}
-
 /* A lower TPR may let an interrupt in; where user space has the APIC, only it can tell. */
 static int svm_exit_write_cr8(struct vcpu *vcpu)
 {
@@ -244,7 +227,7 @@ int svm_handle_exit(struct vcpu *vcpu)
 		return svm_finish(vcpu, INSN_PAUSE, EXIT_ADVANCE);
 	case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_CR4:
 	case SVM_EXIT_CR0_SEL_WRITE:
-		return svm_exit_cr(vcpu);
+		return vcpu_emulate(vcpu, NULL, 0);
 	case SVM_EXIT_WRITE_CR8:
 		return svm_exit_write_cr8(vcpu);
 	case SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR7:
@@ -262,7 +245,8 @@ int svm_handle_exit(struct vcpu *vcpu)
 	case SVM_EXIT_MWAIT:
 		return svm_finish(vcpu, INSN_MWAIT, EXIT_ADVANCE);
 	case SVM_EXIT_RDPMC:
-		return svm_exit_rdpmc(vcpu);
+		vcpu_queue_gp(vcpu);	/* no counters: every index is out of range */
+		return EXIT_RESUME;
 	case SVM_EXIT_EXCP_BASE + UD_VECTOR:
 		return vcpu_emulate_ud(vcpu);
 	case SVM_EXIT_EXCP_BASE + DB_VECTOR:
@@ -270,7 +254,8 @@ int svm_handle_exit(struct vcpu *vcpu)
 	case SVM_EXIT_EXCP_BASE + BP_VECTOR:
 		return exit_breakpoint(vcpu);
 	case SVM_EXIT_EXCP_BASE + AC_VECTOR:
-		return svm_exit_ac(vcpu);
+		vcpu_queue_exception_err(vcpu, AC_VECTOR, 0);
+		return EXIT_RESUME;
 	case SVM_EXIT_TASK_SWITCH:
 		return svm_exit_task_switch(vcpu);
 	case SVM_EXIT_SHUTDOWN:
