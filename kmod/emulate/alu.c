@@ -36,11 +36,15 @@ static u64 carry_flags(u64 carries, unsigned int bits)
 	       flag_if(bit(carries, bits - 1) != bit(carries, bits - 2), X86_EFLAGS_OF);
 }
 
+static void set_flags(struct emu_alu *alu, u64 changed, u64 flags)
+{
+	alu->flags = (alu->flags & ~changed) | (flags & changed);
+}
+
 static void set_result(struct emu_alu *alu, u64 result, u64 changed, u64 flags)
 {
 	alu->result = result & size_mask(alu->size);
-	flags |= szp_flags(alu->result, 8 * alu->size);
-	alu->flags = (alu->flags & ~changed) | (flags & changed);
+	set_flags(alu, changed, flags | szp_flags(alu->result, 8 * alu->size));
 }
 
 static void alu_add(struct emu_alu *alu, u64 b, bool carry, u64 changed)
@@ -61,8 +65,8 @@ static void alu_sub(struct emu_alu *alu, u64 a, u64 b, bool borrow, u64 changed)
 
 static void set_carry_overflow(struct emu_alu *alu, bool carry, bool overflow)
 {
-	alu->flags &= ~(u64)(X86_EFLAGS_CF | X86_EFLAGS_OF);
-	alu->flags |= flag_if(carry, X86_EFLAGS_CF) | flag_if(overflow, X86_EFLAGS_OF);
+	set_flags(alu, X86_EFLAGS_CF | X86_EFLAGS_OF,
+		  flag_if(carry, X86_EFLAGS_CF) | flag_if(overflow, X86_EFLAGS_OF));
 }
 
 /* ROL and ROR turn the operand alone, RCL and RCR with CF as one bit more. */
@@ -149,8 +153,7 @@ static void alu_move_bits(struct emu_alu *alu)
 
 static void alu_bit_test(struct emu_alu *alu)
 {
-	unsigned int nr = alu->src & (8 * alu->size - 1);
-	u64 mask = 1ULL << nr;
+	u64 mask = 1ULL << (alu->src & (8 * alu->size - 1));
 
 	alu->result = alu->dst;
 	if (alu->op == OP_BTS)
@@ -159,15 +162,13 @@ static void alu_bit_test(struct emu_alu *alu)
 		alu->result &= ~mask;
 	else if (alu->op == OP_BTC)
 		alu->result ^= mask;
-	alu->flags &= ~(u64)X86_EFLAGS_CF;
-	alu->flags |= flag_if(alu->dst & mask, X86_EFLAGS_CF);
+	set_flags(alu, X86_EFLAGS_CF, flag_if(alu->dst & mask, X86_EFLAGS_CF));
 }
 
 /* BSF and BSR; of nothing, they leave the register alone. */
 static void alu_scan(struct emu_alu *alu)
 {
-	alu->flags &= ~(u64)STATUS;
-	alu->flags |= flag_if(!alu->src, X86_EFLAGS_ZF);
+	set_flags(alu, STATUS, flag_if(!alu->src, X86_EFLAGS_ZF));
 	if (!alu->src)
 		alu->keep = true;
 	else if (alu->op == OP_BSF)
@@ -208,18 +209,14 @@ void emu_alu(struct emu_alu *alu)
 
 	switch (alu->op) {
 	case OP_ADD:
-	case OP_XADD:
-		alu_add(alu, b, false, STATUS);
-		break;
 	case OP_ADC:
-		alu_add(alu, b, carry, STATUS);
+	case OP_XADD:
+		alu_add(alu, b, alu->op == OP_ADC && carry, STATUS);
 		break;
 	case OP_SUB:
-	case OP_CMP:
-		alu_sub(alu, a, b, false, STATUS);
-		break;
 	case OP_SBB:
-		alu_sub(alu, a, b, carry, STATUS);
+	case OP_CMP:
+		alu_sub(alu, a, b, alu->op == OP_SBB && carry, STATUS);
 		break;
 	case OP_AND:
 	case OP_TEST:
@@ -336,33 +333,14 @@ bool emu_div(bool is_signed, unsigned int size, u64 *low, u64 *high, u64 divisor
  */
 bool emu_condition(u64 flags, unsigned int cc)
 {
+	static const u64 any_of[] = {
+		X86_EFLAGS_OF, X86_EFLAGS_CF, X86_EFLAGS_ZF, X86_EFLAGS_CF | X86_EFLAGS_ZF,
+		X86_EFLAGS_SF, X86_EFLAGS_PF, 0, X86_EFLAGS_ZF,
+	};
 	bool less = !(flags & X86_EFLAGS_SF) != !(flags & X86_EFLAGS_OF);
-	bool holds;
+	bool holds = flags & any_of[cc >> 1 & 7];
 
-	switch (cc >> 1 & 7) {
-	case 0:
-		holds = flags & X86_EFLAGS_OF;
-		break;
-	case 1:
-		holds = flags & X86_EFLAGS_CF;
-		break;
-	case 2:
-		holds = flags & X86_EFLAGS_ZF;
-		break;
-	case 3:
-		holds = flags & (X86_EFLAGS_CF | X86_EFLAGS_ZF);
-		break;
-	case 4:
-		holds = flags & X86_EFLAGS_SF;
-		break;
-	case 5:
-		holds = flags & X86_EFLAGS_PF;
-		break;
-	case 6:
-		holds = less;
-		break;
-	default:
-		holds = less || flags & X86_EFLAGS_ZF;
-	}
+	if ((cc & 0xc) == 0xc)		/* L, LE and their contraries */
+		holds |= less;
 	return holds != (cc & 1);
 }

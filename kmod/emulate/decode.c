@@ -169,8 +169,10 @@ static u64 decode_ea(struct emu *emu, unsigned int mod, unsigned int rm, u8 *seg
 		*seg = EMU_SS;
 	if (base == EMU_RSP && (insn->desc & F_OP) == OP_POP)
 		ea += insn->size;
-	if (mod)
-		ea += take_signed(emu, mod == 1 ? 1 : 4);
+	if (mod == 1)
+		ea += take_signed(emu, 1);
+	else if (mod == 2)
+		ea += take_signed(emu, 4);
 	return ea;
 }
 

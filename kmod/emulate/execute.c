@@ -46,11 +46,6 @@ static inline int source_read(struct emu *emu, u64 *val)
 	return EMU_DONE;
 }
 
-static u64 swap_bytes(u64 val, unsigned int size)
-{
-	return __builtin_bswap64(val) >> (64 - 8 * size);
-}
-
 /* What MOV's relatives make of the value that MOV would write. */
 static noinline int convert(struct emu *emu, u64 *val)
 {
@@ -62,7 +57,7 @@ static noinline int convert(struct emu *emu, u64 *val)
 		*val = sign_extend(*val, insn->rm_size);
 		break;
 	case OP_MOVBE:
-		*val = swap_bytes(*val, insn->size);
+		*val = __builtin_bswap64(*val) >> (64 - 8 * insn->size);
 		break;
 	case OP_CMOV:
 		if (!emu_condition(emu->rflags, insn->opcode))
@@ -204,45 +199,21 @@ static int exec_muldiv(struct emu *emu)
 	return emu_complete(emu);
 }
 
-/* A pair of registers or of memory words: CMPXCHG8B uses half of each. */
-struct pair {
-	u64	low, high;
-};
-
-static struct pair pair_of_regs(struct emu *emu, unsigned int low, unsigned int high)
+/* Two registers as one operand, of 8 or 16 bytes. */
+static unsigned __int128 reg_pair(struct emu *emu, enum emu_reg high, enum emu_reg low)
 {
-	u64 a = emu->regs[low], b = emu->regs[high];
+	unsigned int size = emu->insn.size;
 
-	if (emu->insn.size == 8)
-		return (struct pair) { a, b };
-	return (struct pair) { (u32)a | b << 32, 0 };
-}
-
-static bool pair_equal(struct pair a, struct pair b)
-{
-	return a.low == b.low && a.high == b.high;
-}
-
-/* Memory holds @found, not RDX:RAX: there it goes. */
-static void load_pair(struct emu *emu, struct pair found)
-{
-	if (emu->insn.size == 8) {
-		emu->regs[EMU_RAX] = found.low;
-		emu->regs[EMU_RDX] = found.high;
-	} else {
-		emu->regs[EMU_RAX] = (u32)found.low;
-		emu->regs[EMU_RDX] = found.low >> 32;
-	}
+	return (unsigned __int128)emu_reg(emu, high, size) << 8 * size | emu_reg(emu, low, size);
 }
 
 /* CMPXCHG8B and CMPXCHG16B; they write whether it compares equal or not. */
 static int exec_cmpxchg8b(struct emu *emu)
 {
 	struct emu_insn *insn = &emu->insn;
-	unsigned int len = insn->size == 8 ? 16 : 8;
-	struct pair expected = pair_of_regs(emu, EMU_RAX, EMU_RDX);
-	struct pair wanted = pair_of_regs(emu, EMU_RBX, EMU_RCX);
-	struct pair memory = { 0, 0 }, found, new;
+	unsigned int size = insn->size, len = 2 * size;
+	unsigned __int128 expected = reg_pair(emu, EMU_RDX, EMU_RAX);
+	unsigned __int128 memory = 0, found, new;
 	u64 la;
 	int r = emu_linear(emu, insn->seg, insn->ea, len, EMU_RMW, &la);
 
@@ -250,23 +221,25 @@ static int exec_cmpxchg8b(struct emu *emu)
 		r = emu_raise(emu, EMU_EXC_GP);		/* comes before #SS */
 	r = r ?: emu->ops->read(emu, la, &memory, len, EMU_RMW);
 	while (!r) {
-		new = pair_equal(memory, expected) ? wanted : memory;
+		new = memory == expected ? reg_pair(emu, EMU_RCX, EMU_RBX) : memory;
 		found = memory;
 		if (insn->prefixes & PREFIX_LOCK)
 			r = emu->ops->cmpxchg(emu, la, &found, &new, len);
 		else
 			r = emu->ops->write(emu, la, &new, len);
-		if (!r && pair_equal(found, memory))
+		if (!r && found == memory)
 			break;
 		memory = found;
 	}
 	if (r)
 		return r;
-	emu->rflags &= ~(u64)X86_EFLAGS_ZF;
-	if (pair_equal(memory, expected))
+	if (memory == expected) {
 		emu->rflags |= X86_EFLAGS_ZF;
-	else
-		load_pair(emu, memory);
+	} else {
+		emu->rflags &= ~(u64)X86_EFLAGS_ZF;
+		emu_set_reg(emu, EMU_RAX, size, memory);
+		emu_set_reg(emu, EMU_RDX, size, memory >> 8 * size);
+	}
 	return emu_complete(emu);
 }
 
@@ -340,13 +313,13 @@ static noinline int execute_other(struct emu *emu)
 		return exec_push(emu);
 	case OP_POP:
 		return exec_pop(emu);
-	case OP_MOVS ... OP_OUTS:
+	case OP_LODS ... OP_INS:
 		return emu_exec_string(emu);
 	case OP_IN ... OP_OUT:
 		return emu_exec_io(emu);
 	case OP_MOV_FROM_CR ... OP_INVLPG:
 		return emu_exec_system(emu);
-	case OP_VEC ... OP_VEC_END - 1:
+	case OP_VEC:
 		return emu_exec_vec(emu);
 	}
 	return EMU_UNKNOWN;

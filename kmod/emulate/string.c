@@ -10,53 +10,6 @@
 /* A REP asks this often whether it has to pause. */
 enum { PAUSE_PERIOD = 64 };
 
-/* What a string instruction uses, by its opcode. */
-static bool uses_si(unsigned int op)
-{
-	return op == OP_MOVS || op == OP_CMPS || op == OP_LODS || op == OP_OUTS;
-}
-
-static bool uses_di(unsigned int op)
-{
-	return op != OP_LODS && op != OP_OUTS;
-}
-
-static bool compares(unsigned int op)
-{
-	return op == OP_CMPS || op == OP_SCAS;
-}
-
-/* A port transfers 4 bytes at most. */
-static unsigned int io_size(const struct emu *emu)
-{
-	return emu->insn.size == 8 ? 4 : emu->insn.size;
-}
-
-/*
- * INS: the destination is read first, as one that will be written, for a page
- * fault has to come before the port has given its data away.
- */
-static int string_in(struct emu *emu, u64 di, unsigned int size)
-{
-	u16 port = emu->regs[EMU_RDX];
-	u64 val = 0;
-	int r = emu->ops->io_allowed(emu, port, size);
-
-	r = r ?: emu_read(emu, EMU_ES, di, &val, size, EMU_RMW);
-	r = r ?: emu->ops->in(emu, port, &val, size);
-	return r ?: emu_write(emu, EMU_ES, di, &val, size);
-}
-
-static int string_out(struct emu *emu, u64 si, unsigned int size)
-{
-	u16 port = emu->regs[EMU_RDX];
-	u64 val = 0;
-	int r = emu->ops->io_allowed(emu, port, size);
-
-	r = r ?: emu_read(emu, emu->insn.seg, si, &val, size, EMU_READ);
-	return r ?: emu->ops->out(emu, port, &val, size);
-}
-
 /* CMPS and SCAS: the first operand is memory at rSI, or the accumulator. */
 static int string_compare(struct emu *emu, u64 si, u64 di, unsigned int size)
 {
@@ -78,25 +31,37 @@ static int string_compare(struct emu *emu, u64 si, u64 di, unsigned int size)
 /* The data part of one iteration. */
 static int string_transfer(struct emu *emu, unsigned int size)
 {
+	const struct emu_ops *ops = emu->ops;
+	enum emu_seg seg = emu->insn.seg;
 	u64 mask = size_mask(emu->insn.asize), val = 0;
 	u64 si = emu->regs[EMU_RSI] & mask, di = emu->regs[EMU_RDI] & mask;
+	u16 port = emu->regs[EMU_RDX];
 	int r;
 
 	switch (emu->insn.desc & F_OP) {
 	case OP_MOVS:
-		r = emu_read(emu, emu->insn.seg, si, &val, size, EMU_READ);
+		r = emu_read(emu, seg, si, &val, size, EMU_READ);
 		return r ?: emu_write(emu, EMU_ES, di, &val, size);
 	case OP_STOS:
 		return emu_write(emu, EMU_ES, di, &emu->regs[EMU_RAX], size);
 	case OP_LODS:
-		r = emu_read(emu, emu->insn.seg, si, &val, size, EMU_READ);
+		r = emu_read(emu, seg, si, &val, size, EMU_READ);
 		if (!r)
 			emu_set_reg(emu, EMU_RAX, size, val);
 		return r;
 	case OP_INS:
-		return string_in(emu, di, size);
+		/*
+		 * The destination is read first, as one that will be written: a page
+		 * fault has to come before the port has given its data away.
+		 */
+		r = ops->io_allowed(emu, port, size);
+		r = r ?: emu_read(emu, EMU_ES, di, &val, size, EMU_RMW);
+		r = r ?: ops->in(emu, port, &val, size);
+		return r ?: emu_write(emu, EMU_ES, di, &val, size);
 	case OP_OUTS:
-		return string_out(emu, si, size);
+		r = ops->io_allowed(emu, port, size);
+		r = r ?: emu_read(emu, seg, si, &val, size, EMU_READ);
+		return r ?: ops->out(emu, port, &val, size);
 	}
 	return string_compare(emu, si, di, size);
 }
@@ -108,16 +73,15 @@ static void add_to_reg(struct emu *emu, unsigned int nr, s64 delta)
 
 static int string_iterate(struct emu *emu, bool rep)
 {
-	unsigned int op = emu->insn.desc & F_OP;
-	unsigned int size = op == OP_INS || op == OP_OUTS ? io_size(emu) : emu->insn.size;
+	unsigned int op = emu->insn.desc & F_OP, size = emu->insn.rm_size;
 	s64 delta = emu->rflags & X86_EFLAGS_DF ? -(s64)size : size;
 	int r = string_transfer(emu, size);
 
 	if (r)
 		return r;
-	if (uses_si(op))
+	if (op <= OP_CMPS)
 		add_to_reg(emu, EMU_RSI, delta);
-	if (uses_di(op))
+	if (op >= OP_MOVS)
 		add_to_reg(emu, EMU_RDI, delta);
 	if (rep)
 		add_to_reg(emu, EMU_RCX, -1);
@@ -133,11 +97,12 @@ static u64 rep_count(const struct emu *emu)
 /* REPE goes on while ZF is set, REPNE while it is clear; others do not ask. */
 static bool rep_ends(const struct emu *emu)
 {
+	unsigned int op = emu->insn.desc & F_OP;
 	bool zf = emu->rflags & X86_EFLAGS_ZF;
 
 	if (!rep_count(emu))
 		return true;
-	return compares(emu->insn.desc & F_OP) && zf == !!(emu->insn.prefixes & PREFIX_REPNE);
+	return (op == OP_CMPS || op == OP_SCAS) && zf == !!(emu->insn.prefixes & PREFIX_REPNE);
 }
 
 /**
@@ -176,7 +141,7 @@ int emu_exec_string(struct emu *emu)
 int emu_exec_io(struct emu *emu)
 {
 	struct emu_insn *insn = &emu->insn;
-	unsigned int size = io_size(emu);
+	unsigned int size = insn->rm_size;
 	u16 port = insn->desc & F_IMM ? (u8)insn->imm : emu->regs[EMU_RDX];
 	u64 val = emu->regs[EMU_RAX];
 	int r = emu->ops->io_allowed(emu, port, size);

@@ -7,13 +7,11 @@
  */
 #include "insn.h"
 
+/* The control registers that exist, a bit each. */
+enum { CONTROL_REGISTERS = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 8 };
+
 /* CR0 bits that LMSW loads; it cannot clear PE. */
 enum { LMSW_BITS = X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS };
-
-static bool is_control_register(unsigned int nr)
-{
-	return nr == 0 || nr == 2 || nr == 3 || nr == 4 || nr == 8;
-}
 
 static int mov_from(struct emu *emu, int (*get)(struct emu *emu, unsigned int nr, u64 *val))
 {
@@ -53,10 +51,10 @@ static int exec_lmsw(struct emu *emu)
 	else
 		msw = emu->regs[insn->rm];
 	r = r ?: emu->ops->get_cr(emu, 0, &cr0);
-	if (r)
-		return r;
-	cr0 = (cr0 & ~(u64)(LMSW_BITS & ~X86_CR0_PE)) | (msw & LMSW_BITS);
-	return emu->ops->set_cr(emu, 0, cr0) ?: emu_complete(emu);
+	if (!r)
+		r = emu->ops->set_cr(emu, 0, (cr0 & (~(u64)LMSW_BITS | X86_CR0_PE)) |
+				     (msw & LMSW_BITS));
+	return r ?: emu_complete(emu);
 }
 
 /* Memory gets 16 bits, a register as many as the operand size says. */
@@ -109,7 +107,7 @@ int emu_exec_system(struct emu *emu)
 	const struct emu_ops *ops = emu->ops;
 	unsigned int op = emu->insn.desc & F_OP, nr = emu->insn.reg;
 
-	if (op <= OP_MOV_TO_CR && !is_control_register(nr))
+	if (op <= OP_MOV_TO_CR && !(CONTROL_REGISTERS >> nr & 1))
 		return emu_raise(emu, EMU_EXC_UD);
 	if ((op == OP_MOV_FROM_DR || op == OP_MOV_TO_DR) && nr > 7)
 		return emu_raise(emu, EMU_EXC_UD);
