@@ -128,6 +128,19 @@ TEST_F(terminal, it_is_raw_while_the_guest_runs)
 	ASSERT_EQ(0, now.c_iflag & (ICRNL | IXON));
 }
 
+TEST_F(terminal, it_is_raw_again_when_vitro_was_stopped_and_goes_on)
+{
+	kill(self->t.vitro, SIGSTOP);
+	ASSERT_EQ(0, tcsetattr(self->t.master, TCSANOW, &self->t.before));
+	kill(self->t.vitro, SIGCONT);
+	for (unsigned int i = 0; i < 100 && restored(&self->t); i++)
+		usleep(100000);
+	ASSERT_FALSE(restored(&self->t));
+	press(&self->t, CTRL_A "x");
+	ASSERT_EQ(0, end_of(&self->t));
+	ASSERT_TRUE(restored(&self->t));
+}
+
 TEST_F(terminal, ctrl_a_x_quits_with_status_0)
 {
 	int status;

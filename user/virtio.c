@@ -419,7 +419,7 @@ static u8 *virtio_add_structure(struct pci_device *pci, u8 type, u32 offset, u32
 				unsigned int size)
 {
 	u8 *p = pci_add_capability(pci, PCI_CAP_ID_VNDR, size);
-	struct virtio_pci_cap *cap = (struct virtio_pci_cap *)p;
+	struct virtio_pci_cap *cap = (void *)p;
 
 	cap->cap_len = size;
 	cap->cfg_type = type;

@@ -52,8 +52,8 @@ int kvm_call(int fd, unsigned long request, unsigned long arg, const char *name)
 
 void kvm_irqfd(const struct kvm *kvm, int fd, unsigned int gsi, bool assign)
 {
-	irqfds[nr_irqfds].fd = fd;
-	irqfds[nr_irqfds++].gsi = gsi;
+	irqfds[nr_irqfds % ARRAY_SIZE(irqfds)].fd = fd;
+	irqfds[nr_irqfds++ % ARRAY_SIZE(irqfds)].gsi = gsi;
 }
 
 bool kvm_ioeventfd(const struct kvm *kvm, int fd, gpa_t gpa, unsigned int len, bool assign)
@@ -572,6 +572,47 @@ TEST_F(device, odd_accesses_to_the_bar_do_no_harm)
 		}
 	}
 	ASSERT_TRUE(device_status(self) & VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+/*
+ * Random accesses to the whole BAR and the whole configuration space, with
+ * values that now and then make sense.  AddressSanitizer watches.
+ */
+TEST_F(device, random_accesses_do_no_harm)
+{
+	static const u64 values[] = { 0, 1, 2, 0xf, DESC, AVAIL, USED, RAM - 8, ~0ULL, BAR };
+	static const unsigned int lens[] = { 1, 2, 4, 8, 3, 4 };
+	struct loop_watch *kick = &self->blk->vdev.kick;
+
+	srandom(1);
+	for (unsigned int i = 0; i < 300000; i++) {
+		gpa_t at = BAR + random() % 6 * 0x1000 + random() % (random() % 4 ? 64 : 0x1000);
+		u64 value = random() % 4 ? values[random() % ARRAY_SIZE(values)] : random();
+		unsigned int len = lens[random() % ARRAY_SIZE(lens)];
+
+		if (random() % 2)
+			mmio_write(self, at, len, value);
+		else
+			mmio_read(self, at, len);
+		if (random() % 64 == 0)
+			mmio_write(self, MEM_ECAM + (SLOT << 15) + random() % 256, len, value);
+		if (random() % 64 == 0)
+			offer_read(self, random() % 128, random() % (2 * RAM));
+		if (random() % 64 == 0)
+			kick->ready(kick, 0);
+		if (random() % 256 == 0)
+			config_write(self, SLOT, PCI_BASE_ADDRESS_0, 4, BAR);
+		if (random() % 256 == 0)
+			config_write(self, SLOT, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	}
+	virtio_reset(&self->blk->vdev);
+	pci_reset(&self->pci);
+	memset(self->ram, 0, RAM);
+	config_write(self, SLOT, PCI_BASE_ADDRESS_0, 4, BAR);
+	start_driver(self);
+	offer_read(self, 0, DATA);
+	KICK_UNTIL(self, used_index(self) == 1);
+	ASSERT_EQ(VIRTIO_BLK_S_OK, self->ram[STATUS]);
 }
 
 /* ---- MSI-X ---- */
