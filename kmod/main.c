@@ -61,7 +61,6 @@ static int choose_backend(void)
 
 /* ---- CPUs: hotplug, suspend, reboot ---- */
 
-static atomic_t enable_failed;
 static enum cpuhp_state cpuhp_online;
 
 static int cpu_goes_online(unsigned int cpu)
@@ -72,10 +71,8 @@ static int cpu_goes_online(unsigned int cpu)
 	local_irq_save(flags);
 	r = backend(enable_cpu)();
 	local_irq_restore(flags);
-	if (r) {
-		atomic_inc(&enable_failed);
+	if (r)
 		pr_err("CPU %u: virtualization is in use by somebody else\n", cpu);
-	}
 	return r;
 }
 

@@ -138,10 +138,7 @@ SYM_FUNC_START(svm_world_switch)
 	popq	%rbp
 	RET
 
-	/*
-	 * SVM is turned off under us only when the host is going down after a
-	 * crash: then these fault, and the best is to fall through to the exit.
-	 */
+	/* A reboot has turned SVM off: see svm_asm(). */
 	_ASM_EXTABLE(1b, 1b + 3)
 	_ASM_EXTABLE(2b, 2b + 3)
 	_ASM_EXTABLE(3b, 3b + 3)

@@ -204,6 +204,14 @@ static void svm_flush_tlb(struct vcpu *vcpu)
 
 /* ---- into the guest and back ---- */
 
+/*
+ * On the way to a reboot SVM is turned off while threads may still want to run
+ * their guests: then its instructions raise #UD, and do nothing instead.  That
+ * happens with interrupts on, so it is all of an entry or none of it.
+ */
+#define svm_asm(insn, ...)							\
+	asm volatile("1: " insn "\n2:\n" _ASM_EXTABLE(1b, 2b) : : __VA_ARGS__ : "memory")
+
 /* Another vCPU, or the same one from another CPU: nothing cached here is its own. */
 static void svm_take_cpu(struct svm_vcpu *svm, struct svm_cpu *cpu)
 {
@@ -222,7 +230,7 @@ static void svm_take_cpu(struct svm_vcpu *svm, struct svm_cpu *cpu)
 /* Host state that VMRUN does not save; it changes only outside KVM_RUN. */
 static void svm_save_host(struct svm_vcpu *svm, struct svm_cpu *cpu)
 {
-	asm volatile("vmsave %0" : : "a" (page_to_phys(cpu->host)) : "memory");
+	svm_asm("vmsave %0", "a" (page_to_phys(cpu->host)));
 	svm->host_saved = true;
 }
 
@@ -324,7 +332,7 @@ static void svm_run(struct vcpu *vcpu)
 		host_msr_load(HOST_MSR_TSC_AUX, vcpu->tsc_aux);
 	svm_commit(svm);
 
-	asm volatile("clgi" : : : "memory");
+	svm_asm("clgi");
 	fpu_enter(vcpu);
 	if (svm_virt_ssbd())
 		x86_virt_spec_ctrl(vcpu->virt_spec_ctrl, true);
@@ -332,7 +340,7 @@ static void svm_run(struct vcpu *vcpu)
 	if (svm_virt_ssbd())
 		x86_virt_spec_ctrl(vcpu->virt_spec_ctrl, false);
 	fpu_leave(vcpu);
-	asm volatile("stgi" : : : "memory");
+	svm_asm("stgi");
 
 	if (unlikely(svm->dr_owned))
 		svm_take_debug_regs(svm);
