@@ -25,6 +25,8 @@
  * NOTDONE: making up for host TSCs that are not in step, or change their
  * frequency: a vCPU that moves between such CPUs sees its TSC jump. Guests
  * have kvmclock there, which follows.
+ *
+ * NOTDONE: KVM_SET_TSC_KHZ of a VM; each vCPU has its own.
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>
@@ -213,20 +215,6 @@ void clock_write_tsc_adjust(struct vcpu *vcpu, u64 val, bool host)
 
 /* ---- frequency ---- */
 
-/* The ratio for a guest TSC of @khz, or -EINVAL where the CPU cannot do it. */
-static int ratio_for(u32 khz, u32 host_khz, u64 *ratio)
-{
-	u64 difference = khz > host_khz ? khz - host_khz : host_khz - khz;
-
-	*ratio = clock_default_ratio();
-	if (difference * PPM <= (u64)host_khz * TSC_TOLERANCE_PPM)
-		return 0;
-	if (!backend_ops->has_tsc_scaling)
-		return -EINVAL;
-	*ratio = mul_u64_u32_div(*ratio, khz, host_khz);
-	return *ratio && *ratio < backend_ops->max_tsc_ratio ? 0 : -EINVAL;
-}
-
 /**
  * clock_set_tsc_khz() - KVM_SET_TSC_KHZ of a vCPU
  * @vcpu: under its mutex
@@ -240,13 +228,15 @@ static int ratio_for(u32 khz, u32 host_khz, u64 *ratio)
 int clock_set_tsc_khz(struct vcpu *vcpu, u32 khz)
 {
 	struct vm *vm = vcpu->vm;
-	u64 ratio;
-	int r;
+	u64 difference, ratio = clock_default_ratio();
 
 	khz = khz ?: vm->host_khz;
-	r = ratio_for(khz, vm->host_khz, &ratio);
-	if (r)
-		return r;
+	difference = khz > vm->host_khz ? khz - vm->host_khz : vm->host_khz - khz;
+	if (difference * PPM > (u64)vm->host_khz * TSC_TOLERANCE_PPM) {
+		ratio = mul_u64_u32_div(ratio, khz, vm->host_khz);
+		if (!backend_ops->has_tsc_scaling || !ratio || ratio >= backend_ops->max_tsc_ratio)
+			return -EINVAL;
+	}
 	vcpu->tsc_khz = khz;
 	if (ratio == vcpu->tsc_scaling_ratio)
 		return 0;
@@ -255,25 +245,6 @@ int clock_set_tsc_khz(struct vcpu *vcpu, u32 khz)
 	set_offset_by_line(vcpu);
 	raw_spin_unlock(&vm->clock_lock);
 	return 0;
-}
-
-/**
- * clock_vm_set_tsc_khz() - KVM_SET_TSC_KHZ of a VM: for vCPUs yet to come
- * @vm: vm->lock held
- * @khz: 0: as the host's
- *
- * Return: as clock_set_tsc_khz().
- */
-int clock_vm_set_tsc_khz(struct vm *vm, u32 khz)
-{
-	u64 ratio;
-	int r;
-
-	khz = khz ?: vm->host_khz;
-	r = ratio_for(khz, vm->host_khz, &ratio);
-	if (!r)
-		vm->tsc_khz = khz;
-	return r;
 }
 
 /* ---- lifetime ---- */
@@ -288,7 +259,6 @@ void clock_vm_init(struct vm *vm)
 {
 	raw_spin_lock_init(&vm->clock_lock);
 	vm->host_khz = tsc_khz;
-	vm->tsc_khz = tsc_khz;
 	vm->tsc_in_step = true;
 	clock_set_ns(vm, 0);
 }
@@ -299,9 +269,8 @@ void clock_vm_init(struct vm *vm)
  */
 void clock_vcpu_init(struct vcpu *vcpu)
 {
-	vcpu->tsc_khz = vcpu->vm->tsc_khz;
-	/* The VM's frequency was checked when it was set. */
-	ratio_for(vcpu->tsc_khz, vcpu->vm->host_khz, &vcpu->tsc_scaling_ratio);
+	vcpu->tsc_khz = vcpu->vm->host_khz;
+	vcpu->tsc_scaling_ratio = clock_default_ratio();
 	clock_write_tsc(vcpu, 0, true);
 }
 

@@ -29,7 +29,6 @@ u64 clock_guest_hz(struct vcpu *vcpu);
 void clock_write_tsc(struct vcpu *vcpu, u64 val, bool host);
 void clock_write_tsc_adjust(struct vcpu *vcpu, u64 val, bool host);
 int clock_set_tsc_khz(struct vcpu *vcpu, u32 khz);	/* KVM_SET_TSC_KHZ */
-int clock_vm_set_tsc_khz(struct vm *vm, u32 khz);	/* the same for vCPUs yet to come */
 
 /* Cycles that the host's TSC lost in suspends: rdtsc() + clock_tsc_lost never runs back. */
 extern u64 clock_tsc_lost;
@@ -50,7 +49,6 @@ int clock_msr_write(struct vcpu *vcpu, u32 msr, u64 val);
 void clock_update_guest(struct vcpu *vcpu);
 void clock_update_steal(struct vcpu *vcpu);
 void clock_mark_preempted(struct vcpu *vcpu);
-long clock_pairing(struct vcpu *vcpu, gpa_t gpa, u64 type); /* KVM_HC_CLOCK_PAIRING */
 
 /**
  * clock_run_begin() - KVM_RUN begins

@@ -168,8 +168,6 @@ static long hypercall(struct vcpu *vcpu, u64 nr, const u64 a[4])
 	case KVM_HC_SCHED_YIELD:
 		return vcpu_has(vcpu, CAP_KVM_SCHED_YIELD) ?
 		       hypercall_sched_yield(vcpu, a[0]) : -KVM_ENOSYS;
-	case KVM_HC_CLOCK_PAIRING:
-		return clock_pairing(vcpu, a[0], a[1]);
 	default:
 		return -KVM_ENOSYS;
 	}

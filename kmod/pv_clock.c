@@ -19,6 +19,8 @@
  *
  * Ns are of the host's CLOCK_MONOTONIC_RAW with its sleep added: NTP must not
  * steer what guests steer themselves.
+ *
+ * NOTDONE: KVM_CLOCK_REALTIME and KVM_CLOCK_HOST_TSC, KVM_HC_CLOCK_PAIRING.
  */
 #include <linux/irqflags.h>
 #include <linux/kvm.h>
@@ -140,15 +142,6 @@ void clock_request_all(struct vm *vm)
 	}
 }
 
-static void set_clock(struct vm *vm, const struct moment *m, u64 ns)
-{
-	raw_spin_lock(&vm->clock_lock);
-	vm->clock_offset = ns - m->ns;
-	set_moment(vm, m, ns);
-	raw_spin_unlock(&vm->clock_lock);
-	clock_request_all(vm);
-}
-
 /**
  * clock_set_ns() - let kvmclock read a value now
  * @vm: any
@@ -158,7 +151,11 @@ void clock_set_ns(struct vm *vm, u64 ns)
 {
 	struct moment m = moment_now();
 
-	set_clock(vm, &m, ns);
+	raw_spin_lock(&vm->clock_lock);
+	vm->clock_offset = ns - m.ns;
+	set_moment(vm, &m, ns);
+	raw_spin_unlock(&vm->clock_lock);
+	clock_request_all(vm);
 }
 
 /**
@@ -177,33 +174,23 @@ int clock_ioctl_get(struct vm *vm, struct kvm_clock_data *data)
 	m = moment_now();
 	data->clock = clock_ns_at(vm, &m);
 	if (moment_is_good(vm) && vm->tsc_in_step)
-		data->flags |= KVM_CLOCK_TSC_STABLE;
+		data->flags = KVM_CLOCK_TSC_STABLE;
 	raw_spin_unlock(&vm->clock_lock);
-	if (m.exact) {
-		data->flags |= KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
-		data->realtime = m.realtime;
-		data->host_tsc = m.tsc - clock_tsc_lost;
-	}
 	return 0;
 }
 
 /**
  * clock_ioctl_set() - KVM_SET_CLOCK
  * @vm: any
- * @data: what it shall read; with KVM_CLOCK_REALTIME, what it read at that time
+ * @data: what it shall read
  *
  * Return: 0, or -EINVAL for unknown flags.
  */
 int clock_ioctl_set(struct vm *vm, const struct kvm_clock_data *data)
 {
-	struct moment m = moment_now();
-	u64 ns = data->clock;
-
-	if (data->flags & ~(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC))
+	if (data->flags & ~KVM_CLOCK_TSC_STABLE)
 		return -EINVAL;
-	if (data->flags & KVM_CLOCK_REALTIME && (u64)m.realtime > data->realtime)
-		ns += m.realtime - data->realtime;
-	set_clock(vm, &m, ns);
+	clock_set_ns(vm, data->clock);
 	return 0;
 }
 
@@ -308,28 +295,6 @@ static void write_wall_clock(struct vm *vm, gpa_t gpa)
 
 	wall.sec = div_u64_rem(ns, NSEC_PER_SEC, &wall.nsec);
 	write_versioned(vm, gpa, &wall.version, gpa, &wall, sizeof(wall));
-}
-
-/**
- * clock_pairing() - KVM_HC_CLOCK_PAIRING: the host's real time and the guest's TSC at one moment
- * @vcpu: under its mutex; memslot_srcu held; may sleep
- * @gpa: where to, struct kvm_clock_pairing
- * @type: KVM_CLOCK_PAIRING_WALLCLOCK
- *
- * Return: what the hypercall returns.
- */
-long clock_pairing(struct vcpu *vcpu, gpa_t gpa, u64 type)
-{
-	struct kvm_clock_pairing pairing = {};
-	struct moment m = moment_now();
-	u32 nsec;
-
-	if (type != KVM_CLOCK_PAIRING_WALLCLOCK || !m.exact)
-		return -KVM_EOPNOTSUPP;
-	pairing.sec = div_u64_rem(m.realtime, NSEC_PER_SEC, &nsec);
-	pairing.nsec = nsec;
-	pairing.tsc = clock_guest_tsc_at(vcpu, m.tsc - clock_tsc_lost);
-	return guest_write(vcpu->vm, gpa, &pairing, sizeof(pairing)) ? -KVM_EFAULT : 0;
 }
 
 /* ---- stolen time ---- */

@@ -149,7 +149,7 @@ int vm_check_extension(struct vm *vm, long cap)
 	case KVM_CAP_NR_MEMSLOTS:
 		return MEMSLOT_MAX_USER;
 	case KVM_CAP_ADJUST_CLOCK:
-		return KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
+		return KVM_CLOCK_TSC_STABLE;
 	case KVM_CAP_IRQ_ROUTING:
 		return IRQ_MAX_ROUTES;
 	case KVM_CAP_MCE:

@@ -77,9 +77,8 @@ struct vm {
 	spinlock_t	coalesced_lock;		/* who writes to the ring */
 	struct kvm_coalesced_mmio_ring *coalesced_ring; /* shared with user space */
 
-	/* time: clock.c; all under clock_lock but for the first two */
+	/* time: clock.c; all under clock_lock but for the first */
 	u32		host_khz;		/* of the host's TSC, as known when the VM was made */
-	u32		tsc_khz;		/* default of new vCPUs [V] */
 	raw_spinlock_t	clock_lock;
 	s64		clock_offset;		/* ns: kvmclock = host's raw boot time + offset */
 	u64		clock_tsc, clock_ns;	/* a moment: host TSC (suspends made up for), kvmclock */
