@@ -229,9 +229,6 @@ static void __init offer_software(void)
 	offer(X86_FEATURE_X2APIC);
 	offer(X86_FEATURE_HYPERVISOR);
 	offer(X86_FEATURE_TSC_ADJUST);
-	/* AMD has no such MSR, and some guests do not expect one there. */
-	if (boot_cpu_data.x86_vendor == X86_VENDOR_INTEL)
-		offer(X86_FEATURE_ARCH_CAPABILITIES);
 	offer_speculation_controls();
 	if (boot_cpu_has(X86_FEATURE_LFENCE_RDTSC))
 		offer(FEATURE_LFENCE_SERIALIZING);

@@ -24,9 +24,6 @@ enum {
 	MCE_ADDR	= 2,
 	MCE_MISC	= 3,
 
-	/* APM 2 "Machine-Check MSRs": HWCR bit that lets software write MCi_STATUS */
-	HWCR_MC_STATUS_WR_EN = 1 << 18,
-
 	/* Old Linux clears one bit of bank 4 (a GART erratum), UnixWare bit 0. */
 	MCE_CTL_MAY_CLEAR = 1 << 10 | 1 << 0,
 };
@@ -36,15 +33,11 @@ static u64 mce_reset_value(unsigned int reg)
 	return reg % MCE_BANK_REGS == MCE_CTL ? ~0ULL : 0;
 }
 
-static unsigned int mce_nr_regs(const struct vcpu *vcpu)
-{
-	return (vcpu->mcg_cap & MCG_BANKCNT_MASK) * MCE_BANK_REGS;
-}
-
 /* Number of the register among those of all banks, or -1. */
 static int mce_bank_reg(const struct vcpu *vcpu, u32 index)
 {
-	u32 reg = index - MSR_IA32_MC0_CTL, nr = mce_nr_regs(vcpu);
+	u32 nr = (vcpu->mcg_cap & MCG_BANKCNT_MASK) * MCE_BANK_REGS;
+	u32 reg = index - MSR_IA32_MC0_CTL;
 
 	return reg < nr ? array_index_nospec(reg, nr) : -1;
 }
@@ -66,9 +59,6 @@ int mce_read(const struct vcpu *vcpu, u32 index, u64 *val, bool host)
 	case MSR_IA32_MCG_CAP:
 		*val = vcpu->mcg_cap;
 		return MSR_OK;
-	case MSR_IA32_MCG_STATUS:
-		*val = vcpu->mcg_status;
-		return MSR_OK;
 	case MSR_IA32_MCG_CTL:
 		*val = vcpu->mcg_ctl;
 		return vcpu->mcg_cap & MCG_CTL_P || host ? MSR_OK : MSR_GP;
@@ -77,18 +67,6 @@ int mce_read(const struct vcpu *vcpu, u32 index, u64 *val, bool host)
 		return MSR_UNKNOWN;
 	*val = vcpu->mce_banks ? vcpu->mce_banks[reg] : mce_reset_value(reg);
 	return MSR_OK;
-}
-
-static bool mce_bank_value_valid(const struct vcpu *vcpu, unsigned int reg, u64 val, bool host)
-{
-	switch (reg % MCE_BANK_REGS) {
-	case MCE_CTL:	/* all on or all off; other values are undefined */
-		return !val || !~(val | MCE_CTL_MAY_CLEAR);
-	case MCE_STATUS:
-		return !val || host || vcpu->hwcr & HWCR_MC_STATUS_WR_EN;
-	default:
-		return true;
-	}
 }
 
 /* There may be more banks than the guest has now: user space may change its mind. */
@@ -108,7 +86,11 @@ static int mce_alloc_banks(struct vcpu *vcpu)
 
 static int mce_write_bank(struct vcpu *vcpu, unsigned int reg, u64 val, bool host)
 {
-	if (!mce_bank_value_valid(vcpu, reg, val, host))
+	/* All on or all off; other values are undefined. */
+	if (reg % MCE_BANK_REGS == MCE_CTL && val && ~(val | MCE_CTL_MAY_CLEAR))
+		return MSR_GP;
+	if (reg % MCE_BANK_REGS == MCE_STATUS && val && !host &&
+	    !(vcpu->hwcr & HWCR_MC_STATUS_WR_EN))
 		return MSR_GP;
 	if (!vcpu->mce_banks && val == mce_reset_value(reg))
 		return MSR_OK;
@@ -134,9 +116,6 @@ int mce_write(struct vcpu *vcpu, u32 index, u64 val, bool host)
 	switch (index) {
 	case MSR_IA32_MCG_CAP:
 		return MSR_GP;
-	case MSR_IA32_MCG_STATUS:
-		vcpu->mcg_status = val;
-		return MSR_OK;
 	case MSR_IA32_MCG_CTL:
 		if (!(vcpu->mcg_cap & MCG_CTL_P))
 			return host && !val ? MSR_OK : MSR_GP;
@@ -170,23 +149,6 @@ int mce_ioctl_setup(struct vcpu *vcpu, const u64 *mcg_cap)
 	return 0;
 }
 
-/* Does the guest listen to errors of this bank? SDM 3B "IA32_MCG_CTL MSR", "IA32_MCi_CTL MSRs". */
-static bool mce_enabled(const struct vcpu *vcpu, const u64 *bank)
-{
-	if (vcpu->mcg_cap & MCG_CTL_P && ~vcpu->mcg_ctl)
-		return false;
-	return !~bank[MCE_CTL];
-}
-
-static void mce_record(u64 *bank, const struct kvm_x86_mce *mce)
-{
-	u64 lost = bank[MCE_STATUS] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0;
-
-	bank[MCE_STATUS] = mce->status | lost;
-	bank[MCE_ADDR] = mce->addr;
-	bank[MCE_MISC] = mce->misc;
-}
-
 /**
  * mce_ioctl_set() - KVM_X86_SET_MCE: report an error to the guest
  * @vcpu: under its mutex
@@ -201,7 +163,7 @@ static void mce_record(u64 *bank, const struct kvm_x86_mce *mce)
 int mce_ioctl_set(struct vcpu *vcpu, const struct kvm_x86_mce *mce)
 {
 	unsigned int banks = vcpu->mcg_cap & MCG_BANKCNT_MASK;
-	u64 *bank;
+	u64 *bank, lost;
 
 	if (mce->bank >= banks || !(mce->status & MCI_STATUS_VAL))
 		return -EINVAL;
@@ -209,21 +171,23 @@ int mce_ioctl_set(struct vcpu *vcpu, const struct kvm_x86_mce *mce)
 		return -ENOMEM;
 	bank = vcpu->mce_banks + array_index_nospec(mce->bank, banks) * MCE_BANK_REGS;
 
-	if (!(mce->status & MCI_STATUS_UC)) {
-		if (bank[MCE_STATUS] & MCI_STATUS_VAL && bank[MCE_STATUS] & MCI_STATUS_UC)
-			bank[MCE_STATUS] |= MCI_STATUS_OVER;
-		else
-			mce_record(bank, mce);
+	if (mce->status & MCI_STATUS_UC) {
+		/* SDM 3B "IA32_MCG_CTL MSR", "IA32_MCi_CTL MSRs": does the guest listen? */
+		if ((vcpu->mcg_cap & MCG_CTL_P && ~vcpu->mcg_ctl) || ~bank[MCE_CTL])
+			return 0;
+		if (vcpu->mcg_status & MCG_STATUS_MCIP || !(vcpu->cr4 & X86_CR4_MCE)) {
+			vcpu_request(vcpu, REQ_TRIPLE_FAULT);
+			return 0;
+		}
+		vcpu->mcg_status = mce->mcg_status;
+		vcpu_queue_exception(vcpu, MC_VECTOR);
+	} else if (bank[MCE_STATUS] & MCI_STATUS_VAL && bank[MCE_STATUS] & MCI_STATUS_UC) {
+		bank[MCE_STATUS] |= MCI_STATUS_OVER;
 		return 0;
 	}
-	if (!mce_enabled(vcpu, bank))
-		return 0;
-	if (vcpu->mcg_status & MCG_STATUS_MCIP || !(vcpu->cr4 & X86_CR4_MCE)) {
-		vcpu_request(vcpu, REQ_TRIPLE_FAULT);
-		return 0;
-	}
-	mce_record(bank, mce);
-	vcpu->mcg_status = mce->mcg_status;
-	vcpu_queue_exception(vcpu, MC_VECTOR);
+	lost = bank[MCE_STATUS] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0;
+	bank[MCE_STATUS] = mce->status | lost;
+	bank[MCE_ADDR] = mce->addr;
+	bank[MCE_MISC] = mce->misc;
 	return 0;
 }

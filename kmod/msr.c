@@ -7,11 +7,12 @@
  *	1. the switch in msr_read() and msr_write(): clocks, local APIC, MTRRs,
  *	   machine check, commands
  *	2. msr_regs[]: registers that are a field of struct vcpu, and who may
- *	   touch which bits; store_reg() has what follows from a write
+ *	   touch which bits; write_reg() has what follows from a write
  *	3. the vendor's structure: backend(get_msr), backend(set_msr)
  *	4. msr_fixed[]: what old systems touch without asking CPUID first
  *
- * NOTDONE: CPUID faulting, a PMU, branch records, IA32_POWER_CTL, SMM.
+ * NOTDONE: CPUID faulting, a PMU, branch records, IA32_POWER_CTL, SMM;
+ * IA32_ARCH_CAPABILITIES, which only Intel's CPUs have.
  */
 #include <linux/bug.h>
 #include <linux/kernel.h>
@@ -22,6 +23,7 @@
 #include <asm/mce.h>
 #include <asm/msr.h>
 #include <asm/mtrr.h>
+#include <asm/page.h>
 #include <asm/processor.h>
 #include <uapi/asm/kvm_para.h>
 #include "backend.h"
@@ -41,7 +43,6 @@ enum {
 	HWCR_TLB_CACHE_DIS	= 1 << 3,
 	HWCR_FF_DIS		= 1 << 6,	/* flush filter */
 	HWCR_IGNNE_EM		= 1 << 8,
-	HWCR_MC_STATUS_WR_EN	= 1 << 18,
 	HWCR_TSC_FREQ_SEL	= 1 << 24,	/* the TSC counts at P0's frequency: read-only */
 	HWCR_WRITE_IGNORED	= HWCR_TLB_CACHE_DIS | HWCR_FF_DIS | HWCR_IGNNE_EM |
 				  HWCR_TSC_FREQ_SEL,
@@ -54,48 +55,39 @@ enum {
 
 /* ---- registers that are a field of struct vcpu ---- */
 
-/* What the guest may do; user space may always read, and write writable bits. */
-enum msr_access {
-	MSR_RW,
-	MSR_RO,			/* WRMSR: #GP */
-	MSR_RO_QUIET,		/* WRMSR: nothing */
-};
-
 #define MSR_ANY		NR_VCPU_CAPS	/* on every CPU */
 
 struct msr_reg {
 	u32	index;
 	u16	offset;		/* in struct vcpu */
 	u8	cap;		/* enum vcpu_cap that the guest must have, or MSR_ANY */
-	u8	access;
 	u64	writable;
 };
 
-#define REG(index, field, cap, access, writable) \
-	{ index, offsetof(struct vcpu, field), cap, access, writable }
+#define REG(index, field, cap, writable) { index, offsetof(struct vcpu, field), cap, writable }
 
 static const struct msr_reg msr_regs[] = {
-	REG(MSR_IA32_TSC_ADJUST,	tsc_adjust,	CAP_TSC_ADJUST,		MSR_RW, ~0ULL),
-	REG(MSR_IA32_APICBASE,		apic_base,	MSR_ANY,		MSR_RW, ~0ULL),
-	REG(MSR_EFER,			efer,		MSR_ANY,		MSR_RW, ~0ULL),
-	REG(MSR_IA32_CR_PAT,		pat,		CAP_PAT,		MSR_RW, ~0ULL),
-	REG(MSR_IA32_MISC_ENABLE,	misc_enable,	MSR_ANY,		MSR_RW, ~0ULL),
-	REG(MSR_TSC_AUX,		tsc_aux,	CAP_TSC_AUX,		MSR_RW, U32_MAX),
-	REG(MSR_IA32_XSS,		xss,		CAP_XSAVES,		MSR_RW, 0),
-	REG(MSR_AMD64_VIRT_SPEC_CTRL,	virt_spec_ctrl,	CAP_VIRT_SSBD,		MSR_RW, SPEC_CTRL_SSBD),
-	REG(MSR_IA32_ARCH_CAPABILITIES,	arch_capabilities, CAP_ARCH_CAPS,	MSR_RO, ~0ULL),
-	REG(MSR_IA32_UCODE_REV,		microcode_version, MSR_ANY,		MSR_RO_QUIET, ~0ULL),
-	REG(MSR_PLATFORM_INFO,		platform_info,	MSR_ANY,		MSR_RO, ~0ULL),
-	REG(MSR_K7_HWCR,		hwcr,		MSR_ANY,		MSR_RW, ~0ULL),
-	REG(MSR_AMD64_OSVW_ID_LENGTH,	osvw_length,	CAP_OSVW,		MSR_RW, ~0ULL),
-	REG(MSR_AMD64_OSVW_STATUS,	osvw_status,	CAP_OSVW,		MSR_RW, ~0ULL),
-	REG(MSR_KVM_WALL_CLOCK,		wall_clock_msr,	CAP_KVM_CLOCKSOURCE,	MSR_RW, ~0ULL),
-	REG(MSR_KVM_WALL_CLOCK_NEW,	wall_clock_msr,	CAP_KVM_CLOCKSOURCE2,	MSR_RW, ~0ULL),
-	REG(MSR_KVM_SYSTEM_TIME,	kvmclock_msr,	CAP_KVM_CLOCKSOURCE,	MSR_RW, ~0ULL),
-	REG(MSR_KVM_SYSTEM_TIME_NEW,	kvmclock_msr,	CAP_KVM_CLOCKSOURCE2,	MSR_RW, ~0ULL),
-	REG(MSR_KVM_STEAL_TIME,		steal_msr,	CAP_KVM_STEAL,		MSR_RW, ~0ULL),
-	REG(MSR_KVM_PV_EOI_EN,		pv_eoi_msr,	CAP_KVM_PV_EOI,		MSR_RW, ~0ULL),
-	REG(MSR_KVM_POLL_CONTROL,	poll_control_msr, CAP_KVM_POLL_CONTROL,	MSR_RW, 1),
+	REG(MSR_IA32_TSC_ADJUST,	tsc_adjust,		CAP_TSC_ADJUST,		~0ULL),
+	REG(MSR_IA32_APICBASE,		apic_base,		MSR_ANY,		~0ULL),
+	REG(MSR_EFER,			efer,			MSR_ANY,		~0ULL),
+	REG(MSR_IA32_CR_PAT,		pat,			CAP_PAT,		~0ULL),
+	REG(MSR_IA32_MISC_ENABLE,	misc_enable,		MSR_ANY,		~0ULL),
+	REG(MSR_TSC_AUX,		tsc_aux,		CAP_TSC_AUX,		U32_MAX),
+	REG(MSR_IA32_XSS,		xss,			CAP_XSAVES,		0),
+	REG(MSR_AMD64_VIRT_SPEC_CTRL,	virt_spec_ctrl,		CAP_VIRT_SSBD,		SPEC_CTRL_SSBD),
+	REG(MSR_IA32_UCODE_REV,		microcode_version,	MSR_ANY,		~0ULL),
+	REG(MSR_IA32_MCG_STATUS,	mcg_status,		MSR_ANY,		~0ULL),
+	REG(MSR_PLATFORM_INFO,		platform_info,		MSR_ANY,		~0ULL),
+	REG(MSR_K7_HWCR,		hwcr,			MSR_ANY,		~0ULL),
+	REG(MSR_AMD64_OSVW_ID_LENGTH,	osvw_length,		CAP_OSVW,		~0ULL),
+	REG(MSR_AMD64_OSVW_STATUS,	osvw_status,		CAP_OSVW,		~0ULL),
+	REG(MSR_KVM_WALL_CLOCK,		wall_clock_msr,		CAP_KVM_CLOCKSOURCE,	~0ULL),
+	REG(MSR_KVM_WALL_CLOCK_NEW,	wall_clock_msr,		CAP_KVM_CLOCKSOURCE2,	~0ULL),
+	REG(MSR_KVM_SYSTEM_TIME,	kvmclock_msr,		CAP_KVM_CLOCKSOURCE,	~0ULL),
+	REG(MSR_KVM_SYSTEM_TIME_NEW,	kvmclock_msr,		CAP_KVM_CLOCKSOURCE2,	~0ULL),
+	REG(MSR_KVM_STEAL_TIME,		steal_msr,		CAP_KVM_STEAL,		~0ULL),
+	REG(MSR_KVM_PV_EOI_EN,		pv_eoi_msr,		CAP_KVM_PV_EOI,		~0ULL),
+	REG(MSR_KVM_POLL_CONTROL,	poll_control_msr,	CAP_KVM_POLL_CONTROL,	1),
 };
 
 static const struct msr_reg *msr_find_reg(u32 index)
@@ -113,9 +105,9 @@ static u64 *msr_field(struct vcpu *vcpu, const struct msr_reg *reg)
 	return (void *)vcpu + reg->offset;
 }
 
-static bool guest_has_reg(const struct vcpu *vcpu, const struct msr_reg *reg)
+static bool may_access(const struct vcpu *vcpu, const struct msr_reg *reg, bool host)
 {
-	return reg->cap == MSR_ANY || vcpu_has(vcpu, reg->cap);
+	return host || reg->cap == MSR_ANY || vcpu_has(vcpu, reg->cap);
 }
 
 /**
@@ -164,14 +156,6 @@ static int set_misc_enable(struct vcpu *vcpu, u64 val, bool host)
 	return MSR_OK;
 }
 
-static int set_hwcr(struct vcpu *vcpu, u64 val)
-{
-	if (val & ~(u64)(HWCR_WRITE_IGNORED | HWCR_MC_STATUS_WR_EN))
-		return MSR_GP;
-	vcpu->hwcr = HWCR_TSC_FREQ_SEL | (val & HWCR_MC_STATUS_WR_EN);
-	return MSR_OK;
-}
-
 static int set_pv_eoi(struct vcpu *vcpu, u64 val)
 {
 	if (!vcpu->lapic)
@@ -179,9 +163,11 @@ static int set_pv_eoi(struct vcpu *vcpu, u64 val)
 	return lapic_set_pv_eoi(vcpu, val);
 }
 
-/* Rights are checked; some values are not right either, some have consequences. */
-static int store_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool host)
+/* Some values are not right either, some have consequences. */
+static int write_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool host)
 {
+	if (val & ~reg->writable || !may_access(vcpu, reg, host))
+		return MSR_GP;
 	switch (reg->index) {
 	case MSR_IA32_TSC_ADJUST:
 		clock_write_tsc_adjust(vcpu, val, host);
@@ -198,8 +184,19 @@ static int store_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool
 		return MSR_OK;
 	case MSR_IA32_MISC_ENABLE:
 		return set_misc_enable(vcpu, val, host);
+	case MSR_IA32_UCODE_REV:	/* guests write it before they ask CPUID to fill it */
+		if (!host)
+			return MSR_OK;
+		break;
+	case MSR_PLATFORM_INFO:
+		if (!host)
+			return MSR_GP;
+		break;
 	case MSR_K7_HWCR:
-		return set_hwcr(vcpu, val);
+		if (val & ~(u64)(HWCR_WRITE_IGNORED | HWCR_MC_STATUS_WR_EN))
+			return MSR_GP;
+		val = HWCR_TSC_FREQ_SEL | (val & HWCR_MC_STATUS_WR_EN);
+		break;
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_WALL_CLOCK_NEW:
 	case MSR_KVM_SYSTEM_TIME:
@@ -208,21 +205,9 @@ static int store_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool
 		return clock_msr_write(vcpu, reg->index, val);
 	case MSR_KVM_PV_EOI_EN:
 		return set_pv_eoi(vcpu, val);
-	default:
-		*msr_field(vcpu, reg) = val;
-		return MSR_OK;
 	}
-}
-
-static int write_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool host)
-{
-	if (!host) {
-		if (!guest_has_reg(vcpu, reg) || reg->access == MSR_RO)
-			return MSR_GP;
-		if (reg->access == MSR_RO_QUIET)
-			return MSR_OK;
-	}
-	return val & ~reg->writable ? MSR_GP : store_reg(vcpu, reg, val, host);
+	*msr_field(vcpu, reg) = val;
+	return MSR_OK;
 }
 
 /* ---- registers with one value ---- */
@@ -264,33 +249,19 @@ static const struct msr_fixed msr_fixed[] = {
 	{ MSR_F15H_EX_CFG,		1, true, 0 },
 };
 
-static const struct msr_fixed *msr_find_fixed(u32 index)
+static int access_fixed(u32 index, u64 *val, bool write)
 {
-	unsigned int i;
+	const struct msr_fixed *fixed;
 
-	for (i = 0; i < ARRAY_SIZE(msr_fixed); i++)
-		if (index - msr_fixed[i].index < msr_fixed[i].count)
-			return &msr_fixed[i];
-	return NULL;
-}
-
-static int read_fixed(u32 index, u64 *val)
-{
-	const struct msr_fixed *fixed = msr_find_fixed(index);
-
-	if (!fixed)
-		return MSR_UNKNOWN;
-	*val = fixed->value;
-	return MSR_OK;
-}
-
-static int write_fixed(u32 index, u64 val)
-{
-	const struct msr_fixed *fixed = msr_find_fixed(index);
-
-	if (!fixed)
-		return MSR_UNKNOWN;
-	return fixed->drop || val == fixed->value ? MSR_OK : MSR_GP;
+	for (fixed = msr_fixed; fixed < msr_fixed + ARRAY_SIZE(msr_fixed); fixed++) {
+		if (index - fixed->index >= fixed->count)
+			continue;
+		if (write && !fixed->drop && *val != fixed->value)
+			return MSR_GP;
+		*val = fixed->value;
+		return MSR_OK;
+	}
+	return MSR_UNKNOWN;
 }
 
 /* ---- speculation, features ---- */
@@ -312,54 +283,11 @@ static int write_command(u32 index, u64 val, u64 command, unsigned int feature, 
 	return MSR_OK;
 }
 
-/* SDM 3A "Enumeration of Architectural Capabilities": bits that describe the CPU, not an MSR. */
-#define ARCH_CAPABILITIES_OF_CPU \
-	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_RSBA | ARCH_CAP_SSB_NO | \
-	 ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TAA_NO | ARCH_CAP_SBDR_SSDP_NO | \
-	 ARCH_CAP_FBSDP_NO | ARCH_CAP_PSDP_NO | ARCH_CAP_FB_CLEAR | ARCH_CAP_RRSBA | \
-	 ARCH_CAP_BHI_NO | ARCH_CAP_PBRSB_NO | ARCH_CAP_GDS_NO | ARCH_CAP_RFDS_NO | \
-	 ARCH_CAP_RFDS_CLEAR | ARCH_CAP_ITS_NO)
-
-/* What the CPU says, and what the kernel knows of CPUs that do not say it. */
-static u64 host_arch_capabilities(void)
-{
-	static const struct { u16 bug; u64 no; } known[] = {
-		{ X86_BUG_CPU_MELTDOWN,		ARCH_CAP_RDCL_NO },
-		{ X86_BUG_SPEC_STORE_BYPASS,	ARCH_CAP_SSB_NO },
-		{ X86_BUG_MDS,			ARCH_CAP_MDS_NO },
-		{ X86_BUG_RFDS,			ARCH_CAP_RFDS_NO },
-		{ X86_BUG_GDS,			ARCH_CAP_GDS_NO },
-		{ X86_BUG_ITS,			ARCH_CAP_ITS_NO },
-	};
-	u64 caps = 0;
-	unsigned int i;
-
-	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
-		rdmsrl(MSR_IA32_ARCH_CAPABILITIES, caps);
-	caps &= ARCH_CAPABILITIES_OF_CPU;
-	for (i = 0; i < ARRAY_SIZE(known); i++)
-		if (!boot_cpu_has_bug(known[i].bug))
-			caps |= known[i].no;
-	/* Without TSX a guest has no TAA either way, and is not to believe that it may turn TSX on. */
-	if (!cpuid_host_supports(X86_FEATURE_RTM))
-		caps &= ~(u64)ARCH_CAP_TAA_NO;
-	return caps;
-}
-
 /* ---- read and write ---- */
 
-static int read_spec_ctrl(struct vcpu *vcpu, u64 *val, bool host)
+static bool has_spec_ctrl(const struct vcpu *vcpu, bool host)
 {
-	if ((!host && !vcpu_has(vcpu, CAP_SPEC_CTRL)) || !spec_ctrl_valid)
-		return MSR_GP;
-	return backend(get_msr)(vcpu, MSR_IA32_SPEC_CTRL, val);
-}
-
-static int write_spec_ctrl(struct vcpu *vcpu, u64 val, bool host)
-{
-	if ((!host && !vcpu_has(vcpu, CAP_SPEC_CTRL)) || !spec_ctrl_valid || val & ~spec_ctrl_valid)
-		return MSR_GP;
-	return backend(set_msr)(vcpu, MSR_IA32_SPEC_CTRL, val);
+	return spec_ctrl_valid && (host || vcpu_has(vcpu, CAP_SPEC_CTRL));
 }
 
 /**
@@ -388,11 +316,14 @@ int msr_read(struct vcpu *vcpu, u32 index, u64 *val, bool host)
 	case MSR_MTRRfix64K_00000 ... MSR_MTRRfix4K_F8000:
 	case MSR_MTRRdefType:
 		return mtrr_read(vcpu, index, val);
-	case MSR_IA32_MCG_CAP ... MSR_IA32_MCG_CTL:
+	case MSR_IA32_MCG_CAP:
+	case MSR_IA32_MCG_CTL:
 	case MSR_IA32_MC0_CTL ... MSR_IA32_MCx_CTL(MCE_MAX_BANKS) - 1:
 		return mce_read(vcpu, index, val, host);
 	case MSR_IA32_SPEC_CTRL:
-		return read_spec_ctrl(vcpu, val, host);
+		if (!has_spec_ctrl(vcpu, host))
+			return MSR_GP;
+		break;		/* it is the vendor's */
 	case MSR_AMD64_DE_CFG:
 		*val = de_cfg();
 		return MSR_OK;
@@ -400,24 +331,10 @@ int msr_read(struct vcpu *vcpu, u32 index, u64 *val, bool host)
 	reg = msr_find_reg(index);
 	if (reg) {
 		*val = *msr_field(vcpu, reg);
-		return host || guest_has_reg(vcpu, reg) ? MSR_OK : MSR_GP;
+		return may_access(vcpu, reg, host) ? MSR_OK : MSR_GP;
 	}
 	r = backend(get_msr)(vcpu, index, val);
-	return r == MSR_UNKNOWN ? read_fixed(index, val) : r;
-}
-
-/* Of those in the vendor's structure: SDM 4 "Model-Specific Registers (MSRs)", #GP unless canonical. */
-static bool holds_address(u32 index)
-{
-	return index == MSR_FS_BASE || index == MSR_GS_BASE || index == MSR_KERNEL_GS_BASE ||
-	       index == MSR_LSTAR || index == MSR_CSTAR;
-}
-
-static bool canonical(const struct vcpu *vcpu, u64 address)
-{
-	unsigned int unused = vcpu->cr4 & X86_CR4_LA57 ? 64 - 57 : 64 - 48;
-
-	return (s64)(address << unused) >> unused == address;
+	return r == MSR_UNKNOWN ? access_fixed(index, val, false) : r;
 }
 
 /**
@@ -446,11 +363,14 @@ int msr_write(struct vcpu *vcpu, u32 index, u64 val, bool host)
 	case MSR_MTRRfix64K_00000 ... MSR_MTRRfix4K_F8000:
 	case MSR_MTRRdefType:
 		return mtrr_write(vcpu, index, val);
-	case MSR_IA32_MCG_CAP ... MSR_IA32_MCG_CTL:
+	case MSR_IA32_MCG_CAP:
+	case MSR_IA32_MCG_CTL:
 	case MSR_IA32_MC0_CTL ... MSR_IA32_MCx_CTL(MCE_MAX_BANKS) - 1:
 		return mce_write(vcpu, index, val, host);
 	case MSR_IA32_SPEC_CTRL:
-		return write_spec_ctrl(vcpu, val, host);
+		if (!has_spec_ctrl(vcpu, host) || val & ~spec_ctrl_valid)
+			return MSR_GP;
+		break;		/* it is the vendor's */
 	case MSR_IA32_PRED_CMD:
 		return write_command(index, val, PRED_CMD_IBPB, X86_FEATURE_IBPB,
 				     host || vcpu_has(vcpu, CAP_PRED_CMD));
@@ -459,14 +379,20 @@ int msr_write(struct vcpu *vcpu, u32 index, u64 val, bool host)
 				     host || vcpu_has(vcpu, CAP_FLUSH_L1D));
 	case MSR_AMD64_DE_CFG:
 		return val == de_cfg() ? MSR_OK : MSR_GP;
+	case MSR_FS_BASE:	/* SDM 4 "Model-Specific Registers (MSRs)": addresses */
+	case MSR_GS_BASE:
+	case MSR_KERNEL_GS_BASE:
+	case MSR_LSTAR:
+	case MSR_CSTAR:
+		if (!__is_canonical_address(val, vcpu->cr4 & X86_CR4_LA57 ? 57 : 48))
+			return MSR_GP;
+		break;
 	}
 	reg = msr_find_reg(index);
 	if (reg)
 		return write_reg(vcpu, reg, val, host);
-	if (holds_address(index) && !canonical(vcpu, val))
-		return MSR_GP;
 	r = backend(set_msr)(vcpu, index, val);
-	return r == MSR_UNKNOWN ? write_fixed(index, val) : r;
+	return r == MSR_UNKNOWN ? access_fixed(index, &val, true) : r;
 }
 
 /**
@@ -485,7 +411,6 @@ void msr_reset(struct vcpu *vcpu, bool init)
 	backend(set_msr)(vcpu, MSR_IA32_CR_PAT, vcpu->pat);
 	vcpu->misc_enable = MISC_ENABLE_PMU_BITS;
 	vcpu->hwcr = HWCR_TSC_FREQ_SEL;
-	vcpu->arch_capabilities = host_arch_capabilities();
 	vcpu->microcode_version = boot_cpu_data.x86_vendor == X86_VENDOR_INTEL ?
 				  UCODE_REV_INTEL : UCODE_REV_AMD;
 	vcpu->mcg_cap = MCE_MAX_BANKS;
@@ -508,9 +433,6 @@ static int host_write(struct vcpu *vcpu, u32 index, u64 *val)
 static int read_feature(struct vcpu *none, u32 index, u64 *val)
 {
 	switch (index) {
-	case MSR_IA32_ARCH_CAPABILITIES:
-		*val = host_arch_capabilities();
-		return MSR_OK;
 	case MSR_IA32_UCODE_REV:
 		return rdmsrl_safe(index, val) ? MSR_GP : MSR_OK;
 	case MSR_AMD64_DE_CFG:
@@ -591,12 +513,10 @@ long msr_ioctl_get_features(struct kvm_msrs __user *user)
 
 /* What user space saves and restores: most of msr_regs[], these, and the backend's. */
 static const u32 msr_to_save[] __initconst = {
-	MSR_IA32_TSC, MSR_IA32_TSC_DEADLINE, MSR_IA32_MCG_STATUS, MSR_IA32_MCG_CTL,
+	MSR_IA32_TSC, MSR_IA32_TSC_DEADLINE, MSR_IA32_MCG_CTL,
 };
 
-static const u32 msr_features[] = {
-	MSR_IA32_ARCH_CAPABILITIES, MSR_IA32_UCODE_REV, MSR_AMD64_DE_CFG,
-};
+static const u32 msr_features[] = { MSR_IA32_UCODE_REV, MSR_AMD64_DE_CFG };
 
 static u32 msr_list[64] __ro_after_init;
 static u32 msr_list_nr __ro_after_init;
@@ -666,10 +586,5 @@ long msr_ioctl_index_list(struct kvm_msr_list __user *user)
  */
 long msr_ioctl_feature_index_list(struct kvm_msr_list __user *user)
 {
-	u32 nr = ARRAY_SIZE(msr_features);
-
-	/* The last one is AMD's. */
-	if (boot_cpu_data.x86_vendor == X86_VENDOR_INTEL)
-		nr--;
-	return give_list(user, msr_features, nr);
+	return give_list(user, msr_features, ARRAY_SIZE(msr_features));
 }

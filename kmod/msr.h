@@ -15,6 +15,9 @@ enum msr_result {
 	MSR_FILTERED = 3,
 };
 
+/* HWCR bit that lets software write MCi_STATUS: APM 2 "Machine-Check MSRs" */
+#define HWCR_MC_STATUS_WR_EN	(1 << 18)
+
 /* ---- msr.c ---- */
 
 void __init msr_module_init(void);
@@ -33,7 +36,7 @@ long msr_ioctl_get_features(struct kvm_msrs __user *user);	/* KVM_GET_MSRS on /d
 
 #define MTRR_NR_VARIABLE	8
 
-int mtrr_read(const struct vcpu *vcpu, u32 index, u64 *val);
+int mtrr_read(struct vcpu *vcpu, u32 index, u64 *val);
 int mtrr_write(struct vcpu *vcpu, u32 index, u64 val);
 bool mtrr_pat_valid(u64 pat);
 

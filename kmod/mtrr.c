@@ -18,22 +18,25 @@ enum {
 	MTRRCAP_WC		= 1 << 10,
 
 	/* IA32_MTRR_DEF_TYPE */
-	MTRR_DEF_TYPE_MASK	= 0xff,
 	MTRR_DEF_FIXED_ENABLE	= 1 << 10,
 	MTRR_DEF_ENABLE		= 1 << 11,
 
-	/* IA32_MTRR_PHYSBASEn, IA32_MTRR_PHYSMASKn: below the address */
-	MTRR_BASE_TYPE_MASK	= 0xff,
-	MTRR_MASK_VALID		= 1 << 11,
+	MTRR_MASK_VALID		= 1 << 11,	/* IA32_MTRR_PHYSMASKn */
+	MTRR_TYPE_MASK		= 0xff,		/* IA32_MTRR_DEF_TYPE, IA32_MTRR_PHYSBASEn */
 
+	MTRR_TYPES		= BIT(MTRR_TYPE_UNCACHABLE) | BIT(MTRR_TYPE_WRCOMB) |
+				  BIT(MTRR_TYPE_WRTHROUGH) | BIT(MTRR_TYPE_WRPROT) |
+				  BIT(MTRR_TYPE_WRBACK),
 	PAT_UC_MINUS		= 7,
 };
 
-static bool mtrr_type_valid(u8 type)
+/* Is each byte of @val one of @types? No byte that is left is 0: uncached. */
+static bool types_valid(u64 val, unsigned int types)
 {
-	return type == MTRR_TYPE_UNCACHABLE || type == MTRR_TYPE_WRCOMB ||
-	       type == MTRR_TYPE_WRTHROUGH || type == MTRR_TYPE_WRPROT ||
-	       type == MTRR_TYPE_WRBACK;
+	for (; val; val >>= 8)
+		if ((u8)val > PAT_UC_MINUS || !(types & BIT((u8)val)))
+			return false;
+	return true;
 }
 
 /**
@@ -42,61 +45,28 @@ static bool mtrr_type_valid(u8 type)
  */
 bool mtrr_pat_valid(u64 pat)
 {
-	unsigned int i;
-
-	for (i = 0; i < sizeof(pat); i++, pat >>= 8)
-		if (!mtrr_type_valid(pat) && (u8)pat != PAT_UC_MINUS)
-			return false;
-	return true;
-}
-
-static bool mtrr_fixed_valid(u64 val)
-{
-	unsigned int i;
-
-	for (i = 0; i < sizeof(val); i++, val >>= 8)
-		if (!mtrr_type_valid(val))
-			return false;
-	return true;
-}
-
-static bool mtrr_variable_valid(const struct vcpu *vcpu, u32 index, u64 val)
-{
-	u64 address = GENMASK_ULL(vcpu->maxphyaddr - 1, PAGE_SHIFT);
-
-	if (index & 1)
-		return !(val & ~(address | MTRR_MASK_VALID));
-	return !(val & ~(address | MTRR_BASE_TYPE_MASK)) && mtrr_type_valid(val);
-}
-
-/* Where a fixed-range register is kept: 1 of 64K pieces, 2 of 16K, 8 of 4K; -1: it is none. */
-static int mtrr_fixed_slot(u32 index)
-{
-	switch (index) {
-	case MSR_MTRRfix64K_00000:
-		return 0;
-	case MSR_MTRRfix16K_80000 ... MSR_MTRRfix16K_A0000:
-		return 1 + index - MSR_MTRRfix16K_80000;
-	case MSR_MTRRfix4K_C0000 ... MSR_MTRRfix4K_F8000:
-		return 3 + index - MSR_MTRRfix4K_C0000;
-	default:
-		return -1;
-	}
+	return types_valid(pat, MTRR_TYPES | BIT(PAT_UC_MINUS));
 }
 
 /* The register's place in @vcpu, NULL if there is none of that number. */
-static const u64 *mtrr_reg(const struct vcpu *vcpu, u32 index)
+static u64 *mtrr_reg(struct vcpu *vcpu, u32 index)
 {
-	int slot = mtrr_fixed_slot(index);
-
 	static_assert(ARRAY_SIZE(vcpu->mtrr_var) == 2 * MTRR_NR_VARIABLE);
-	if (slot >= 0)
-		return &vcpu->mtrr_fixed[slot];
-	if (index == MSR_MTRRdefType)
-		return &vcpu->mtrr_def_type;
-	if (index >= MTRRphysBase_MSR(0) && index < MTRRphysBase_MSR(MTRR_NR_VARIABLE))
+
+	switch (index) {
+	case MTRRphysBase_MSR(0) ... MTRRphysMask_MSR(MTRR_NR_VARIABLE - 1):
 		return &vcpu->mtrr_var[index - MTRRphysBase_MSR(0)];
-	return NULL;
+	case MSR_MTRRfix64K_00000:
+		return &vcpu->mtrr_fixed[0];
+	case MSR_MTRRfix16K_80000 ... MSR_MTRRfix16K_A0000:
+		return &vcpu->mtrr_fixed[1 + index - MSR_MTRRfix16K_80000];
+	case MSR_MTRRfix4K_C0000 ... MSR_MTRRfix4K_F8000:
+		return &vcpu->mtrr_fixed[3 + index - MSR_MTRRfix4K_C0000];
+	case MSR_MTRRdefType:
+		return &vcpu->mtrr_def_type;
+	default:
+		return NULL;
+	}
 }
 
 /**
@@ -107,7 +77,7 @@ static const u64 *mtrr_reg(const struct vcpu *vcpu, u32 index)
  *
  * Return: enum msr_result; MSR_UNKNOWN if it is none.
  */
-int mtrr_read(const struct vcpu *vcpu, u32 index, u64 *val)
+int mtrr_read(struct vcpu *vcpu, u32 index, u64 *val)
 {
 	const u64 *reg = mtrr_reg(vcpu, index);
 
@@ -130,19 +100,20 @@ int mtrr_read(const struct vcpu *vcpu, u32 index, u64 *val)
  */
 int mtrr_write(struct vcpu *vcpu, u32 index, u64 val)
 {
-	u64 *reg = (u64 *)mtrr_reg(vcpu, index);
-	bool valid;
+	u64 address = GENMASK_ULL(vcpu->maxphyaddr - 1, PAGE_SHIFT);
+	u64 types = ~0ULL, others = 0;	/* bits that are types, and other writable ones */
+	u64 *reg = mtrr_reg(vcpu, index);
 
 	if (!reg)
 		return index == MSR_MTRRcap ? MSR_GP : MSR_UNKNOWN;
-	if (index == MSR_MTRRdefType)
-		valid = mtrr_type_valid(val) &&
-			!(val & ~(u64)(MTRR_DEF_TYPE_MASK | MTRR_DEF_FIXED_ENABLE | MTRR_DEF_ENABLE));
-	else if (mtrr_fixed_slot(index) >= 0)
-		valid = mtrr_fixed_valid(val);
-	else
-		valid = mtrr_variable_valid(vcpu, index, val);
-	if (!valid)
+	if (index == MSR_MTRRdefType) {
+		types = MTRR_TYPE_MASK;
+		others = MTRR_DEF_FIXED_ENABLE | MTRR_DEF_ENABLE;
+	} else if (index < MTRRphysBase_MSR(MTRR_NR_VARIABLE)) {
+		types = index & 1 ? 0 : MTRR_TYPE_MASK;
+		others = index & 1 ? address | MTRR_MASK_VALID : address;
+	}
+	if (val & ~(types | others) || !types_valid(val & types, MTRR_TYPES))
 		return MSR_GP;
 	*reg = val;
 	return MSR_OK;

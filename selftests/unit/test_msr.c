@@ -214,7 +214,6 @@ TEST(read_only_ones_can_be_set_by_user_space_alone)
 	struct vcpu *vcpu = full_vcpu();
 
 	EXPECT_EQ(MSR_GP, guest_set(vcpu, MSR_PLATFORM_INFO, 1));
-	EXPECT_EQ(MSR_GP, guest_set(vcpu, MSR_IA32_ARCH_CAPABILITIES, 1));
 	EXPECT_EQ(MSR_OK, host_set(vcpu, MSR_PLATFORM_INFO, 1));
 	EXPECT_EQ(1, get(vcpu, MSR_PLATFORM_INFO));
 	/* written before CPUID is asked for the revision: SDM "Microcode Update Facilities" */
