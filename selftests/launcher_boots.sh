@@ -80,6 +80,9 @@ dd if=/tmp/data of=/dev/vdb bs=64k 2>/dev/null; sync
 echo 3 >/proc/sys/vm/drop_caches
 echo wrote=$(sum </tmp/data)
 echo read=$(dd if=/dev/vdb bs=64k count=64 2>/dev/null | sum)
+echo first=$(dd if=/dev/vdb bs=1M count=2 2>/dev/null | sum)
+blkdiscard -o 2097152 -l 1048576 /dev/vdb && echo discarded
+echo left=$(dd if=/dev/vdb bs=1M skip=2 count=1 2>/dev/null | tr -d '\0' | wc -c)
 dd if=/dev/zero of=/dev/vdc bs=4k count=1 2>/dev/null || echo vdc is read-only
 echo vdc=$(sum </dev/vdc)
 for i in 0 1 2 3; do (dd if=/dev/vdc of=/tmp/p$i bs=4k 2>/dev/null) & done; wait
@@ -101,7 +104,11 @@ claim "it mounts its file system" answer "This is the disk of the lab's guest."
 wrote=$(tr -d '\r' <console | sed -n 's/^wrote=//p')
 claim "it reads back what it wrote to a disk" \
 	same "$wrote" "$(tr -d '\r' <console | sed -n 's/^read=//p')"
-claim "so does the host" same "$wrote" "$(dd if=disk bs=1M count=4 2>/dev/null | sum)"
+claim "so does the host, up to what was discarded later" \
+	same "$(tr -d '\r' <console | sed -n 's/^first=//p')" "$(dd if=disk bs=1M count=2 2>/dev/null | sum)"
+claim "a discard is taken" answer "discarded"
+claim "the sectors are empty then" answer "left=0"
+claim "and so is the host's file" test "$(du -k disk | cut -f 1)" -eq 3072
 claim "it cannot write to a read-only disk" answer "vdc is read-only"
 claim "it can read it" answer "vdc=$numbers"
 claim "requests side by side all get their own data" \
