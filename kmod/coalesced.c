@@ -49,6 +49,7 @@ static bool ring_put(struct kvm_coalesced_mmio_ring *ring, bool pio, gpa_t addr,
 	slot->len = len;
 	slot->pio = pio;
 	memcpy(slot->data, data, len);
+	/* User space that sees the new end sees what is before it. */
 	smp_store_release(&ring->last, next);
 	return true;
 }

@@ -50,7 +50,7 @@ void vcpu_kick(struct vcpu *vcpu)
 {
 	int cpu;
 
-	if (rcuwait_wake_up(&vcpu->wait))
+	rcuwait_wake_up(&vcpu->wait);
 	/*
 	 * Pairs with the full barrier in vcpu_enter(): either it sees the
 	 * request, or we see that it is in the guest.
@@ -302,10 +302,11 @@ static int vcpu_enter(struct vcpu *vcpu)
 		lapic_pv_eoi_before_entry(vcpu);
 
 	local_irq_disable();
+	WRITE_ONCE(vcpu->cpu, smp_processor_id());	/* where a kick goes, before it may come */
 	/* Full barrier: set the mode, then look at requests. See vcpu_kick(). */
 	smp_store_mb(vcpu->mode, VCPU_IN_GUEST);
 	if (unlikely(entry_is_off(vcpu))) {
-		smp_store_mb(vcpu->mode, VCPU_OUTSIDE);
+		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 		local_irq_enable();
 		if (event_cut_off(vcpu))
 			vcpu_request(vcpu, REQ_EVENT);
@@ -315,7 +316,7 @@ static int vcpu_enter(struct vcpu *vcpu)
 	trace_kvm_entry(vcpu, false);
 	vtime_account_guest_enter();
 	backend(run)(vcpu);
-	smp_store_release(&vcpu->mode, VCPU_OUTSIDE);
+	WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 	backend(handle_exit_irqoff)(vcpu);
 	compat_guest_ran();
 	/* A pending timer interrupt must still count this time as the guest's. */
@@ -654,6 +655,7 @@ static int vcpu_publish(struct vcpu *vcpu)
 	fd = vcpu_make_fd(vcpu);
 	if (fd < 0)
 		return fd;
+	/* Pairs with vm_for_each_vcpu(): who sees the count sees the vCPU. */
 	smp_store_release(&vm->nr_vcpus, vcpu->idx + 1);
 	return fd;
 }

@@ -212,19 +212,23 @@ static void svm_flush_tlb(struct vcpu *vcpu)
 #define svm_asm(insn, ...)							\
 	asm volatile("1: " insn "\n2:\n" _ASM_EXTABLE(1b, 2b) : : __VA_ARGS__ : "memory")
 
-/* Another vCPU, or the same one from another CPU: nothing cached here is its own. */
+/*
+ * Another vCPU ran here last, or this one ran elsewhere meanwhile: what the CPU
+ * has cached of the VMCB is not of this vCPU, or out of date.
+ */
 static void svm_take_cpu(struct svm_vcpu *svm, struct svm_cpu *cpu)
 {
-	cpu->current_vcpu = svm;
+	if (cpu->current_vcpu != svm) {
+		/* Its branches must not follow predictions the other one trained. */
+		indirect_branch_prediction_barrier();
+		cpu->current_vcpu = svm;
+	}
+	if (svm->cpu != cpu) {
+		svm->cpu = cpu;
+		svm->asid_generation = 0;	/* an ASID belongs to a CPU */
+	}
 	svm->host_saved = false;
 	svm->vmcb->control.clean = 0;
-	if (svm->vcpu.cpu != smp_processor_id()) {
-		/* An ASID belongs to a CPU. */
-		svm->asid_generation = 0;
-		svm->vcpu.cpu = smp_processor_id();
-	}
-	/* Its branches must not follow predictions the last one trained. */
-	indirect_branch_prediction_barrier();
 }
 
 /* Host state that VMRUN does not save; it changes only outside KVM_RUN. */
@@ -320,7 +324,7 @@ static void svm_run(struct vcpu *vcpu)
 	struct svm_vcpu *svm = to_svm(vcpu);
 	struct svm_cpu *cpu = this_cpu_ptr(&svm_cpus);
 
-	if (unlikely(cpu->current_vcpu != svm))
+	if (unlikely(cpu->current_vcpu != svm || svm->cpu != cpu))
 		svm_take_cpu(svm, cpu);
 	if (unlikely(svm->flush || svm->asid_generation != cpu->asid_generation))
 		svm_flush_at_entry(svm, cpu);

@@ -33,6 +33,7 @@ struct svm_vcpu {
 	u64		spec_ctrl;	/* the guest's IA32_SPEC_CTRL; entry.S */
 	bool		spec_ctrl_owned; /* writes it without exits */
 	u64		asid_generation;
+	struct svm_cpu	*cpu;		/* where it ran last */
 	bool		flush;		/* all translations must go at the next entry */
 	bool		host_saved;	/* VMSAVE of the host was done in this KVM_RUN */
 	bool		iret_pending;	/* IRET seen at iret_rip: NMIs open once it is past */
