@@ -177,21 +177,12 @@ static void alu_scan(struct emu_alu *alu)
 		alu->result = 63 - __builtin_clzll(alu->src);
 }
 
-static void alu_cmpxchg(struct emu_alu *alu)
-{
-	u64 found = alu->dst;
-
-	alu_sub(alu, alu->third, found, false, STATUS);
-	alu->keep = alu->third != found;
-	alu->result = alu->keep ? found : alu->src;
-}
-
 static void alu_imul(struct emu_alu *alu, u64 factor)
 {
-	u64 low, high;
-	bool overflow = emu_mul(true, alu->size, alu->src, factor, &low, &high);
+	emu_wide_t product;
+	bool overflow = emu_mul(true, alu->size, alu->src, factor, &product);
 
-	alu->result = low;
+	alu->result = product & size_mask(alu->size);
 	set_carry_overflow(alu, overflow, overflow);
 }
 
@@ -250,13 +241,13 @@ void emu_alu(struct emu_alu *alu)
 		alu_bit_test(alu);
 		break;
 	case OP_CMPXCHG:
-		alu_cmpxchg(alu);
+		alu_sub(alu, alu->third, a, false, STATUS);
+		alu->keep = alu->third != a;
+		alu->result = alu->keep ? a : b;
 		break;
 	case OP_IMUL2:
-		alu_imul(alu, a);
-		break;
 	case OP_IMUL3:
-		alu_imul(alu, alu->third);
+		alu_imul(alu, alu->op == OP_IMUL2 ? a : alu->third);
 		break;
 	case OP_BSF ... OP_BSR:
 		alu_scan(alu);
@@ -270,43 +261,37 @@ void emu_alu(struct emu_alu *alu)
  * @size: of the factors, in bytes
  * @a: a factor; bits beyond @size do not matter
  * @b: the other
- * @low: the product's lower half
- * @high: its upper half
+ * @product: gets the product; bits beyond twice the size do not matter
  *
- * Return: whether the product does not fit the lower half (CF and OF).
+ * Return: whether the product does not fit @size (CF and OF).
  */
-bool emu_mul(bool is_signed, unsigned int size, u64 a, u64 b, u64 *low, u64 *high)
+bool emu_mul(bool is_signed, unsigned int size, u64 a, u64 b, emu_wide_t *product)
 {
-	unsigned __int128 product;
-	u64 mask = size_mask(size);
-
-	if (is_signed)
-		product = (__int128)sign_extend(a, size) * sign_extend(b, size);
-	else
-		product = (unsigned __int128)(a & mask) * (b & mask);
-	*low = product & mask;
-	*high = product >> 8 * size & mask;
-	return *high != (is_signed && bit(*low, 8 * size - 1) ? mask : 0);
+	if (is_signed) {
+		*product = (__int128)sign_extend(a, size) * sign_extend(b, size);
+		return (__int128)*product != sign_extend(*product, size);
+	}
+	*product = (emu_wide_t)(a & size_mask(size)) * (b & size_mask(size));
+	return *product >> 8 * size;
 }
 
 /**
  * emu_div() - divide a number of twice the size
  * @is_signed: IDIV rather than DIV
  * @size: of the divisor, in bytes
- * @low: the dividend's lower half; gets the quotient
- * @high: its upper half; gets the remainder
+ * @wide: the dividend; gets the quotient in its lower half, the remainder in its upper
  * @divisor: bits beyond @size are zero
  *
  * Works on magnitudes; the remainder has the sign of the dividend.
  *
  * Return: false, and nothing changed, where the CPU raises #DE.
  */
-bool emu_div(bool is_signed, unsigned int size, u64 *low, u64 *high, u64 divisor)
+bool emu_div(bool is_signed, unsigned int size, emu_wide_t *wide, u64 divisor)
 {
 	unsigned int bits = 8 * size;
 	u64 mask = size_mask(size), quotient, rest, limit = mask;
-	unsigned __int128 dividend = (unsigned __int128)*high << bits | *low;
-	bool minus = is_signed && bit(*high, bits - 1);
+	emu_wide_t dividend = *wide;
+	bool minus = is_signed && bit(dividend >> bits, bits - 1);
 	bool minus_divisor = is_signed && bit(divisor, bits - 1);
 
 	if (minus)	/* its two's complement, in twice the bits */
@@ -321,8 +306,8 @@ bool emu_div(bool is_signed, unsigned int size, u64 *low, u64 *high, u64 divisor
 	    : "a" ((u64)dividend), "d" ((u64)(dividend >> 64)), [divisor] "r" (divisor) : "cc");
 	if (quotient > limit)
 		return false;
-	*low = (minus != minus_divisor ? -quotient : quotient) & mask;
-	*high = (minus ? -rest : rest) & mask;
+	*wide = (emu_wide_t)((minus ? -rest : rest) & mask) << bits |
+		((minus != minus_divisor ? -quotient : quotient) & mask);
 	return true;
 }
 

@@ -81,7 +81,7 @@ static u32 decode_vex(struct emu *emu, unsigned int esc)
 	if ((rxb_map & 0x1f) == 1)
 		desc = emu_opcodes_0f[insn->opcode];
 	else if ((rxb_map & 0x1f) == 2)
-		desc = emu_opcode_0f38(insn->opcode);
+		desc = emu_opcodes_0f38[insn->opcode];
 	if ((desc & F_OP) != OP_VEC)
 		return OP_UNKNOWN;
 	return (rest >> 3 & 0xf) == 0xf ? desc : OP_INVALID;
@@ -112,7 +112,7 @@ static u32 decode_opcode(struct emu *emu)
 		desc = emu_opcodes_0f[byte];
 		if (desc & F_ESCAPE) {
 			byte = take_byte(emu);
-			desc = emu_opcode_0f38(byte);
+			desc = emu_opcodes_0f38[byte];
 		}
 	} else if (byte == 0x63 && emu->mode != EMU_MODE_LONG) {
 		return OP_UNKNOWN;	/* ARPL there */
@@ -143,7 +143,7 @@ static u64 decode_ea16(struct emu *emu, unsigned int mod, unsigned int rm, u8 *s
 
 /*
  * The same with 32- and 64-bit addresses.  POP counts RSP up before it takes it
- * as a base.  An offset from the next instruction is finished by decode_imm().
+ * as a base.  An offset from the next instruction is finished by decode().
  */
 static u64 decode_ea(struct emu *emu, unsigned int mod, unsigned int rm, u8 *seg)
 {
@@ -219,12 +219,9 @@ static void decode_sizes(struct emu *emu, u32 desc)
 		insn->size = opsize ? 2 : 4;
 		if (insn->rex & REX_W || (desc & F_D64 && !opsize))
 			insn->size = 8;
-	} else if (emu->mode == EMU_MODE_PROT32) {
-		insn->asize = adsize ? 2 : 4;
-		insn->size = opsize ? 2 : 4;
-	} else {
-		insn->asize = adsize ? 4 : 2;
-		insn->size = opsize ? 4 : 2;
+	} else {	/* a prefix chooses the size that CS.D does not */
+		insn->asize = adsize == (emu->mode == EMU_MODE_PROT32) ? 2 : 4;
+		insn->size = opsize == (emu->mode == EMU_MODE_PROT32) ? 2 : 4;
 	}
 	if (desc & F_BYTE)
 		insn->size = 1;
@@ -279,7 +276,7 @@ static void decode_unusual(struct emu *emu, u32 desc)
 }
 
 /* Pick the shape of an SSE or AVX move; false if it is something else. */
-static bool decode_vec(struct emu *emu, u32 desc)
+static bool decode_vec(struct emu *emu)
 {
 	struct emu_insn *insn = &emu->insn;
 	unsigned int column = 0, length = insn->vex ?: 16;
@@ -304,16 +301,17 @@ static bool decode_vec(struct emu *emu, u32 desc)
 }
 
 /* What else the encoding has to fulfil to be the instruction of the table. */
-static bool is_known(struct emu *emu, u32 desc)
+static int check_encoding(struct emu *emu, u32 desc)
 {
 	struct emu_insn *insn = &emu->insn;
-	unsigned int op = desc & F_OP;
 
-	if (desc & F_MEM && !insn->mem)
-		return false;
-	if (desc & F_NOREP && insn->prefixes & PREFIX_ANY_REP)
-		return false;
-	return op < OP_VEC || decode_vec(emu, desc);
+	if (insn->prefixes & PREFIX_LOCK && !(desc & F_LOCK && insn->mem))
+		return emu_raise(emu, UD_VECTOR);
+	if ((desc & F_MEM && !insn->mem) ||
+	    (desc & F_NOREP && insn->prefixes & PREFIX_ANY_REP) ||
+	    ((desc & F_OP) == OP_VEC && !decode_vec(emu)))
+		return EMU_UNKNOWN;
+	return EMU_DONE;
 }
 
 static int decode(struct emu *emu)
@@ -340,7 +338,7 @@ static int decode(struct emu *emu)
 	if (desc == OP_UNKNOWN && !(insn->prefixes & PREFIX_LOCK))
 		return EMU_UNKNOWN;
 	if (desc <= OP_INVALID)		/* every instruction that takes LOCK is known */
-		return emu_raise(emu, EMU_EXC_UD);
+		return emu_raise(emu, UD_VECTOR);
 	insn->desc = desc;
 	decode_sizes(emu, desc);
 	if (desc & F_MODRM)
@@ -354,9 +352,7 @@ static int decode(struct emu *emu)
 	insn->ea &= size_mask(insn->asize);
 	if (likely(!(desc & (F_MEM | F_NOREP) || insn->prefixes & PREFIX_LOCK)))
 		return EMU_DONE;
-	if (insn->prefixes & PREFIX_LOCK && !(desc & F_LOCK && insn->mem))
-		return emu_raise(emu, EMU_EXC_UD);
-	return is_known(emu, desc) ? EMU_DONE : EMU_UNKNOWN;
+	return check_encoding(emu, desc);
 }
 
 /* Fetch what the page has of the bytes that are missing, one at least. */
@@ -369,14 +365,14 @@ static int fetch_more(struct emu *emu)
 	int r;
 
 	if (!len)
-		return emu_raise(emu, EMU_EXC_GP);
+		return emu_raise(emu, GP_VECTOR);
 	if (likely(emu->mode == EMU_MODE_LONG)) {
 		if (!emu_is_canonical(emu, la, 1))
-			return emu_raise(emu, EMU_EXC_GP);
+			return emu_raise(emu, GP_VECTOR);
 	} else {
 		emu->ops->segment(emu, EMU_CS, &cs);
 		if (la > cs.limit)
-			return emu_raise(emu, EMU_EXC_GP);
+			return emu_raise(emu, GP_VECTOR);
 		if (len > cs.limit - la)
 			len = cs.limit - la + 1;
 		la = (u32)(la + cs.base);

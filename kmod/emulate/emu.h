@@ -63,14 +63,6 @@ enum emu_access {
 	EMU_RMW		= 1 << 2,	/* read now, written by the same instruction */
 };
 
-/* Exceptions the emulator itself finds: APM 2 "Vectors". */
-enum emu_vector {
-	EMU_EXC_DE	= 0,
-	EMU_EXC_UD	= 6,
-	EMU_EXC_SS	= 12,
-	EMU_EXC_GP	= 13,
-};
-
 struct emu_segment {
 	u64	base;
 	u32	limit;			/* in bytes, granularity applied */
@@ -223,7 +215,9 @@ int emu_execute(struct emu *emu);
  *
  * RIP moves by the length, cut to the width of the code segment; RFLAGS.RF is
  * cleared.
+ *
+ * Return: EMU_DONE, for it is the last thing that any instruction does.
  */
-void emu_advance(struct emu *emu);
+int emu_advance(struct emu *emu);
 
 #endif /* EMULATE_EMU_H */

@@ -68,7 +68,7 @@ static noinline int convert(struct emu *emu, u64 *val)
 		break;
 	case OP_MOVSEG:		/* REX.R is ignored; memory gets the selector alone */
 		if ((insn->reg & 7) >= EMU_NSEGS)
-			return emu_raise(emu, EMU_EXC_UD);
+			return emu_raise(emu, UD_VECTOR);
 		emu->ops->segment(emu, insn->reg & 7, &segment);
 		*val = segment.selector;
 		if (insn->mem)
@@ -93,7 +93,7 @@ static int exec_mov(struct emu *emu)
 		emu_set_reg(emu, insn->reg, insn->size, val);
 	else
 		r = rm_write(emu, val, insn->size);
-	return r ?: emu_complete(emu);
+	return r ?: emu_advance(emu);
 }
 
 /* Registers and flags of an arithmetic instruction; @found was in the r/m operand. */
@@ -113,7 +113,7 @@ static int commit_alu(struct emu *emu, const struct emu_alu *alu, u64 found)
 			emu_set_reg(emu, insn->rm, alu->size, alu->result);
 	}
 	emu->rflags = alu->flags;
-	return emu_complete(emu);
+	return emu_advance(emu);
 }
 
 /* Arithmetic on memory; with LOCK again until nobody has come in between. */
@@ -166,45 +166,43 @@ static int exec_alu(struct emu *emu)
 	return commit_alu(emu, &alu, alu.dst);
 }
 
+/* Two registers as one operand, of twice the size. */
+static emu_wide_t reg_pair(struct emu *emu, enum emu_reg high, enum emu_reg low)
+{
+	unsigned int size = emu->insn.size;
+
+	return (emu_wide_t)emu_reg(emu, high, size) << 8 * size | emu_reg(emu, low, size);
+}
+
 /*
  * MUL, IMUL, DIV and IDIV by the accumulator: RDX:RAX, or AX for bytes.  Flags
  * that the manual leaves undefined stay as they are.
  */
 static int exec_muldiv(struct emu *emu)
 {
-	struct emu_insn *insn = &emu->insn;
-	unsigned int op = insn->desc & F_OP, size = insn->size;
-	bool is_signed = op == OP_IMUL || op == OP_IDIV, overflow;
-	u64 low = emu->regs[EMU_RAX] & size_mask(size), high, factor;
+	unsigned int op = emu->insn.desc & F_OP, size = emu->insn.size;
+	bool is_signed = op == OP_IMUL || op == OP_IDIV;
+	emu_wide_t wide;
+	u64 factor;
 	int r = rm_read(emu, &factor, size, EMU_READ);
 
 	if (r)
 		return r;
-	high = size == 1 ? emu->regs[EMU_RAX] >> 8 & 0xff :
-			   emu->regs[EMU_RDX] & size_mask(size);
+	wide = size == 1 ? (u16)emu->regs[EMU_RAX] : reg_pair(emu, EMU_RDX, EMU_RAX);
 	if (op == OP_MUL || op == OP_IMUL) {
-		overflow = emu_mul(is_signed, size, low, factor, &low, &high);
 		emu->rflags &= ~(u64)(X86_EFLAGS_CF | X86_EFLAGS_OF);
-		if (overflow)
+		if (emu_mul(is_signed, size, wide, factor, &wide))
 			emu->rflags |= X86_EFLAGS_CF | X86_EFLAGS_OF;
-	} else if (!emu_div(is_signed, size, &low, &high, factor)) {
-		return emu_raise(emu, EMU_EXC_DE);
+	} else if (!emu_div(is_signed, size, &wide, factor)) {
+		return emu_raise(emu, DE_VECTOR);
 	}
 	if (size == 1) {
-		emu_set_reg(emu, EMU_RAX, 2, high << 8 | low);
+		emu_set_reg(emu, EMU_RAX, 2, wide);
 	} else {
-		emu_set_reg(emu, EMU_RAX, size, low);
-		emu_set_reg(emu, EMU_RDX, size, high);
+		emu_set_reg(emu, EMU_RAX, size, wide);
+		emu_set_reg(emu, EMU_RDX, size, wide >> 8 * size);
 	}
-	return emu_complete(emu);
-}
-
-/* Two registers as one operand, of 8 or 16 bytes. */
-static unsigned __int128 reg_pair(struct emu *emu, enum emu_reg high, enum emu_reg low)
-{
-	unsigned int size = emu->insn.size;
-
-	return (unsigned __int128)emu_reg(emu, high, size) << 8 * size | emu_reg(emu, low, size);
+	return emu_advance(emu);
 }
 
 /* CMPXCHG8B and CMPXCHG16B; they write whether it compares equal or not. */
@@ -212,13 +210,13 @@ static int exec_cmpxchg8b(struct emu *emu)
 {
 	struct emu_insn *insn = &emu->insn;
 	unsigned int size = insn->size, len = 2 * size;
-	unsigned __int128 expected = reg_pair(emu, EMU_RDX, EMU_RAX);
-	unsigned __int128 memory = 0, found, new;
+	emu_wide_t expected = reg_pair(emu, EMU_RDX, EMU_RAX);
+	emu_wide_t memory = 0, found, new;
 	u64 la;
 	int r = emu_linear(emu, insn->seg, insn->ea, len, EMU_RMW, &la);
 
 	if (len == 16 && la % 16)
-		r = emu_raise(emu, EMU_EXC_GP);		/* comes before #SS */
+		r = emu_raise(emu, GP_VECTOR);		/* comes before #SS */
 	r = r ?: emu->ops->read(emu, la, &memory, len, EMU_RMW);
 	while (!r) {
 		new = memory == expected ? reg_pair(emu, EMU_RCX, EMU_RBX) : memory;
@@ -240,7 +238,7 @@ static int exec_cmpxchg8b(struct emu *emu)
 		emu_set_reg(emu, EMU_RAX, size, memory);
 		emu_set_reg(emu, EMU_RDX, size, memory >> 8 * size);
 	}
-	return emu_complete(emu);
+	return emu_advance(emu);
 }
 
 /* Width of the stack pointer: APM 2 "Stack-Address Size" follows SS.B. */
@@ -264,7 +262,7 @@ static int exec_push(struct emu *emu)
 	if (r)
 		return r;
 	emu_set_reg(emu, EMU_RSP, width, sp);
-	return emu_complete(emu);
+	return emu_advance(emu);
 }
 
 /* RSP moves first: POP into the stack pointer keeps what was popped. */
@@ -282,10 +280,10 @@ static int exec_pop(struct emu *emu)
 	emu_set_reg(emu, EMU_RSP, width, sp + size);
 	if (!insn->mem)
 		emu_set_reg(emu, insn->desc & F_DST_REG ? insn->reg : insn->rm, size, val);
-	return emu_complete(emu);
+	return emu_advance(emu);
 }
 
-void emu_advance(struct emu *emu)
+int emu_advance(struct emu *emu)
 {
 	u64 rip = emu->rip + emu->insn.len;
 
@@ -293,6 +291,7 @@ void emu_advance(struct emu *emu)
 		rip = emu->mode == EMU_MODE_PROT32 ? (u32)rip : (u16)rip;
 	emu->rip = rip;
 	emu->rflags &= ~(u64)X86_EFLAGS_RF;
+	return EMU_DONE;
 }
 
 static noinline int execute_other(struct emu *emu)
@@ -302,7 +301,7 @@ static noinline int execute_other(struct emu *emu)
 	switch (emu->insn.desc & F_OP) {
 	case OP_NOP:
 		return emu_linear(emu, emu->insn.seg, emu->insn.ea, 1, EMU_READ, &la) ?:
-		       emu_complete(emu);
+		       emu_advance(emu);
 	case OP_ADD ... OP_BSR:
 		return exec_alu(emu);
 	case OP_MUL ... OP_IDIV:

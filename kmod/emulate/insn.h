@@ -6,6 +6,7 @@
 #ifndef EMULATE_INSN_H
 #define EMULATE_INSN_H
 
+#include <asm/kvm.h>
 #include <asm/processor-flags.h>
 #ifdef __KERNEL__
 #include <linux/compiler.h>
@@ -150,9 +151,12 @@ enum emu_vec {
 
 extern const u32 emu_opcodes[256];
 extern const u32 emu_opcodes_0f[256];
+extern const u32 emu_opcodes_0f38[256];
 extern const u32 emu_groups[][8];
 extern const u16 emu_vec_forms[256][4];
-u32 emu_opcode_0f38(u8 opcode);
+
+/* An operand of twice the size. */
+typedef unsigned __int128 emu_wide_t;
 
 /* An arithmetic step, free of registers and memory. */
 struct emu_alu {
@@ -166,11 +170,11 @@ struct emu_alu {
 };
 
 void emu_alu(struct emu_alu *alu);
-bool emu_mul(bool is_signed, unsigned int size, u64 a, u64 b, u64 *low, u64 *high);
-bool emu_div(bool is_signed, unsigned int size, u64 *low, u64 *high, u64 divisor);
+bool emu_mul(bool is_signed, unsigned int size, u64 a, u64 b, emu_wide_t *product);
+bool emu_div(bool is_signed, unsigned int size, emu_wide_t *wide, u64 divisor);
 bool emu_condition(u64 flags, unsigned int cc);
 
-int emu_raise(struct emu *emu, enum emu_vector vector);
+int emu_raise(struct emu *emu, u8 vector);
 int emu_linear_checked(struct emu *emu, enum emu_seg seg, u64 ea, unsigned int len, int access,
 		       u64 *la);
 int emu_read(struct emu *emu, enum emu_seg seg, u64 ea, void *data, unsigned int len, int access);
@@ -248,13 +252,6 @@ static inline int emu_linear(struct emu *emu, enum emu_seg seg, u64 ea, unsigned
 	if (likely(emu->mode == EMU_MODE_LONG && seg < EMU_FS && emu_is_canonical(emu, ea, len)))
 		return EMU_DONE;
 	return emu_linear_checked(emu, seg, ea, len, access, la);
-}
-
-/* Step over the instruction: the last thing any of them does. */
-static inline int emu_complete(struct emu *emu)
-{
-	emu_advance(emu);
-	return EMU_DONE;
 }
 
 #endif /* EMULATE_INSN_H */

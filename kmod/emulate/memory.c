@@ -16,11 +16,11 @@
  *
  * Return: EMU_FAULT.
  */
-int emu_raise(struct emu *emu, enum emu_vector vector)
+int emu_raise(struct emu *emu, u8 vector)
 {
 	emu->fault.vector = vector;
 	emu->fault.has_error_code = emu->mode != EMU_MODE_REAL &&
-				    (vector == EMU_EXC_SS || vector == EMU_EXC_GP);
+				    (vector == SS_VECTOR || vector == GP_VECTOR);
 	emu->fault.error_code = 0;
 	return EMU_FAULT;
 }
@@ -72,7 +72,7 @@ int emu_linear_checked(struct emu *emu, enum emu_seg seg, u64 ea, unsigned int l
 		if (segment_allows(emu, &s, ea, len, access))
 			return EMU_DONE;
 	}
-	return emu_raise(emu, seg == EMU_SS ? EMU_EXC_SS : EMU_EXC_GP);
+	return emu_raise(emu, seg == EMU_SS ? SS_VECTOR : GP_VECTOR);
 }
 
 /**

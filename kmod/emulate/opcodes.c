@@ -153,6 +153,14 @@ const u32 emu_opcodes_0f[256] = {
 	[0x6e ... 0x6f] = VEC, [0x7e ... 0x7f] = VEC, [0xd6] = VEC, [0xe7] = VEC, [0xf0] = VEC,
 };
 
+/* The three-byte map, of which little is needed. */
+const u32 emu_opcodes_0f38[256] = {
+	[0x2a] = VEC,
+	[0x80 ... 0x82] = OP_LENGTH | RM,			/* INVEPT, INVVPID, INVPCID */
+	[0xf0] = OP_MOVBE | R_RM | F_MEM | F_NOREP,
+	[0xf1] = OP_MOVBE | RM_R | F_MEM | F_NOREP,
+};
+
 /* Added to the word of the opcode; operands and sizes come from there. */
 const u32 emu_groups[][8] = {
 	[GRP_1] = {
@@ -182,32 +190,11 @@ const u32 emu_groups[][8] = {
 		[4] = OP_BT | F_NOWRITE, [5] = OP_BTS | F_LOCK,
 		[6] = OP_BTR | F_LOCK, [7] = OP_BTC | F_LOCK,
 	},
-	[GRP_9] = { [1] = OP_CMPXCHG8B | F_LOCK },
+	[GRP_9] = { [1] = OP_CMPXCHG8B | F_LOCK | F_NO16 },
 	[GRP_9_REG] = { [6] = OP_LENGTH, [7] = OP_LENGTH },	/* RDRAND, RDSEED, RDPID */
 	[GRP_11] = { OP_MOV },
 	[GRP_15] = { [7] = OP_NOP },				/* CLFLUSH, CLFLUSHOPT */
 };
-
-/**
- * emu_opcode_0f38() - the three-byte map, of which little is needed
- * @opcode: its third byte
- *
- * Return: a word as in emu_opcodes[], 0 if unknown.
- */
-u32 emu_opcode_0f38(u8 opcode)
-{
-	switch (opcode) {
-	case 0x2a:
-		return VEC;
-	case 0x80: case 0x81: case 0x82:			/* INVEPT, INVVPID, INVPCID */
-		return OP_LENGTH | RM;
-	case 0xf0:
-		return OP_MOVBE | R_RM | F_MEM | F_NOREP;
-	case 0xf1:
-		return OP_MOVBE | RM_R | F_MEM | F_NOREP;
-	}
-	return OP_UNKNOWN;
-}
 
 /*
  * SSE and AVX moves by mandatory prefix: none, 66, F3, F2.  What is missing

@@ -118,13 +118,13 @@ int emu_exec_string(struct emu *emu)
 	int r;
 
 	if (rep && !rep_count(emu))
-		return emu_complete(emu);
+		return emu_advance(emu);
 	for (;;) {
 		r = string_iterate(emu, rep);
 		if (r)
 			return r;
 		if (!rep || rep_ends(emu))
-			return emu_complete(emu);
+			return emu_advance(emu);
 		if (emu->rflags & X86_EFLAGS_TF)
 			return EMU_AGAIN;
 		if (emu->step % PAUSE_PERIOD == 0 && emu->ops->want_pause(emu))
@@ -155,5 +155,5 @@ int emu_exec_io(struct emu *emu)
 		if (!r)
 			emu_set_reg(emu, EMU_RAX, size, val);
 	}
-	return r ?: emu_complete(emu);
+	return r ?: emu_advance(emu);
 }

@@ -21,14 +21,14 @@ static int mov_from(struct emu *emu, int (*get)(struct emu *emu, unsigned int nr
 	if (r)
 		return r;
 	emu_set_reg(emu, emu->insn.rm, emu->mode == EMU_MODE_LONG ? 8 : 4, val);
-	return emu_complete(emu);
+	return emu_advance(emu);
 }
 
 static int mov_to(struct emu *emu, int (*set)(struct emu *emu, unsigned int nr, u64 val))
 {
 	u64 val = emu_reg(emu, emu->insn.rm, emu->mode == EMU_MODE_LONG ? 8 : 4);
 
-	return set(emu, emu->insn.reg, val) ?: emu_complete(emu);
+	return set(emu, emu->insn.reg, val) ?: emu_advance(emu);
 }
 
 static int exec_clts(struct emu *emu)
@@ -37,7 +37,7 @@ static int exec_clts(struct emu *emu)
 	int r = emu->ops->get_cr(emu, 0, &cr0);
 
 	r = r ?: emu->ops->set_cr(emu, 0, cr0 & ~X86_CR0_TS);
-	return r ?: emu_complete(emu);
+	return r ?: emu_advance(emu);
 }
 
 static int exec_lmsw(struct emu *emu)
@@ -54,7 +54,7 @@ static int exec_lmsw(struct emu *emu)
 	if (!r)
 		r = emu->ops->set_cr(emu, 0, (cr0 & (~(u64)LMSW_BITS | X86_CR0_PE)) |
 				     (msw & LMSW_BITS));
-	return r ?: emu_complete(emu);
+	return r ?: emu_advance(emu);
 }
 
 /* Memory gets 16 bits, a register as many as the operand size says. */
@@ -67,14 +67,14 @@ static int exec_smsw(struct emu *emu)
 	if (!r && emu->cpl)
 		r = emu->ops->get_cr(emu, 4, &cr4);
 	if (!r && cr4 & X86_CR4_UMIP)
-		r = emu_raise(emu, EMU_EXC_GP);
+		r = emu_raise(emu, GP_VECTOR);
 	if (!r && insn->mem)
 		r = emu_write(emu, insn->seg, insn->ea, &cr0, 2);
 	if (r)
 		return r;
 	if (!insn->mem)
 		emu_set_reg(emu, insn->rm, insn->size, cr0);
-	return emu_complete(emu);
+	return emu_advance(emu);
 }
 
 /* Neither limit nor canonical form is checked: it only names a translation. */
@@ -90,7 +90,7 @@ static int exec_invlpg(struct emu *emu)
 	}
 	if (emu->mode != EMU_MODE_LONG)
 		la = (u32)la;
-	return emu->ops->invlpg(emu, la) ?: emu_complete(emu);
+	return emu->ops->invlpg(emu, la) ?: emu_advance(emu);
 }
 
 /**
@@ -108,11 +108,11 @@ int emu_exec_system(struct emu *emu)
 	unsigned int op = emu->insn.desc & F_OP, nr = emu->insn.reg;
 
 	if (op <= OP_MOV_TO_CR && !(CONTROL_REGISTERS >> nr & 1))
-		return emu_raise(emu, EMU_EXC_UD);
+		return emu_raise(emu, UD_VECTOR);
 	if ((op == OP_MOV_FROM_DR || op == OP_MOV_TO_DR) && nr > 7)
-		return emu_raise(emu, EMU_EXC_UD);
+		return emu_raise(emu, UD_VECTOR);
 	if (emu->cpl && op != OP_SMSW)
-		return emu_raise(emu, EMU_EXC_GP);
+		return emu_raise(emu, GP_VECTOR);
 
 	switch (op) {
 	case OP_MOV_FROM_CR:

@@ -51,8 +51,8 @@ int emu_exec_vec(struct emu *emu)
 	r = r ?: emu_linear(emu, insn->seg, insn->ea, insn->size,
 			    store ? EMU_WRITE : EMU_READ, &la);
 	if (insn->vec & V_ALIGNED && la % insn->size)
-		r = emu_raise(emu, EMU_EXC_GP);		/* comes before #SS */
+		r = emu_raise(emu, GP_VECTOR);		/* comes before #SS */
 	if (!r)
 		r = store ? vec_store(emu, la, data) : vec_load(emu, la, data);
-	return r ?: emu_complete(emu);
+	return r ?: emu_advance(emu);
 }
