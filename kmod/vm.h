@@ -32,7 +32,6 @@ struct pic;
 struct ioapic;
 struct pit;
 struct irq_routes;
-struct ioeventfds;
 
 enum irqchip_mode {
 	IRQCHIP_NONE,		/* user space has the APICs, KVM_INTERRUPT injects */
@@ -67,10 +66,10 @@ struct vm {
 	struct pit	*pit;			/* [V] */
 	struct irq_routes __rcu *routes;	/* [V], read under RCU */
 	bool		apic_ids_moved;		/* a guest has given an APIC an id that is not its vCPU's */
-	struct mutex	eventfd_lock;		/* irqfds and ioeventfds */
+	struct mutex	eventfd_lock;		/* irqfds */
 	struct list_head irqfds;		/* eventfd_lock */
 	struct hlist_head resamplers;		/* irqfds of level lines; eventfd_lock, read under RCU */
-	struct ioeventfds __rcu *ioeventfds;	/* eventfd_lock, read under RCU */
+	unsigned int	nr_ioeventfds;		/* ioeventfd_lock, in irq/eventfd.c */
 
 	/* coalesced.c */
 	struct list_head coalesced_zones;	/* [V], read under RCU */

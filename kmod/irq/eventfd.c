@@ -11,6 +11,7 @@
  */
 #include <linux/eventfd.h>
 #include <linux/file.h>
+#include <linux/hashtable.h>
 #include <linux/poll.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
@@ -63,18 +64,15 @@ static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, v
 	return !!(events & EPOLLIN);
 }
 
-static void irqfd_free(struct irqfd *irqfd)
+static void irqfd_free(struct rcu_head *rcu)
 {
+	struct irqfd *irqfd = container_of(rcu, struct irqfd, rcu);
+
 	if (!IS_ERR_OR_NULL(irqfd->eventfd))
 		eventfd_ctx_put(irqfd->eventfd);
 	if (!IS_ERR_OR_NULL(irqfd->resamplefd))
 		eventfd_ctx_put(irqfd->resamplefd);
 	kfree(irqfd);
-}
-
-static void irqfd_free_rcu(struct rcu_head *rcu)
-{
-	irqfd_free(container_of(rcu, struct irqfd, rcu));
 }
 
 /* No interrupt comes from it any more on return. eventfd_lock held. */
@@ -85,15 +83,13 @@ static void irqfd_release(struct irqfd *irqfd)
 
 	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &count);
 	list_del(&irqfd->node);
-	if (!irqfd->resamplefd) {
-		irqfd_free(irqfd);
-		return;
+	if (irqfd->resamplefd) {
+		hlist_del_rcu(&irqfd->resample_node);
+		if (!irqfd_resampled(vm, irqfd->gsi))
+			irq_set_gsi(vm, irqfd->gsi, IRQ_SOURCE_RESAMPLE, false);
+		ioapic_update_listeners(vm);
 	}
-	hlist_del_rcu(&irqfd->resample_node);
-	if (!irqfd_resampled(vm, irqfd->gsi))
-		irq_set_gsi(vm, irqfd->gsi, IRQ_SOURCE_RESAMPLE, false);
-	ioapic_update_listeners(vm);
-	call_rcu(&irqfd->rcu, irqfd_free_rcu);
+	call_rcu(&irqfd->rcu, irqfd_free);
 }
 
 /* All others have closed the eventfd: nobody can de-assign it any more. */
@@ -120,26 +116,18 @@ static void irqfd_poll(struct file *file, wait_queue_head_t *queue, poll_table *
 	add_wait_queue_priority(queue, &poll->irqfd->wait);
 }
 
-static bool irqfd_is_bound(struct vm *vm, const struct eventfd_ctx *eventfd)
-{
-	struct irqfd *other;
-
-	list_for_each_entry(other, &vm->irqfds, node)
-		if (other->eventfd == eventfd)
-			return true;
-	return false;
-}
-
 /* Into the VM's lists and the eventfd's queue. Takes over @irqfd if it succeeds. */
 static int irqfd_bind(struct irqfd *irqfd, struct file *file)
 {
 	struct irqfd_poll poll = { .irqfd = irqfd };
 	struct vm *vm = irqfd->vm;
+	struct irqfd *other;
 	int ret = -EBUSY;
 
 	mutex_lock(&vm->eventfd_lock);
-	if (irqfd_is_bound(vm, irqfd->eventfd))
-		goto out;
+	list_for_each_entry(other, &vm->irqfds, node)
+		if (other->eventfd == irqfd->eventfd)
+			goto out;
 	list_add_tail(&irqfd->node, &vm->irqfds);
 	if (irqfd->resamplefd) {
 		hlist_add_head_rcu(&irqfd->resample_node, &vm->resamplers);
@@ -172,7 +160,7 @@ static int irqfd_add(struct vm *vm, const struct kvm_irqfd *args, struct file *f
 	ret = PTR_ERR_OR_ZERO(irqfd->eventfd) ?: PTR_ERR_OR_ZERO(irqfd->resamplefd) ?:
 	      irqfd_bind(irqfd, file);
 	if (ret)
-		irqfd_free(irqfd);
+		irqfd_free(&irqfd->rcu);
 	return ret;
 }
 
@@ -211,9 +199,8 @@ int irqfd_assign(struct vm *vm, const struct kvm_irqfd *args)
 		return -EINVAL;
 	if (args->flags & KVM_IRQFD_FLAG_DEASSIGN)
 		return irqfd_remove(vm, args);
-	if (vm->irqchip == IRQCHIP_NONE || args->gsi >= IRQ_MAX_ROUTES)
-		return -EINVAL;
-	if (args->flags & KVM_IRQFD_FLAG_RESAMPLE && vm->irqchip != IRQCHIP_KERNEL)
+	if (vm->irqchip == IRQCHIP_NONE || args->gsi >= IRQ_MAX_ROUTES ||
+	    (args->flags & KVM_IRQFD_FLAG_RESAMPLE && vm->irqchip != IRQCHIP_KERNEL))
 		return -EINVAL;
 	file = eventfd_fget(args->fd);
 	if (IS_ERR(file))
@@ -280,6 +267,9 @@ void irqfd_release_all(struct vm *vm)
 #define IOEVENTFD_MAX	1000		/* a VM; as many as stock KVM has */
 
 struct ioeventfd {
+	struct hlist_node node;		/* in ioeventfds */
+	struct rcu_head	rcu;
+	struct vm	*vm;
 	gpa_t		addr;
 	bool		pio;
 	bool		any_value;
@@ -288,38 +278,19 @@ struct ioeventfd {
 	struct eventfd_ctx *eventfd;
 };
 
-/* Sorted by bus and address; replaced as a whole. */
-struct ioeventfds {
-	struct rcu_head	rcu;
-	struct eventfd_ctx *dropped;	/* with the old array goes the one left out of the new */
-	unsigned int	nr;
-	struct ioeventfd fd[];
-};
+/* Those of all VMs, by VM and address.  A VM that has none costs nothing. */
+static DEFINE_HASHTABLE(ioeventfds, 8);	/* ioeventfd_lock, read under RCU */
+static DEFINE_MUTEX(ioeventfd_lock);	/* and vm->nr_ioeventfds */
 
-static bool ioeventfd_before(const struct ioeventfd *a, bool pio, gpa_t addr)
+static unsigned long ioeventfd_key(const struct vm *vm, gpa_t addr)
 {
-	return a->pio != pio ? a->pio < pio : a->addr < addr;
+	return (unsigned long)vm ^ addr;
 }
 
-/* The first that is not before this address. */
-static unsigned int ioeventfd_find(const struct ioeventfds *all, bool pio, gpa_t addr)
+static bool ioeventfd_is_at(const struct ioeventfd *fd, const struct vm *vm, bool pio, gpa_t addr)
 {
-	unsigned int low = 0, high = all ? all->nr : 0, mid;
-
-	while (low < high) {
-		mid = (low + high) / 2;
-		if (ioeventfd_before(&all->fd[mid], pio, addr))
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return fd->addr == addr && fd->vm == vm && fd->pio == pio;
 }
-
-#define ioeventfd_for_each_at(i, all, bus, gpa)						\
-	for ((i) = ioeventfd_find(all, bus, gpa);					\
-	     (all) && (i) < (all)->nr && (all)->fd[i].pio == (bus) && (all)->fd[i].addr == (gpa); \
-	     (i)++)
 
 static bool ioeventfd_matches(const struct ioeventfd *fd, const void *data, unsigned int len)
 {
@@ -345,18 +316,16 @@ static bool ioeventfd_matches(const struct ioeventfd *fd, const void *data, unsi
  */
 bool ioeventfd_write(struct vm *vm, bool pio, gpa_t addr, const void *data, unsigned int len)
 {
-	const struct ioeventfds *all;
-	unsigned int i;
+	struct ioeventfd *fd;
 	bool hit = false;
 
-	if (!rcu_access_pointer(vm->ioeventfds))
+	if (!READ_ONCE(vm->nr_ioeventfds))
 		return false;
 	rcu_read_lock();
-	all = rcu_dereference(vm->ioeventfds);
-	ioeventfd_for_each_at(i, all, pio, addr) {
-		hit = ioeventfd_matches(&all->fd[i], data, len);
+	hash_for_each_possible_rcu(ioeventfds, fd, node, ioeventfd_key(vm, addr)) {
+		hit = ioeventfd_is_at(fd, vm, pio, addr) && ioeventfd_matches(fd, data, len);
 		if (hit) {
-			compat_eventfd_signal(all->fd[i].eventfd);
+			compat_eventfd_signal(fd->eventfd);
 			break;
 		}
 	}
@@ -365,90 +334,64 @@ bool ioeventfd_write(struct vm *vm, bool pio, gpa_t addr, const void *data, unsi
 }
 
 /* Would a write be taken by both? */
-static bool ioeventfd_collides(const struct ioeventfds *all, const struct ioeventfd *new)
+static bool ioeventfd_collides(const struct ioeventfd *a, const struct ioeventfd *b)
 {
-	const struct ioeventfd *old;
-	unsigned int i;
-
-	ioeventfd_for_each_at(i, all, new->pio, new->addr) {
-		old = &all->fd[i];
-		if (!old->len || !new->len ||
-		    (old->len == new->len &&
-		     (old->any_value || new->any_value || old->value == new->value)))
-			return true;
-	}
-	return false;
+	return !a->len || !b->len ||
+	       (a->len == b->len && (a->any_value || b->any_value || a->value == b->value));
 }
 
-static void ioeventfds_free_rcu(struct rcu_head *rcu)
+static bool ioeventfd_equals(const struct ioeventfd *a, const struct ioeventfd *b)
 {
-	struct ioeventfds *all = container_of(rcu, struct ioeventfds, rcu);
-
-	if (all->dropped)
-		eventfd_ctx_put(all->dropped);
-	kvfree(all);
+	return a->eventfd == b->eventfd && a->len == b->len &&
+	       a->any_value == b->any_value && a->value == b->value;
 }
 
-static struct ioeventfds *ioeventfds_get(struct vm *vm)
+/* One at the place of @like that it also @meets, or NULL. */
+static struct ioeventfd *ioeventfd_find(const struct ioeventfd *like,
+		bool (*meets)(const struct ioeventfd *a, const struct ioeventfd *b))
 {
-	return rcu_dereference_protected(vm->ioeventfds, lockdep_is_held(&vm->eventfd_lock));
+	struct ioeventfd *fd;
+
+	hash_for_each_possible(ioeventfds, fd, node, ioeventfd_key(like->vm, like->addr))
+		if (ioeventfd_is_at(fd, like->vm, like->pio, like->addr) && meets(fd, like))
+			return fd;
+	return NULL;
 }
 
-/*
- * Publish a copy of the array in which at @pos there is @new, or, if that is
- * NULL, what stood there is gone.  eventfd_lock held.
- */
-static int ioeventfds_splice(struct vm *vm, unsigned int pos, const struct ioeventfd *new)
+/* ioeventfd_lock held; takes over new->eventfd if it succeeds. */
+static int ioeventfd_add(struct vm *vm, const struct ioeventfd *new)
 {
-	struct ioeventfds *old = ioeventfds_get(vm), *all;
-	unsigned int nr = old ? old->nr : 0;
-	unsigned int added = !!new, removed = !new;
+	struct ioeventfd *fd;
 
-	all = kvmalloc(struct_size(all, fd, nr + added - removed), GFP_KERNEL_ACCOUNT);
-	if (!all)
+	if (ioeventfd_find(new, ioeventfd_collides))
+		return -EEXIST;
+	if (vm->nr_ioeventfds >= IOEVENTFD_MAX)
+		return -ENOSPC;
+	fd = kmemdup(new, sizeof(*new), GFP_KERNEL_ACCOUNT);
+	if (!fd)
 		return -ENOMEM;
-	all->nr = nr + added - removed;
-	all->dropped = NULL;
-	if (new)
-		all->fd[pos] = *new;
-	if (old) {
-		memcpy(all->fd, old->fd, pos * sizeof(*new));
-		memcpy(all->fd + pos + added, old->fd + pos + removed,
-		       (nr - pos - removed) * sizeof(*new));
-		old->dropped = new ? NULL : old->fd[pos].eventfd;
-	}
-	rcu_assign_pointer(vm->ioeventfds, all);
-	if (old)
-		call_rcu(&old->rcu, ioeventfds_free_rcu);
+	hash_add_rcu(ioeventfds, &fd->node, ioeventfd_key(vm, fd->addr));
+	WRITE_ONCE(vm->nr_ioeventfds, vm->nr_ioeventfds + 1);
 	return 0;
 }
 
-/* eventfd_lock held; takes over new->eventfd if it succeeds. */
-static int ioeventfd_add(struct vm *vm, const struct ioeventfd *new)
+static void ioeventfd_free(struct rcu_head *rcu)
 {
-	const struct ioeventfds *all = ioeventfds_get(vm);
+	struct ioeventfd *fd = container_of(rcu, struct ioeventfd, rcu);
 
-	if (ioeventfd_collides(all, new))
-		return -EEXIST;
-	if (all && all->nr >= IOEVENTFD_MAX)
-		return -ENOSPC;
-	return ioeventfds_splice(vm, ioeventfd_find(all, new->pio, new->addr), new);
+	eventfd_ctx_put(fd->eventfd);
+	kfree(fd);
 }
 
-/* eventfd_lock held. */
-static int ioeventfd_del(struct vm *vm, const struct ioeventfd *like)
+/* ioeventfd_lock held. */
+static int ioeventfd_del(struct vm *vm, struct ioeventfd *fd)
 {
-	const struct ioeventfds *all = ioeventfds_get(vm);
-	const struct ioeventfd *fd;
-	unsigned int i;
-
-	ioeventfd_for_each_at(i, all, like->pio, like->addr) {
-		fd = &all->fd[i];
-		if (fd->eventfd == like->eventfd && fd->len == like->len &&
-		    fd->any_value == like->any_value && fd->value == like->value)
-			return ioeventfds_splice(vm, i, NULL);
-	}
-	return -ENOENT;
+	if (!fd)
+		return -ENOENT;
+	hash_del_rcu(&fd->node);
+	WRITE_ONCE(vm->nr_ioeventfds, vm->nr_ioeventfds - 1);
+	call_rcu(&fd->rcu, ioeventfd_free);
+	return 0;
 }
 
 static bool ioeventfd_args_valid(const struct kvm_ioeventfd *args)
@@ -481,6 +424,7 @@ static bool ioeventfd_args_valid(const struct kvm_ioeventfd *args)
 int ioeventfd_ioctl(struct vm *vm, const struct kvm_ioeventfd *args)
 {
 	struct ioeventfd fd = {
+		.vm = vm,
 		.addr = args->addr,
 		.pio = args->flags & KVM_IOEVENTFD_FLAG_PIO,
 		.any_value = !(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH),
@@ -496,9 +440,10 @@ int ioeventfd_ioctl(struct vm *vm, const struct kvm_ioeventfd *args)
 	fd.eventfd = eventfd_ctx_fdget(args->fd);
 	if (IS_ERR(fd.eventfd))
 		return PTR_ERR(fd.eventfd);
-	mutex_lock(&vm->eventfd_lock);
-	ret = add ? ioeventfd_add(vm, &fd) : ioeventfd_del(vm, &fd);
-	mutex_unlock(&vm->eventfd_lock);
+	mutex_lock(&ioeventfd_lock);
+	ret = add ? ioeventfd_add(vm, &fd) :
+		    ioeventfd_del(vm, ioeventfd_find(&fd, ioeventfd_equals));
+	mutex_unlock(&ioeventfd_lock);
 	if (ret || !add)
 		eventfd_ctx_put(fd.eventfd);
 	return ret;
@@ -510,15 +455,17 @@ int ioeventfd_ioctl(struct vm *vm, const struct kvm_ioeventfd *args)
  */
 void ioeventfd_release_all(struct vm *vm)
 {
-	struct ioeventfds *all = rcu_dereference_protected(vm->ioeventfds, true);
-	unsigned int i;
+	struct hlist_node *next;
+	struct ioeventfd *fd;
+	int bucket;
 
-	if (!all)
+	if (!vm->nr_ioeventfds)
 		return;
-	for (i = 0; i < all->nr; i++)
-		eventfd_ctx_put(all->fd[i].eventfd);
-	RCU_INIT_POINTER(vm->ioeventfds, NULL);
-	kvfree(all);
+	mutex_lock(&ioeventfd_lock);
+	hash_for_each_safe(ioeventfds, bucket, next, fd, node)
+		if (fd->vm == vm)
+			ioeventfd_del(vm, fd);
+	mutex_unlock(&ioeventfd_lock);
 }
 
 /**

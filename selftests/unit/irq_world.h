@@ -62,7 +62,7 @@ struct vm {
 	struct mutex	eventfd_lock;
 	struct list_head irqfds;
 	struct hlist_head resamplers;
-	struct ioeventfds *ioeventfds;
+	unsigned int	nr_ioeventfds;
 	u64		disabled_quirks;
 	u32		x2apic_api;
 };

@@ -11,6 +11,7 @@ typedef long long ktime_t;
 
 ktime_t ktime_get(void);
 
+#define ktime_get_ns()		((unsigned long long)ktime_get())
 #define ktime_to_ns(t)		(t)
 #define ns_to_ktime(ns)		((ktime_t)(ns))
 #define ktime_add_ns(t, ns)	((t) + (ktime_t)(ns))

@@ -7,6 +7,8 @@
 
 struct mutex { spinlock_t lock; };
 
+#define DEFINE_MUTEX(name)	struct mutex name
+
 #define mutex_init(mutex)	spin_lock_init(&(mutex)->lock)
 #define mutex_lock(mutex)	spin_lock(&(mutex)->lock)
 #define mutex_unlock(mutex)	spin_unlock(&(mutex)->lock)

@@ -4,6 +4,7 @@
 #define SHIM_SLAB_H
 
 #include <stdlib.h>
+#include <string.h>
 #include <linux/gfp.h>
 
 #define kmalloc(size, gfp)	malloc(size)
@@ -13,6 +14,8 @@
 #define kvzalloc(size, gfp)	kzalloc(size, gfp)
 #define kvfree(ptr)		kfree(ptr)
 #define struct_size(ptr, member, count)	(sizeof(*(ptr)) + (count) * sizeof((ptr)->member[0]))
+
+#define kmemdup(src, size, gfp)	memcpy(malloc(size), src, size)
 
 #define kmalloc_array(n, size, gfp)	malloc((n) * (size))
 
