@@ -197,7 +197,6 @@ static void inject_exception(struct vcpu *vcpu, bool again)
 {
 	struct vcpu_exception *ex = &vcpu->exception;
 
-	trace_kvm_inj_exception(ex->vector, ex->has_error_code, ex->error_code, again);
 	/* A fault restarts its instruction: RF keeps a breakpoint there from firing twice. */
 	if (!again && exception_class(ex->vector) != EXC_BENIGN && ex->vector != DF_VECTOR)
 		vcpu->rflags |= X86_EFLAGS_RF;

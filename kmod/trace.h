@@ -168,21 +168,6 @@ TRACE_EVENT(kvm_inj_virq,
 		  __entry->reinjected ? " [reinjected]" : "")
 );
 
-TRACE_EVENT(kvm_inj_exception,
-	TP_PROTO(unsigned int exception, bool has_error, unsigned int error_code, bool reinjected),
-	TP_ARGS(exception, has_error, error_code, reinjected),
-	TP_STRUCT__entry(
-		__field(u8, exception) __field(u8, has_error) __field(u32, error_code)
-		__field(bool, reinjected)
-	),
-	TP_fast_assign(
-		SET(exception); SET(has_error); SET(error_code); SET(reinjected);
-	),
-	TP_printk("exception %u error_code 0x%x%s%s", __entry->exception, __entry->error_code,
-		  __entry->has_error ? "" : " (none)",
-		  __entry->reinjected ? " [reinjected]" : "")
-);
-
 #define REASON(name) { KVM_EXIT_##name, "KVM_EXIT_" #name }
 #define KVM_EXIT_REASONS							\
 	REASON(UNKNOWN), REASON(EXCEPTION), REASON(IO), REASON(HYPERCALL),	\
