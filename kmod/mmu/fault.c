@@ -28,48 +28,40 @@
 
 /* ---- out of the tables ---- */
 
-/* The lock is dropped after each gigabyte, and no table above covers less. */
-static gfn_t fault_next_stop(gfn_t gfn, gfn_t end)
-{
-	return min(end, round_down(gfn, tdp_level_pages(TDP_1G)) + tdp_level_pages(TDP_1G));
-}
-
 /*
- * The flush is done under the lock: the next one to hold it finds the entry
- * absent, and trusts that no TLB has it.
+ * Zap [start, end), or, without @freed, write-protect it.  The lock is dropped
+ * after each gigabyte; no table above covers less.  The flush is done under it:
+ * the next one to hold it finds the entry absent, and trusts that no TLB has it.
  */
-void fault_unmap(struct vm *vm, gfn_t start, gfn_t end, bool may_sleep)
+static void fault_take(struct vm *vm, gfn_t start, gfn_t end, struct list_head *freed,
+		       bool may_sleep)
 {
-	LIST_HEAD(freed);
+	const u64 step = tdp_level_pages(TDP_1G);
 	gfn_t stop;
 
 	for (; start < end; start = stop) {
-		stop = fault_next_stop(start, end);
+		stop = min(end, round_down(start, step) + step);
 		spin_lock(&vm->tdp.lock);
-		if (tdp_zap(&vm->tdp, start, stop, &freed))
+		if (freed ? tdp_zap(&vm->tdp, start, stop, freed) :
+			    tdp_write_protect(&vm->tdp, start, stop))
 			vcpu_request_all(vm, REQ_TLB_FLUSH);
 		spin_unlock(&vm->tdp.lock);
 		if (may_sleep)
 			cond_resched();
 	}
+}
+
+void fault_unmap(struct vm *vm, gfn_t start, gfn_t end, bool may_sleep)
+{
+	LIST_HEAD(freed);
+
+	fault_take(vm, start, end, &freed, may_sleep);
 	tdp_free_tables(&freed);
 }
 
-/* Here the entries stay, and who removes them flushes in any case: one flush at the end will do. */
 void fault_write_protect(struct vm *vm, gfn_t start, gfn_t end)
 {
-	bool flush = false;
-	gfn_t stop;
-
-	for (; start < end; start = stop) {
-		stop = fault_next_stop(start, end);
-		spin_lock(&vm->tdp.lock);
-		flush |= tdp_write_protect(&vm->tdp, start, stop);
-		spin_unlock(&vm->tdp.lock);
-		cond_resched();
-	}
-	if (flush)
-		vcpu_request_all(vm, REQ_TLB_FLUSH);
+	fault_take(vm, start, end, NULL, true);
 }
 
 /* The page is still the process's: whoever takes it away waits for us. */
@@ -90,39 +82,43 @@ void tdp_leaf_gone(hfn_t pfn, unsigned int level, bool accessed, bool dirty)
 
 /* ---- the mmu notifier ---- */
 
-/* The frames of @slot that lie in [start, end) of the process. */
-static bool fault_slot_frames(const struct memslot *slot, hva_t start, hva_t end,
-			      gfn_t *first, gfn_t *last)
-{
-	start = max(start, slot->hva);
-	end = min(end, slot->hva + (slot->npages << PAGE_SHIFT));
-	if (start >= end)
-		return false;
-	*first = slot->gfn + ((start - slot->hva) >> PAGE_SHIFT);
-	*last = slot->gfn + PFN_UP(end - slot->hva);
-	return true;
-}
-
-/* NOTDONE: an index by hva; each callback looks at all slots. */
-#define for_each_slot_frames(slots, i, start, end, first, last)			\
-	for ((i) = 0; (i) < (slots)->nr; (i)++)					\
-		if (fault_slot_frames((slots)->slot[i], start, end, first, last))
-
 static struct vm *fault_vm(struct mmu_notifier *notifier)
 {
 	return container_of(notifier, struct vm, mmu_notifier);
 }
 
-static void fault_unmap_hvas(struct vm *vm, hva_t start, hva_t end, bool may_sleep)
+enum fault_action { FAULT_UNMAP, FAULT_UNMAP_ATOMIC, FAULT_AGE, FAULT_TEST_AGE };
+
+/*
+ * Do it to all frames that the guest sees of [start, end) of the process.
+ * True: some are young.  NOTDONE: an index by hva; each call looks at all slots.
+ */
+static bool fault_for_hvas(struct vm *vm, hva_t start, hva_t end, enum fault_action action)
 {
 	int srcu = srcu_read_lock(&memslot_srcu);
 	const struct memslots *slots = memslot_all(vm);
-	gfn_t first, last;
+	bool young = false;
 	unsigned int i;
 
-	for_each_slot_frames(slots, i, start, end, &first, &last)
-		fault_unmap(vm, first, last, may_sleep);
+	for (i = 0; i < slots->nr; i++) {
+		const struct memslot *slot = slots->slot[i];
+		hva_t from = max(start, slot->hva);
+		hva_t to = min(end, slot->hva + (slot->npages << PAGE_SHIFT));
+		gfn_t first = slot->gfn + ((from - slot->hva) >> PAGE_SHIFT);
+		gfn_t last = slot->gfn + PFN_UP(to - slot->hva);
+
+		if (from >= to)
+			continue;
+		if (action <= FAULT_UNMAP_ATOMIC) {
+			fault_unmap(vm, first, last, action == FAULT_UNMAP);
+			continue;
+		}
+		spin_lock(&vm->tdp.lock);
+		young |= tdp_age(&vm->tdp, first, last, action == FAULT_AGE);
+		spin_unlock(&vm->tdp.lock);
+	}
 	srcu_read_unlock(&memslot_srcu, srcu);
+	return young;
 }
 
 /*
@@ -145,7 +141,8 @@ static int fault_invalidate_start(struct mmu_notifier *notifier,
 	}
 	spin_unlock(&tdp->lock);
 
-	fault_unmap_hvas(vm, range->start, range->end, mmu_notifier_range_blockable(range));
+	fault_for_hvas(vm, range->start, range->end,
+		       mmu_notifier_range_blockable(range) ? FAULT_UNMAP : FAULT_UNMAP_ATOMIC);
 	return 0;
 }
 
@@ -160,46 +157,23 @@ static void fault_invalidate_end(struct mmu_notifier *notifier,
 	spin_unlock(&tdp->lock);
 }
 
-static int fault_age(struct mmu_notifier *notifier, hva_t start, hva_t end, bool clear)
-{
-	struct vm *vm = fault_vm(notifier);
-	int srcu = srcu_read_lock(&memslot_srcu);
-	const struct memslots *slots = memslot_all(vm);
-	bool young = false;
-	gfn_t first, last;
-	unsigned int i;
-
-	spin_lock(&vm->tdp.lock);
-	for_each_slot_frames(slots, i, start, end, &first, &last)
-		young |= tdp_age(&vm->tdp, first, last, clear);
-	spin_unlock(&vm->tdp.lock);
-	srcu_read_unlock(&memslot_srcu, srcu);
-	return young;
-}
-
 /* Nor does x86 itself flush here: a page that is taken for old too early only costs a fault. */
-static int fault_clear_flush_young(struct mmu_notifier *notifier, struct mm_struct *mm,
-				   unsigned long start, unsigned long end)
-{
-	return fault_age(notifier, start, end, true);
-}
-
 static int fault_clear_young(struct mmu_notifier *notifier, struct mm_struct *mm,
 			     unsigned long start, unsigned long end)
 {
-	return fault_age(notifier, start, end, true);
+	return fault_for_hvas(fault_vm(notifier), start, end, FAULT_AGE);
 }
 
 static int fault_test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
 			    unsigned long address)
 {
-	return fault_age(notifier, address, address + 1, false);
+	return fault_for_hvas(fault_vm(notifier), address, address + 1, FAULT_TEST_AGE);
 }
 
 /* The process ends; no thread of it runs a vCPU, and none will. */
 static void fault_release(struct mmu_notifier *notifier, struct mm_struct *mm)
 {
-	fault_unmap_hvas(fault_vm(notifier), 0, ~0UL, true);
+	fault_for_hvas(fault_vm(notifier), 0, ~0UL, FAULT_UNMAP);
 }
 
 static void fault_free_notifier(struct mmu_notifier *notifier)
@@ -210,7 +184,7 @@ static void fault_free_notifier(struct mmu_notifier *notifier)
 const struct mmu_notifier_ops fault_notifier_ops = {
 	.invalidate_range_start	= fault_invalidate_start,
 	.invalidate_range_end	= fault_invalidate_end,
-	.clear_flush_young	= fault_clear_flush_young,
+	.clear_flush_young	= fault_clear_young,
 	.clear_young		= fault_clear_young,
 	.test_young		= fault_test_young,
 	.release		= fault_release,

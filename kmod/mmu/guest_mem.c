@@ -12,36 +12,14 @@
 #include "vcpu.h"
 #include "memslot.h"
 
-/* How much of @len bytes at @gpa lies in @slot. */
-static unsigned long guest_span(const struct memslot *slot, gpa_t gpa, unsigned long len)
-{
-	return min_t(u64, len, ((slot->gfn + slot->npages) << PAGE_SHIFT) - gpa);
-}
-
 static void __user *guest_ptr(const struct memslot *slot, gpa_t gpa)
 {
 	return (void __user *)(memslot_hva(slot, gpa >> PAGE_SHIFT) + offset_in_page(gpa));
 }
 
-int guest_read(struct vm *vm, gpa_t gpa, void *data, unsigned long len)
-{
-	while (len) {
-		const struct memslot *slot = memslot_find(vm, gpa >> PAGE_SHIFT);
-		unsigned long n;
-
-		if (!slot)
-			return -EFAULT;
-		n = guest_span(slot, gpa, len);
-		if (__copy_from_user(data, guest_ptr(slot, gpa), n))
-			return -EFAULT;
-		gpa += n;
-		data += n;
-		len -= n;
-	}
-	return 0;
-}
-
-int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len)
+/* Inlined once for each direction. */
+static __always_inline int guest_copy(struct vm *vm, gpa_t gpa, void *data, unsigned long len,
+				      bool write)
 {
 	while (len) {
 		const struct memslot *slot = memslot_find(vm, gpa >> PAGE_SHIFT);
@@ -50,13 +28,14 @@ int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len)
 
 		if (!slot)
 			return -EFAULT;
-		if (slot->flags & KVM_MEM_READONLY)
+		if (write && slot->flags & KVM_MEM_READONLY)
 			return -EROFS;
-		n = guest_span(slot, gpa, len);
-		if (__copy_to_user(guest_ptr(slot, gpa), data, n))
+		n = min_t(u64, len, ((slot->gfn + slot->npages) << PAGE_SHIFT) - gpa);
+		if (write ? __copy_to_user(guest_ptr(slot, gpa), data, n) :
+			    __copy_from_user(data, guest_ptr(slot, gpa), n))
 			return -EFAULT;
 		/* After the write: a log that is read in between has the page next time. */
-		for (gfn = gpa >> PAGE_SHIFT; gfn <= (gpa + n - 1) >> PAGE_SHIFT; gfn++)
+		for (gfn = gpa >> PAGE_SHIFT; write && gfn <= (gpa + n - 1) >> PAGE_SHIFT; gfn++)
 			memslot_mark_dirty(slot, gfn);
 		gpa += n;
 		data += n;
@@ -65,12 +44,14 @@ int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len)
 	return 0;
 }
 
-void guest_mark_dirty(struct vm *vm, gfn_t gfn)
+int guest_read(struct vm *vm, gpa_t gpa, void *data, unsigned long len)
 {
-	const struct memslot *slot = memslot_find(vm, gfn);
+	return guest_copy(vm, gpa, data, len, false);
+}
 
-	if (slot)
-		memslot_mark_dirty(slot, gfn);
+int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len)
+{
+	return guest_copy(vm, gpa, (void *)data, len, true);
 }
 
 /* ---- compare and exchange ---- */

@@ -7,6 +7,7 @@
  *
  * SDM 3A "Paging"; APM 2 "Page Translation and Protection".
  */
+#include <linux/bits.h>
 #include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/minmax.h>
@@ -17,13 +18,8 @@
 #include <asm/trap_pf.h>
 #include "gwalk.h"
 
-/* Bits @high to @low; none if they are crossed. */
-static u64 gwalk_bits(unsigned int high, unsigned int low)
-{
-	return low > high ? 0 : (~0ULL >> (63 - high)) & (~0ULL << low);
-}
-
-#define GWALK_ADDRESS		gwalk_bits(51, 12)
+/* Where MAXPHYADDR is 52, no bit of GENMASK_ULL(51, maxphyaddr) is left: it gives 0. */
+#define GWALK_ADDRESS		GENMASK_ULL(51, 12)
 
 /* SDM 3A "32-Bit Paging". */
 static void gwalk_set_mode32(struct gwalk_mode *mode, u64 cr4, u8 maxphyaddr)
@@ -37,21 +33,21 @@ static void gwalk_set_mode32(struct gwalk_mode *mode, u64 cr4, u8 maxphyaddr)
 	mode->levels = 2;
 	mode->max_leaf = cr4 & X86_CR4_PSE ? 2 : 1;
 	mode->entry_shift = 2;
-	mode->root = gwalk_bits(31, 12);
-	mode->leaf_mbz[1] = gwalk_bits(21, width - 19);
+	mode->root = GENMASK_ULL(31, 12);
+	mode->leaf_mbz[1] = GENMASK_ULL(21, width - 19);
 }
 
 /* SDM 3A "PAE Paging". */
 static void gwalk_set_mode_pae(struct gwalk_mode *mode, u8 maxphyaddr)
 {
-	u64 high = gwalk_bits(62, maxphyaddr) | (mode->nxe ? 0 : _PAGE_NX);
+	u64 high = GENMASK_ULL(62, maxphyaddr) | (mode->nxe ? 0 : _PAGE_NX);
 
 	mode->levels = 3;
 	mode->max_leaf = 2;
-	mode->root = gwalk_bits(31, 5);
+	mode->root = GENMASK_ULL(31, 5);
 	mode->table_mbz[1] = mode->leaf_mbz[0] = high;
-	mode->leaf_mbz[1] = high | gwalk_bits(20, 13);
-	mode->table_mbz[2] = gwalk_bits(63, maxphyaddr) | gwalk_bits(8, 5) | gwalk_bits(2, 1);
+	mode->leaf_mbz[1] = high | GENMASK_ULL(20, 13);
+	mode->table_mbz[2] = GENMASK_ULL(63, maxphyaddr) | GENMASK_ULL(8, 5) | GENMASK_ULL(2, 1);
 }
 
 /*
@@ -60,15 +56,15 @@ static void gwalk_set_mode_pae(struct gwalk_mode *mode, u8 maxphyaddr)
  */
 static void gwalk_set_mode_long(struct gwalk_mode *mode, u64 cr4, u8 maxphyaddr, bool gbpages)
 {
-	u64 high = gwalk_bits(51, maxphyaddr) | (mode->nxe ? 0 : _PAGE_NX);
+	u64 high = GENMASK_ULL(51, maxphyaddr) | (mode->nxe ? 0 : _PAGE_NX);
 
 	mode->levels = cr4 & X86_CR4_LA57 ? 5 : 4;
 	mode->max_leaf = gbpages ? 3 : 2;
 	mode->pku = cr4 & X86_CR4_PKE;
 	mode->root = GWALK_ADDRESS;
 	mode->leaf_mbz[0] = mode->table_mbz[1] = high;
-	mode->leaf_mbz[1] = high | gwalk_bits(20, 13);
-	mode->leaf_mbz[2] = high | gwalk_bits(29, 13);
+	mode->leaf_mbz[1] = high | GENMASK_ULL(20, 13);
+	mode->leaf_mbz[2] = high | GENMASK_ULL(29, 13);
 	mode->table_mbz[2] = high | (gbpages ? 0 : _PAGE_PSE);
 	mode->table_mbz[3] = mode->table_mbz[4] = high | _PAGE_PSE;
 }
@@ -82,7 +78,7 @@ void gwalk_set_mode(struct gwalk_mode *mode, u64 cr0, u64 cr4, u64 efer, u8 maxp
 		.wp = cr0 & X86_CR0_WP,
 		.smep = cr4 & X86_CR4_SMEP,
 		.smap = cr4 & X86_CR4_SMAP,
-		.reserved = gwalk_bits(62, maxphyaddr),
+		.reserved = GENMASK_ULL(62, maxphyaddr),
 	};
 	if (!(cr0 & X86_CR0_PG))
 		return;
@@ -128,11 +124,6 @@ static int gwalk_no_ram(const struct gwalk *w)
 {
 	w->res->gpa = w->entry_gpa;
 	return -EIO;
-}
-
-static __always_inline void gwalk_add_rights(struct gwalk *w)
-{
-	w->rights &= w->entry ^ _PAGE_NX;
 }
 
 /* SDM 3A "Protection Keys": of user pages only, for data only. */
@@ -206,7 +197,7 @@ static int gwalk_step(struct gwalk *w)
 		return gwalk_fault(w, X86_PF_PROT | X86_PF_RSVD);
 	if (gwalk_is_pdpte(w, w->level))
 		return GWALK_ON;
-	gwalk_add_rights(w);
+	w->rights &= w->entry ^ _PAGE_NX;
 	if (w->access & GWALK_PEEK)
 		return leaf ? GWALK_LEAF : GWALK_ON;
 	if (!leaf)
@@ -243,7 +234,7 @@ static __always_inline int gwalk_tables(struct gwalk *w, u64 cr3, gva_t gva,
 		entry_gpa = table + ((gva >> shift & ((1 << index_bits) - 1)) << entry_shift);
 		r = gwalk_read_entry(w->vcpu, entry_gpa, &w->entry, 1 << entry_shift);
 		if (likely(!r && gwalk_plain_table(w, level))) {
-			gwalk_add_rights(w);
+			w->rights &= w->entry ^ _PAGE_NX;
 		} else {
 			w->level = level;
 			w->entry_gpa = entry_gpa;
@@ -259,7 +250,7 @@ static __always_inline int gwalk_tables(struct gwalk *w, u64 cr3, gva_t gva,
 	w->res->page_shift = shift;
 	w->res->gpa = (w->entry & GWALK_ADDRESS & (~0ULL << shift)) | (gva & ~(~0ULL << shift));
 	if (entry_shift == 2 && shift > PAGE_SHIFT)
-		w->res->gpa |= (w->entry & gwalk_bits(20, 13)) << (32 - 13);	/* PSE-36 */
+		w->res->gpa |= (w->entry & GENMASK_ULL(20, 13)) << (32 - 13);	/* PSE-36 */
 	return 0;
 }
 

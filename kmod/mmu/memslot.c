@@ -86,12 +86,12 @@ static struct memslot *memslot_by_id(const struct memslots *slots, u32 id)
 
 /* ---- changing ---- */
 
-static void memslot_free(struct memslot *slot)
+/* @heir, if there is one, may have the bitmap. */
+static void memslot_free(struct memslot *slot, const struct memslot *heir)
 {
-	if (slot) {
+	if (!heir || heir->dirty != slot->dirty)
 		kvfree(slot->dirty);
-		kfree(slot);
-	}
+	kfree(slot);
 }
 
 static void memslot_free_set(struct rcu_head *rcu)
@@ -104,23 +104,19 @@ static struct memslots *memslot_make_set(const struct memslots *slots, const str
 					 struct memslot *new)
 {
 	struct memslots *set;
-	struct memslot **at;
+	unsigned int i;
 
 	set = kvmalloc(struct_size(set, slot, slots->nr + 1), GFP_KERNEL_ACCOUNT);
 	if (!set)
 		return NULL;
-	set->nr = slots->nr;
-	memcpy(set->slot, slots->slot, slots->nr * sizeof(*at));
-	if (old) {
-		at = &set->slot[memslot_rank(set, old->gfn) - 1];
-		set->nr--;
-		memmove(at, at + 1, (void *)&set->slot[set->nr] - (void *)at);
-	}
+	set->nr = 0;
+	for (i = 0; i < slots->nr; i++)
+		if (slots->slot[i] != old)
+			set->slot[set->nr++] = slots->slot[i];
 	if (new) {
-		at = &set->slot[memslot_rank(set, new->gfn)];
-		memmove(at + 1, at, (void *)&set->slot[set->nr] - (void *)at);
-		*at = new;
-		set->nr++;
+		for (i = set->nr++; i && set->slot[i - 1]->gfn > new->gfn; i--)
+			set->slot[i] = set->slot[i - 1];
+		set->slot[i] = new;
 	}
 	return set;
 }
@@ -163,23 +159,17 @@ static int memslot_replace(struct vm *vm, struct memslot *old, struct memslot *n
 
 	/* A VM in the making has no reader but the notifier: no need to wait. */
 	smp_mb();	/* a vCPU that is published later sees the new set */
-	if (!old && !READ_ONCE(vm->nr_vcpus)) {
-		if (slots != &no_slots)
-			call_srcu(&memslot_srcu, &slots->rcu, memslot_free_set);
-		return 0;
-	}
-	memslot_wait_for_readers(vm);
+	if (old || READ_ONCE(vm->nr_vcpus))
+		memslot_wait_for_readers(vm);
 	if (slots != &no_slots)
-		kvfree(slots);
+		call_srcu(&memslot_srcu, &slots->rcu, memslot_free_set);
 	if (!old)
 		return 0;
 	if (!new || new->gfn != old->gfn || !new->dirty)
 		fault_unmap(vm, old->gfn, old->gfn + old->npages, true);
 	else
 		fault_write_protect(vm, new->gfn, new->gfn + new->npages);
-	if (new && new->dirty == old->dirty)
-		old->dirty = NULL;
-	memslot_free(old);
+	memslot_free(old, new);
 	return 0;
 }
 
@@ -197,16 +187,12 @@ static struct memslot *memslot_new(const struct kvm_userspace_memory_region *mem
 	slot->id = mem->slot;
 	if (!(mem->flags & KVM_MEM_LOG_DIRTY_PAGES))
 		return slot;
-	if (old && old->dirty) {
-		slot->dirty = old->dirty;
+	slot->dirty = old && old->dirty ? old->dirty :
+		      kvcalloc(BITS_TO_LONGS(slot->npages), sizeof(long), GFP_KERNEL_ACCOUNT);
+	if (slot->dirty)
 		return slot;
-	}
-	slot->dirty = kvcalloc(BITS_TO_LONGS(slot->npages), sizeof(long), GFP_KERNEL_ACCOUNT);
-	if (!slot->dirty) {
-		kfree(slot);
-		return NULL;
-	}
-	return slot;
+	kfree(slot);
+	return NULL;
 }
 
 /* Slots do not overlap each other: only the last one that begins below the end can reach in. */
@@ -268,11 +254,8 @@ static int memslot_set(struct vm *vm, const struct kvm_userspace_memory_region *
 	if (!new)
 		return -ENOMEM;
 	r = memslot_replace(vm, old, new);
-	if (r) {
-		if (old && new->dirty == old->dirty)
-			new->dirty = NULL;
-		memslot_free(new);
-	}
+	if (r)
+		memslot_free(new, old);
 	return r;
 }
 
@@ -308,18 +291,15 @@ int memslot_ioctl_set(struct vm *vm, const struct kvm_userspace_memory_region *m
 static bool dirty_log_take(struct vm *vm, const struct memslot *slot, unsigned long first,
 			   unsigned long *words, unsigned int nr)
 {
+	gfn_t base = slot->gfn + first * BITS_PER_LONG;
+	unsigned int i, start, end;
 	bool flush = false;
-	unsigned int i;
 
 	spin_lock(&vm->tdp.lock);
-	for (i = 0; i < nr; i++) {
-		words[i] = 0;
-		if (!READ_ONCE(slot->dirty[first + i]))
-			continue;
-		words[i] = xchg(&slot->dirty[first + i], 0);
-		flush |= tdp_write_protect_mask(&vm->tdp, slot->gfn + (first + i) * BITS_PER_LONG,
-						words[i]);
-	}
+	for (i = 0; i < nr; i++)
+		words[i] = READ_ONCE(slot->dirty[first + i]) ? xchg(&slot->dirty[first + i], 0) : 0;
+	for_each_set_bitrange(start, end, words, nr * BITS_PER_LONG)
+		flush |= tdp_write_protect(&vm->tdp, base + start, base + end);
 	spin_unlock(&vm->tdp.lock);
 	return flush;
 }
@@ -413,7 +393,7 @@ void memslot_free_vm(struct vm *vm)
 	unsigned int i;
 
 	for (i = 0; i < slots->nr; i++)
-		memslot_free(slots->slot[i]);
+		memslot_free(slots->slot[i], NULL);
 	if (slots != &no_slots)
 		kvfree(slots);
 	kfree(vm);

@@ -212,7 +212,4 @@ int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len);
  */
 int guest_cmpxchg(struct vm *vm, gpa_t gpa, void *old, const void *new, unsigned int len);
 
-/* Note that the kernel, or a device, wrote @gfn. */
-void guest_mark_dirty(struct vm *vm, gfn_t gfn);
-
 #endif /* MMU_MEMSLOT_H */

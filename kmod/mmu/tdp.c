@@ -9,7 +9,6 @@
  * and what a new table holds before it sees the table.
  */
 #include <linux/atomic.h>
-#include <linux/bitops.h>
 #include <linux/errno.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
@@ -22,11 +21,6 @@
 static unsigned int tdp_index(gfn_t gfn, unsigned int level)
 {
 	return gfn / tdp_level_pages(level) % TDP_ENTRIES;
-}
-
-static bool tdp_present(const struct tdp_format *format, u64 entry)
-{
-	return entry & format->present;
 }
 
 /* Of a present entry. */
@@ -84,11 +78,6 @@ static bool tdp_same_page(const struct tdp_format *format, u64 leaf, unsigned in
 	       !((tdp_prot(format, leaf) ^ prot) & TDP_DEVICE);
 }
 
-static bool tdp_allows(const struct tdp_format *format, u64 leaf, int prot)
-{
-	return !(prot & ~tdp_prot(format, leaf));
-}
-
 /* ---- tables ---- */
 
 int tdp_cache_fill(struct tdp_cache *cache, int nr)
@@ -142,48 +131,34 @@ static void tdp_drop_leaf(struct tdp *tdp, u64 leaf, unsigned int level)
 }
 
 /*
- * Take apart a table that no entry points to any more.  CPUs may still be in
- * it, so each entry goes by xchg(), and the page stays zeroed until they are out.
+ * Take apart what a present entry held, after it is gone from the tables: a
+ * flush is owed.  CPUs may still be in a table, so each of its entries goes by
+ * xchg(), and the page stays zeroed until they are out.
  */
-static void tdp_drop_table(struct tdp *tdp, u64 *table, unsigned int level,
-			   struct list_head *freed)
-{
-	unsigned int i;
-
-	for (i = 0; i < TDP_ENTRIES; i++) {
-		u64 old;
-
-		if (!READ_ONCE(table[i]))
-			continue;
-		old = xchg(&table[i], 0);
-		if (tdp_is_leaf(tdp->format, old, level))
-			tdp_drop_leaf(tdp, old, level);
-		else
-			tdp_drop_table(tdp, tdp_table(tdp->format, old), level - 1, freed);
-	}
-	list_add_tail(&virt_to_page(table)->lru, freed);
-	tdp->nr_tables--;
-}
-
-/* What a present entry held, after it is gone from the tables: a flush is owed. */
 static void tdp_drop(struct tdp *tdp, u64 old, unsigned int level, struct list_head *freed)
 {
-	if (tdp_is_leaf(tdp->format, old, level))
+	u64 *table, *entry;
+
+	if (tdp_is_leaf(tdp->format, old, level)) {
 		tdp_drop_leaf(tdp, old, level);
-	else
-		tdp_drop_table(tdp, tdp_table(tdp->format, old), level - 1, freed);
+		return;
+	}
+	table = tdp_table(tdp->format, old);
+	for (entry = table; entry < table + TDP_ENTRIES; entry++)
+		if (READ_ONCE(*entry))
+			tdp_drop(tdp, xchg(entry, 0), level - 1, freed);
+	list_add_tail(&virt_to_page(table)->lru, freed);
+	tdp->nr_tables--;
 }
 
 void tdp_destroy(struct tdp *tdp)
 {
 	LIST_HEAD(freed);
-	u64 *root;
 
 	spin_lock(&tdp->lock);
-	root = tdp->root;
+	if (tdp->root)		/* as from an entry one level above */
+		tdp_drop(tdp, tdp->root_hpa, tdp->format->levels + 1, &freed);
 	tdp->root = NULL;
-	if (root)
-		tdp_drop_table(tdp, root, tdp->format->levels, &freed);
 	spin_unlock(&tdp->lock);
 	tdp_free_tables(&freed);
 }
@@ -246,7 +221,7 @@ static bool tdp_iter_find(struct tdp_iter *iter)
 	for (; iter->gfn < iter->end; tdp_iter_past(iter)) {
 		iter->entry = &iter->table[iter->level][tdp_index(iter->gfn, iter->level)];
 		iter->old = READ_ONCE(*iter->entry);
-		if (tdp_present(iter->format, iter->old))
+		if (iter->old & iter->format->present)
 			return true;
 	}
 	return false;
@@ -301,21 +276,6 @@ bool tdp_write_protect(struct tdp *tdp, gfn_t start, gfn_t end)
 	return flush;
 }
 
-bool tdp_write_protect_mask(struct tdp *tdp, gfn_t base, u64 mask)
-{
-	bool flush = false;
-
-	while (mask) {
-		u64 past = mask + (mask & -mask);	/* the carry runs through the lowest ones */
-		unsigned int first = __ffs64(mask);
-		unsigned int end = past ? __ffs64(past) : 64;
-
-		flush |= tdp_write_protect(tdp, base + first, base + end);
-		mask &= past;
-	}
-	return flush;
-}
-
 bool tdp_age(struct tdp *tdp, gfn_t start, gfn_t end, bool clear)
 {
 	u64 accessed = tdp->format->accessed;
@@ -334,18 +294,6 @@ bool tdp_age(struct tdp *tdp, gfn_t start, gfn_t end, bool clear)
 			;
 	}
 	return young;
-}
-
-unsigned int tdp_lookup(struct tdp *tdp, gfn_t gfn, hfn_t *pfn, int *prot)
-{
-	struct tdp_iter iter;
-
-	tdp_for_each_leaf(&iter, tdp, gfn, gfn + 1) {
-		*pfn = tdp_pfn(iter.format, iter.old) + (gfn & (tdp_level_pages(iter.level) - 1));
-		*prot = tdp_prot(iter.format, iter.old);
-		return iter.level;
-	}
-	return 0;
 }
 
 /* ---- mapping ---- */
@@ -372,7 +320,7 @@ static bool tdp_link_table(struct tdp *tdp, u64 *entry, unsigned int level, u64 
 	u64 old = READ_ONCE(*entry), new = virt_to_phys(table) | format->table;
 
 	tdp->nr_tables++;
-	if (!tdp_present(format, old)) {
+	if (!(old & format->present)) {
 		smp_store_release(entry, new);	/* what the table holds first */
 		return false;
 	}
@@ -397,7 +345,7 @@ static bool tdp_set_leaf(struct tdp *tdp, u64 *entry, unsigned int level, u64 ne
 	const struct tdp_format *format = tdp->format;
 	u64 old = READ_ONCE(*entry);
 
-	if (!tdp_present(format, old)) {
+	if (!(old & format->present)) {
 		WRITE_ONCE(*entry, new);
 		return false;
 	}
@@ -428,10 +376,10 @@ int tdp_map(struct tdp *tdp, struct tdp_cache *cache, gfn_t gfn, hfn_t pfn,
 		keep = false;
 		entry = &table[tdp_index(gfn, at)];
 		old = READ_ONCE(*entry);
-		if (tdp_present(format, old)) {
+		if (old & format->present) {
 			is_table = !tdp_is_leaf(format, old, at);
 			keep = !is_table && tdp_same_page(format, old, at, gfn, pfn, prot);
-			if (keep && tdp_allows(format, old, prot))
+			if (keep && !(prot & ~tdp_prot(format, old)))
 				return 0;
 		}
 		if (at == level)

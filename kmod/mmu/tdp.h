@@ -160,9 +160,6 @@ bool tdp_zap(struct tdp *tdp, gfn_t start, gfn_t end, struct list_head *freed);
  */
 bool tdp_write_protect(struct tdp *tdp, gfn_t start, gfn_t end);
 
-/* The same for up to 64 frames: bit i of @mask is frame @base + i. */
-bool tdp_write_protect_mask(struct tdp *tdp, gfn_t base, u64 mask);
-
 /**
  * tdp_age() - was any leaf of [start, end) accessed?
  * @tdp: its lock held
@@ -174,9 +171,6 @@ bool tdp_write_protect_mask(struct tdp *tdp, gfn_t base, u64 mask);
  * counts as accessed.
  */
 bool tdp_age(struct tdp *tdp, gfn_t start, gfn_t end, bool clear);
-
-/* The leaf that maps @gfn: its level, or 0 if there is none; *@pfn is @gfn's own. lock held. */
-unsigned int tdp_lookup(struct tdp *tdp, gfn_t gfn, hfn_t *pfn, int *prot);
 
 /* Free the tables collected on @freed: after the flush; lock not needed. */
 void tdp_free_tables(struct list_head *freed);

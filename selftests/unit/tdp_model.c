@@ -155,6 +155,20 @@ u64 *walk(gfn_t gfn, unsigned int *level)
 	return NULL;
 }
 
+unsigned int lookup(gfn_t gfn, hfn_t *pfn, int *prot)
+{
+	unsigned int level;
+	u64 *entry = walk(gfn, &level);
+	struct leaf leaf;
+
+	if (!entry)
+		return 0;
+	leaf = leaf_of(*entry, level, gfn);
+	*pfn = leaf.pfn + gfn % tdp_level_pages(level);
+	*prot = leaf.prot;
+	return level;
+}
+
 /* ---- what the guest may do: a plain list of frames ---- */
 
 struct cell cells[MAX_CELLS];
@@ -454,7 +468,7 @@ static void check_cell(const struct cell *cell, gfn_t gfn)
 	hfn_t pfn;
 	int prot;
 
-	level = tdp_lookup(&tdp, gfn, &pfn, &prot);
+	level = lookup(gfn, &pfn, &prot);
 	if (level != cell->level ||
 	    (level && (pfn != cell->pfn + gfn - cell->gfn || prot != cell->prot)))
 		complain("%#llx is at level %u rights %x, expected level %u rights %x",

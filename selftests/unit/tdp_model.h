@@ -62,6 +62,8 @@ void ref_range(gfn_t start, gfn_t end, bool zap);
 
 /* The entry of the leaf that maps gfn, found without the help of tdp.c, or NULL. */
 u64 *walk(gfn_t gfn, unsigned int *level);
+/* The same, decoded: its level, or 0 if there is none; *@pfn is that of @gfn itself. */
+unsigned int lookup(gfn_t gfn, hfn_t *pfn, int *prot);
 
 /* The CPU. */
 extern unsigned int cpu_activity;	/* of 8 stores, how many it comes before */

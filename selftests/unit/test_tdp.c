@@ -95,13 +95,15 @@ static bool do_write_protect(gfn_t start, gfn_t end)
 static bool do_write_protect_mask(gfn_t base, u64 mask)
 {
 	unsigned int i;
-	bool flush;
+	bool flush = false;
 
 	for (i = 0; i < 64; i++)
 		if (mask >> i & 1)
 			ref_range(base + i, base + i + 1, false);
 	spin_lock(&tdp.lock);
-	flush = tdp_write_protect_mask(&tdp, base, mask);
+	for (i = 0; i < 64; i++)
+		if (mask >> i & 1)
+			flush |= tdp_write_protect(&tdp, base + i, base + i + 1);
 	spin_unlock(&tdp.lock);
 	fulfil(flush);
 	return flush;
@@ -242,7 +244,7 @@ static unsigned int level_of(gfn_t gfn)
 	hfn_t pfn;
 	int prot;
 
-	return tdp_lookup(&tdp, gfn, &pfn, &prot);
+	return lookup(gfn, &pfn, &prot);
 }
 
 static int prot_of(gfn_t gfn)
@@ -250,7 +252,7 @@ static int prot_of(gfn_t gfn)
 	int prot = 0;
 	hfn_t pfn;
 
-	tdp_lookup(&tdp, gfn, &pfn, &prot);
+	lookup(gfn, &pfn, &prot);
 	return prot;
 }
 
@@ -420,15 +422,15 @@ TEST_F(tdp, accessed_and_dirty_reach_the_host)
 TEST_F(tdp, ends_of_the_address_space)
 {
 	gfn_t last = (1ULL << 9 * variant->format->levels) - 1;
-	hfn_t pfn;
-	int prot;
 
 	tdp_cache_fill(&cache, TDP_CACHE_PAGES);
 	nr_cells = 1;
 	cells[0] = (struct cell){ .gfn = last, .nr = 1 };
 	do_map(last, 7, TDP_4K, RW);
-	EXPECT_EQ(TDP_4K, tdp_lookup(&tdp, last, &pfn, &prot));
-	EXPECT_EQ(0, tdp_lookup(&tdp, last + 1, &pfn, &prot));
+	EXPECT_EQ(TDP_4K, level_of(last));
+	EXPECT_FALSE(do_write_protect(last + 1, last + 2));
+	EXPECT_TRUE(tdp_age(&tdp, last, last + 1, false));
+	EXPECT_FALSE(tdp_age(&tdp, last + 1, last + 2, false));
 	EXPECT_TRUE(do_zap(0, ~0ULL));
 	EXPECT_EQ(1, tdp.nr_tables);
 }
