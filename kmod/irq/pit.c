@@ -10,6 +10,8 @@
  * has acknowledged the one before (KVM_REINJECT_CONTROL): operating systems
  * that count them keep their time.
  *
+ * NOTDONE: counting in BCD; the bit is kept, and counts are binary with it.
+ *
  * 8254 "Programmable Interval Timer": Control Word, Counter Latch Command,
  * Read-Back Command, Modes 0 to 5.
  */
@@ -30,6 +32,7 @@ enum {
 	PIT_SPEAKER	= 0x61,
 	PIT_NR_CHANNELS	= 3,
 	PIT_GSI		= 0,
+	PIT_MAX_COUNT	= 0x10000,	/* written as 0 */
 };
 
 /* 8254 "Control Word Format" */
@@ -86,28 +89,13 @@ struct pit {
 	struct hrtimer	timer;
 	u64		period_ns;	/* 0: one tick only; changes while the timer is stopped */
 
-	raw_spinlock_t	lock;		/* the rest */
 	bool		reinject;
+	raw_spinlock_t	lock;		/* the rest */
 	bool		acked;		/* the guest is done with the last tick */
 	u32		pending;	/* ticks not yet handed in */
 };
 
 /* ---- counting ---- */
-
-static u32 bcd_to_count(u16 bcd)
-{
-	return bcd % 16 + bcd / 16 % 16 * 10 + bcd / 256 % 16 * 100 + bcd / 4096 * 1000;
-}
-
-static u16 count_to_bcd(u32 count)
-{
-	return count % 10 | count / 10 % 10 << 4 | count / 100 % 10 << 8 | count / 1000 % 10 << 12;
-}
-
-static u32 channel_modulus(const struct kvm_pit_channel_state *c)
-{
-	return c->bcd ? 10000 : 0x10000;
-}
 
 static bool mode_needs_trigger(const struct kvm_pit_channel_state *c)
 {
@@ -120,7 +108,7 @@ static bool mode_needs_trigger(const struct kvm_pit_channel_state *c)
  */
 static u64 channel_clocks(struct pit *pit, const struct kvm_pit_channel_state *c)
 {
-	s64 now = ktime_to_ns(ktime_get());
+	s64 now = ktime_get_ns();
 
 	if (!c->gate && !mode_needs_trigger(c))
 		now = pit->stopped_at;
@@ -132,24 +120,17 @@ static u64 channel_clocks(struct pit *pit, const struct kvm_pit_channel_state *c
 static u16 channel_count(struct pit *pit, const struct kvm_pit_channel_state *c)
 {
 	u64 clocks = channel_clocks(pit, c);
-	u32 modulus = channel_modulus(c);
-	u32 count;
 
 	if (!c->count)
 		return 0;
 	switch (c->mode) {
 	case MODE_RATE:
-		count = c->count - clocks % c->count;
-		break;
+		return c->count - clocks % c->count;
 	case MODE_SQUARE_WAVE:
-		count = c->count - 2 * clocks % c->count;
-		break;
+		return c->count - 2 * clocks % c->count;
 	default:	/* counts on below zero */
-		count = c->count + modulus - clocks % modulus;
-		break;
+		return c->count - clocks;
 	}
-	count %= modulus;
-	return c->bcd ? count_to_bcd(count) : count;
 }
 
 static bool channel_output(struct pit *pit, const struct kvm_pit_channel_state *c)
@@ -188,14 +169,16 @@ static enum hrtimer_restart pit_expired(struct hrtimer *timer)
 {
 	struct pit *pit = container_of(timer, struct pit, timer);
 	u64 ticks = 1;
+	bool reinject;
 
 	if (pit->period_ns)
 		ticks = hrtimer_forward_now(timer, ns_to_ktime(pit->period_ns));
 
 	raw_spin_lock(&pit->lock);
-	if (pit->reinject)
+	reinject = READ_ONCE(pit->reinject);
+	if (reinject)
 		pit->pending = min_t(u64, pit->pending + ticks, U32_MAX);
-	if (!pit->reinject || pit->acked)
+	if (!reinject || pit->acked)
 		pit_tick(pit);
 	raw_spin_unlock(&pit->lock);
 	return pit->period_ns ? HRTIMER_RESTART : HRTIMER_NORESTART;
@@ -216,32 +199,28 @@ void pit_irq0_acked(struct vm *vm)
 		return;
 	raw_spin_lock_irqsave(&pit->lock, flags);
 	pit->acked = true;
-	if (pit->reinject && pit->pending)
+	if (READ_ONCE(pit->reinject) && pit->pending)
 		pit_tick(pit);
-	raw_spin_unlock_irqrestore(&pit->lock, flags);
-}
-
-/* Forget missed ticks; do not wait for an acknowledgement. */
-static void pit_forget(struct pit *pit)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&pit->lock, flags);
-	pit->pending = 0;
-	pit->acked = true;
 	raw_spin_unlock_irqrestore(&pit->lock, flags);
 }
 
 /**
  * pit_irq0_rewired() - IRQ 0 goes elsewhere: the acknowledgement may never come
  * @vm: with or without a PIT
+ *
+ * Forgets missed ticks and does not wait for an acknowledgement.  Any context.
  */
 void pit_irq0_rewired(struct vm *vm)
 {
 	struct pit *pit = READ_ONCE(vm->pit);
+	unsigned long flags;
 
-	if (pit)
-		pit_forget(pit);
+	if (!pit)
+		return;
+	raw_spin_lock_irqsave(&pit->lock, flags);
+	pit->pending = 0;
+	pit->acked = true;
+	raw_spin_unlock_irqrestore(&pit->lock, flags);
 }
 
 /**
@@ -253,14 +232,10 @@ void pit_irq0_rewired(struct vm *vm)
  */
 int pit_reinject(struct vm *vm, bool on)
 {
-	unsigned long flags;
-
 	if (!vm->pit)
 		return -ENXIO;
-	pit_forget(vm->pit);
-	raw_spin_lock_irqsave(&vm->pit->lock, flags);
-	vm->pit->reinject = on;
-	raw_spin_unlock_irqrestore(&vm->pit->lock, flags);
+	WRITE_ONCE(vm->pit->reinject, on);
+	pit_irq0_rewired(vm);
 	return 0;
 }
 
@@ -271,7 +246,7 @@ static void pit_restart_timer(struct pit *pit)
 	u64 ns = mul_u64_u32_div(c->count, NSEC_PER_SEC, PIT_TICK_RATE);
 
 	hrtimer_cancel(&pit->timer);
-	pit_forget(pit);
+	pit_irq0_rewired(pit->vm);
 	pit->period_ns = 0;
 	/* Its gate is wired high: the modes that need a trigger never start. */
 	if (!c->count || mode_needs_trigger(c) || pit->state.flags & KVM_PIT_FLAGS_HPET_LEGACY)
@@ -285,25 +260,14 @@ static void pit_restart_timer(struct pit *pit)
 
 /* ---- ports; all with the mutex held ---- */
 
-static void channel_start(struct kvm_pit_channel_state *c)
-{
-	c->count_load_time = ktime_to_ns(ktime_get());
-}
-
 static void pit_load(struct pit *pit, unsigned int nr, u16 val)
 {
 	struct kvm_pit_channel_state *c = &pit->state.channels[nr];
 
-	c->count = c->bcd ? bcd_to_count(val) : val;
-	if (!c->count)
-		c->count = channel_modulus(c);
-	if (mode_needs_trigger(c)) {
-		c->count_load_time = 0;
-	} else {
-		channel_start(c);
-		if (!c->gate)
-			pit->stopped_at = c->count_load_time;
-	}
+	c->count = val ?: PIT_MAX_COUNT;
+	c->count_load_time = mode_needs_trigger(c) ? 0 : ktime_get_ns();
+	if (!c->gate)
+		pit->stopped_at = c->count_load_time;
 	if (nr == 0)
 		pit_restart_timer(pit);
 }
@@ -312,7 +276,7 @@ static void pit_load(struct pit *pit, unsigned int nr, u16 val)
 static void pit_set_gate2(struct pit *pit, bool gate)
 {
 	struct kvm_pit_channel_state *c = &pit->state.channels[2];
-	s64 now = ktime_to_ns(ktime_get());
+	s64 now = ktime_get_ns();
 
 	if (gate == c->gate)
 		return;
@@ -322,7 +286,7 @@ static void pit_set_gate2(struct pit *pit, bool gate)
 	else if (c->mode == MODE_TERMINAL_COUNT || c->mode == MODE_SOFT_STROBE)
 		c->count_load_time += now - pit->stopped_at;	/* goes on */
 	else
-		channel_start(c);				/* trigger, reload */
+		c->count_load_time = now;			/* trigger, reload */
 }
 
 static void pit_latch_count(struct pit *pit, struct kvm_pit_channel_state *c)
@@ -435,7 +399,7 @@ static u8 pit_read_speaker(struct pit *pit)
 
 	return (c->gate ? SPEAKER_GATE2 : 0) |
 	       (pit->state.flags & KVM_PIT_FLAGS_SPEAKER_DATA_ON ? SPEAKER_DATA : 0) |
-	       (ktime_to_ns(ktime_get()) >> SPEAKER_REFRESH_SHIFT & 1 ? SPEAKER_REFRESH : 0) |
+	       (ktime_get_ns() >> SPEAKER_REFRESH_SHIFT & 1 ? SPEAKER_REFRESH : 0) |
 	       (channel_output(pit, c) ? SPEAKER_OUT2 : 0);
 }
 
@@ -528,9 +492,9 @@ static void channel_sanitize(struct kvm_pit_channel_state *c)
 		c->count = 0;
 	}
 	c->rw_mode &= CW_ACCESS_MASK;
-	c->count = min(c->count, channel_modulus(c));
+	c->count = min_t(u32, c->count, PIT_MAX_COUNT);
 	/* The time of another host, or of before a pause, means nothing. */
-	c->count_load_time = mode_needs_trigger(c) ? 0 : ktime_to_ns(ktime_get());
+	c->count_load_time = mode_needs_trigger(c) ? 0 : ktime_get_ns();
 }
 
 /**
@@ -556,7 +520,7 @@ int pit_set_state(struct vm *vm, const struct kvm_pit_state2 *state)
 		channel_sanitize(&pit->state.channels[nr]);
 	pit->state.channels[0].gate = 1;
 	pit->state.channels[1].gate = 1;
-	pit->stopped_at = ktime_to_ns(ktime_get());
+	pit->stopped_at = ktime_get_ns();
 	pit_restart_timer(pit);
 	mutex_unlock(&pit->mutex);
 	return 0;
