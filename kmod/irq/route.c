@@ -25,18 +25,12 @@ enum {
 	MSI_DATA_LEVEL		= 1 << 15,
 };
 
-struct irq_route {
-	u8	type;			/* KVM_IRQ_ROUTING_IRQCHIP or _MSI */
-	u8	chip, pin;
-	u32	address_lo, address_hi, data;
-};
-
 struct irq_routes {
 	struct rcu_head	rcu;
 	u32		nr_gsis;
 	u16		pin_gsi[KVM_NR_IRQCHIPS][IOAPIC_PINS];	/* back from a pin, or NO_GSI */
 	u16		*first;		/* [nr_gsis + 1]: the routes of a GSI stand together */
-	struct irq_route route[];
+	struct kvm_irq_routing_entry route[];
 };
 
 /* ---- from a source to the chips ---- */
@@ -62,22 +56,20 @@ static int msi_deliver(struct vm *vm, u32 address_lo, u32 address_hi, u32 data)
 static int chip_set_irq(struct vm *vm, unsigned int chip, unsigned int pin,
 			enum irq_source source, bool level)
 {
-	switch (chip) {
-	case KVM_IRQCHIP_PIC_MASTER:
-		return pic_set_irq(vm, pin, source, level);
-	case KVM_IRQCHIP_PIC_SLAVE:
-		return pic_set_irq(vm, 8 + pin, source, level);
-	default:
+	if (chip == KVM_IRQCHIP_IOAPIC)
 		return ioapic_set_irq(vm, pin, source, level);
-	}
+	return pic_set_irq(vm, 8 * chip + pin, source, level);
 }
 
-static int route_deliver(struct vm *vm, const struct irq_route *route,
+static int route_deliver(struct vm *vm, const struct kvm_irq_routing_entry *route,
 			 enum irq_source source, bool level)
 {
+	const struct kvm_irq_routing_msi *msi = &route->u.msi;
+
 	if (route->type == KVM_IRQ_ROUTING_IRQCHIP)
-		return chip_set_irq(vm, route->chip, route->pin, source, level);
-	return level ? msi_deliver(vm, route->address_lo, route->address_hi, route->data) : -1;
+		return chip_set_irq(vm, route->u.irqchip.irqchip, route->u.irqchip.pin,
+				    source, level);
+	return level ? msi_deliver(vm, msi->address_lo, msi->address_hi, msi->data) : -1;
 }
 
 /* One result for several chips: what is masked here may be delivered there. */
@@ -218,36 +210,21 @@ bool irq_has_listener(struct vm *vm, unsigned int chip, unsigned int pin)
 
 /* ---- KVM_SET_GSI_ROUTING ---- */
 
-static int route_from_user(struct vm *vm, struct irq_route *route,
-			   const struct kvm_irq_routing_entry *entry)
+static bool route_is_valid(struct vm *vm, const struct kvm_irq_routing_entry *entry)
 {
-	unsigned int pins;
+	unsigned int chip = entry->u.irqchip.irqchip;
 
-	*route = (struct irq_route) { .type = entry->type };
-	switch (entry->type) {
-	case KVM_IRQ_ROUTING_IRQCHIP:
-		if (vm->irqchip != IRQCHIP_KERNEL || entry->u.irqchip.irqchip >= KVM_NR_IRQCHIPS)
-			return -EINVAL;
-		pins = entry->u.irqchip.irqchip == KVM_IRQCHIP_IOAPIC ? IOAPIC_PINS : PIC_PINS / 2;
-		if (entry->u.irqchip.pin >= pins)
-			return -EINVAL;
-		route->chip = entry->u.irqchip.irqchip;
-		route->pin = entry->u.irqchip.pin;
-		return 0;
-	case KVM_IRQ_ROUTING_MSI:
-		if (!msi_is_valid(vm, entry->u.msi.address_hi))
-			return -EINVAL;
-		route->address_lo = entry->u.msi.address_lo;
-		route->address_hi = entry->u.msi.address_hi;
-		route->data = entry->u.msi.data;
-		return 0;
-	default:
-		return -EINVAL;
-	}
+	if (entry->gsi >= IRQ_MAX_ROUTES || entry->flags)
+		return false;
+	if (entry->type == KVM_IRQ_ROUTING_MSI)
+		return msi_is_valid(vm, entry->u.msi.address_hi);
+	return entry->type == KVM_IRQ_ROUTING_IRQCHIP && vm->irqchip == IRQCHIP_KERNEL &&
+	       chip < KVM_NR_IRQCHIPS &&
+	       entry->u.irqchip.pin < (chip == KVM_IRQCHIP_IOAPIC ? IOAPIC_PINS : PIC_PINS / 2);
 }
 
 /* A GSI reaches each chip once, and an MSI stands alone. */
-static bool routes_fit(const struct irq_route *route, unsigned int nr)
+static bool routes_fit(const struct kvm_irq_routing_entry *route, unsigned int nr)
 {
 	unsigned int i;
 	u32 chips = 0;
@@ -255,9 +232,9 @@ static bool routes_fit(const struct irq_route *route, unsigned int nr)
 	for (i = 0; i < nr; i++) {
 		if (route[i].type == KVM_IRQ_ROUTING_MSI)
 			return nr == 1;
-		if (chips & BIT(route[i].chip))
+		if (chips & BIT(route[i].u.irqchip.irqchip))
 			return false;
-		chips |= BIT(route[i].chip);
+		chips |= BIT(route[i].u.irqchip.irqchip);
 	}
 	return true;
 }
@@ -266,32 +243,28 @@ static bool routes_fit(const struct irq_route *route, unsigned int nr)
  * A counting sort by GSI: first[] counts, then sums up to where each GSI's
  * routes end, and is where they begin once every route has taken its place.
  */
-static int routes_fill(struct vm *vm, struct irq_routes *routes,
-		       const struct kvm_irq_routing_entry *entries, unsigned int nr)
+static bool routes_fill(struct irq_routes *routes,
+			const struct kvm_irq_routing_entry *entries, unsigned int nr)
 {
-	struct irq_route *route;
+	const struct kvm_irq_routing_entry *entry;
 	unsigned int i, gsi;
-	int ret;
 
 	for (i = 0; i < nr; i++)
 		routes->first[entries[i].gsi]++;
 	for (gsi = 1; gsi <= routes->nr_gsis; gsi++)
 		routes->first[gsi] += routes->first[gsi - 1];
 	for (i = nr; i--; ) {
-		gsi = entries[i].gsi;
-		route = &routes->route[--routes->first[gsi]];
-		ret = route_from_user(vm, route, &entries[i]);
-		if (ret)
-			return ret;
-		if (route->type == KVM_IRQ_ROUTING_IRQCHIP)
-			routes->pin_gsi[route->chip][route->pin] = gsi;
+		entry = &entries[i];
+		routes->route[--routes->first[entry->gsi]] = *entry;
+		if (entry->type == KVM_IRQ_ROUTING_IRQCHIP)
+			routes->pin_gsi[entry->u.irqchip.irqchip][entry->u.irqchip.pin] = entry->gsi;
 	}
 	for (gsi = 0; gsi < routes->nr_gsis; gsi++) {
 		i = routes->first[gsi];
 		if (!routes_fit(&routes->route[i], routes->first[gsi + 1] - i))
-			return -EINVAL;
+			return false;
 	}
-	return 0;
+	return true;
 }
 
 /**
@@ -309,12 +282,11 @@ int route_set(struct vm *vm, const struct kvm_irq_routing_entry *entries, unsign
 	struct irq_routes *routes, *old;
 	u32 nr_gsis = 0;
 	unsigned int i;
-	int ret;
 
 	if (vm->irqchip == IRQCHIP_NONE || nr > IRQ_MAX_ROUTES)
 		return -EINVAL;
 	for (i = 0; i < nr; i++) {
-		if (entries[i].gsi >= IRQ_MAX_ROUTES || entries[i].flags)
+		if (!route_is_valid(vm, &entries[i]))
 			return -EINVAL;
 		nr_gsis = max(nr_gsis, entries[i].gsi + 1);
 	}
@@ -325,10 +297,9 @@ int route_set(struct vm *vm, const struct kvm_irq_routing_entry *entries, unsign
 	routes->nr_gsis = nr_gsis;
 	routes->first = (u16 *)&routes->route[nr];
 	memset(routes->pin_gsi, 0xff, sizeof(routes->pin_gsi));	/* NO_GSI */
-	ret = routes_fill(vm, routes, entries, nr);
-	if (ret) {
+	if (!routes_fill(routes, entries, nr)) {
 		kvfree(routes);
-		return ret;
+		return -EINVAL;
 	}
 	old = rcu_replace_pointer(vm->routes, routes, lockdep_is_held(&vm->lock));
 	if (old)
