@@ -36,6 +36,21 @@ struct ioapic {
 	DECLARE_BITMAP(listened, 256);		/* vectors whose EOI somebody wants; read without lock */
 };
 
+/* Both, as one piece of memory: vm->pic and vm->ioapic point into it. */
+struct irq_chips {
+	struct pic	pic;
+	struct ioapic	ioapic;
+};
+
+void pic_init(struct pic *pic);
+void ioapic_init(struct ioapic *ioapic);
+
+/* @bits with bit @nr set or cleared */
+static inline u32 bit_assigned(u32 bits, unsigned int nr, bool set)
+{
+	return set ? bits | BIT(nr) : bits & ~BIT(nr);
+}
+
 /* Does anyone wait for the end of an edge-triggered vector? */
 static inline bool ioapic_wants_eoi(struct vm *vm, u8 vector)
 {

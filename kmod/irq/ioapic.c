@@ -14,7 +14,6 @@
  * it in "Interrupt Mask".
  */
 #include <linux/bitmap.h>
-#include <linux/slab.h>
 #include <asm/apicdef.h>
 #include "chips.h"
 #include "lapic.h"
@@ -111,20 +110,12 @@ int ioapic_set_irq(struct vm *vm, unsigned int pin, enum irq_source source, bool
 
 	raw_spin_lock_irqsave(&ioapic->lock, flags);
 	was_high = ioapic->sources[pin];
-	if (level)
-		ioapic->sources[pin] |= BIT(source);
-	else
-		ioapic->sources[pin] &= ~BIT(source);
-
-	if (!ioapic->sources[pin]) {
-		ioapic->state.irr &= ~BIT(pin);
-	} else if (level) {
-		ioapic->state.irr |= BIT(pin);
-		if (was_high && !ioapic->state.redirtbl[pin].fields.trig_mode)
-			ret = 0;
-		else
-			ret = ioapic_service(vm, ioapic, pin);
-	}
+	ioapic->sources[pin] = bit_assigned(ioapic->sources[pin], source, level);
+	ioapic->state.irr = bit_assigned(ioapic->state.irr, pin, ioapic->sources[pin]);
+	if (level && was_high && !ioapic->state.redirtbl[pin].fields.trig_mode)
+		ret = 0;
+	else if (level)
+		ret = ioapic_service(vm, ioapic, pin);
 	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
 	return ret;
 }
@@ -353,32 +344,15 @@ void ioapic_set_state(struct vm *vm, const struct kvm_ioapic_state *state)
 }
 
 /**
- * ioapic_create() - 82093AA after reset: all pins masked
- * @vm: vm->lock held
- *
- * Return: 0 or -ENOMEM.
+ * ioapic_init() - 82093AA after reset: all pins masked
+ * @ioapic: zeroed
  */
-int ioapic_create(struct vm *vm)
+void ioapic_init(struct ioapic *ioapic)
 {
-	struct ioapic *ioapic = kzalloc(sizeof(*ioapic), GFP_KERNEL_ACCOUNT);
 	unsigned int pin;
 
-	if (!ioapic)
-		return -ENOMEM;
 	raw_spin_lock_init(&ioapic->lock);
 	ioapic->state.base_address = IOAPIC_DEFAULT_BASE;
 	for (pin = 0; pin < IOAPIC_PINS; pin++)
 		ioapic->state.redirtbl[pin].fields.mask = 1;
-	vm->ioapic = ioapic;
-	return 0;
-}
-
-/**
- * ioapic_destroy() - the VM ends
- * @vm: with or without an I/O APIC
- */
-void ioapic_destroy(struct vm *vm)
-{
-	kfree(vm->ioapic);
-	vm->ioapic = NULL;
 }

@@ -3,6 +3,7 @@
  * The interrupt controllers of a VM as a whole, and what a vCPU may take from
  * them: ExtINT from the PIC first, then what its local APIC has.
  */
+#include <linux/slab.h>
 #include "chips.h"
 #include "lapic.h"
 
@@ -19,19 +20,15 @@ void irq_vm_init(struct vm *vm)
 
 /**
  * irq_destroy() - the VM ends
- * @vm: its fd is closed; vCPUs are still there but no longer run
+ * @vm: its irqfds, its PIT and its vCPUs are gone: nobody sends, nobody takes
  *
- * First what sends, then what it sends to.  Local APICs go with their vCPUs,
- * after this.  No grace period is waited for.
+ * No grace period is waited for.
  */
 void irq_destroy(struct vm *vm)
 {
-	irqfd_release_all(vm);
-	ioeventfd_release_all(vm);
-	pit_destroy(vm);
 	route_destroy(vm);
-	ioapic_destroy(vm);
-	pic_destroy(vm);
+	if (vm->pic)
+		kfree(container_of(vm->pic, struct irq_chips, pic));
 }
 
 /**
@@ -42,20 +39,19 @@ void irq_destroy(struct vm *vm)
  */
 int irq_create_irqchip(struct vm *vm)
 {
-	int ret;
+	struct irq_chips *chips;
 
 	if (vm->irqchip != IRQCHIP_NONE)
 		return -EEXIST;
 	if (vm->created_vcpus)
 		return -EINVAL;
-	ret = pic_create(vm);
-	if (ret)
-		return ret;
-	ret = ioapic_create(vm);
-	if (ret) {
-		pic_destroy(vm);
-		return ret;
-	}
+	chips = kzalloc(sizeof(*chips), GFP_KERNEL_ACCOUNT);
+	if (!chips)
+		return -ENOMEM;
+	pic_init(&chips->pic);
+	ioapic_init(&chips->ioapic);
+	vm->pic = &chips->pic;
+	vm->ioapic = &chips->ioapic;
 	/* Who sees the mode without vm->lock sees the chips. */
 	smp_store_release(&vm->irqchip, IRQCHIP_KERNEL);
 	return 0;
@@ -81,6 +77,13 @@ int irq_create_split(struct vm *vm, u32 pins)
 	return 0;
 }
 
+static int irqchip_check(struct vm *vm, u32 chip_id)
+{
+	if (vm->irqchip != IRQCHIP_KERNEL)
+		return -ENXIO;
+	return chip_id < KVM_NR_IRQCHIPS ? 0 : -EINVAL;
+}
+
 /**
  * irq_ioctl_get_irqchip() - KVM_GET_IRQCHIP
  * @vm: any
@@ -90,10 +93,10 @@ int irq_create_split(struct vm *vm, u32 pins)
  */
 int irq_ioctl_get_irqchip(struct vm *vm, struct kvm_irqchip *chip)
 {
-	if (vm->irqchip != IRQCHIP_KERNEL)
-		return -ENXIO;
-	if (chip->chip_id >= KVM_NR_IRQCHIPS)
-		return -EINVAL;
+	int ret = irqchip_check(vm, chip->chip_id);
+
+	if (ret)
+		return ret;
 	if (chip->chip_id == KVM_IRQCHIP_IOAPIC)
 		ioapic_get_state(vm, &chip->chip.ioapic);
 	else
@@ -110,10 +113,10 @@ int irq_ioctl_get_irqchip(struct vm *vm, struct kvm_irqchip *chip)
  */
 int irq_ioctl_set_irqchip(struct vm *vm, const struct kvm_irqchip *chip)
 {
-	if (vm->irqchip != IRQCHIP_KERNEL)
-		return -ENXIO;
-	if (chip->chip_id >= KVM_NR_IRQCHIPS)
-		return -EINVAL;
+	int ret = irqchip_check(vm, chip->chip_id);
+
+	if (ret)
+		return ret;
 	if (chip->chip_id == KVM_IRQCHIP_IOAPIC)
 		ioapic_set_state(vm, &chip->chip.ioapic);
 	else

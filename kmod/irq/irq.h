@@ -34,7 +34,7 @@ struct vcpu;
 
 /* Once, when struct vm is made: locks and lists of everything here. */
 void irq_vm_init(struct vm *vm);
-/* Last vCPU gone: frees all that is below but for lapics. Waits for no grace period. */
+/* Last vCPU gone, after irqfds, ioeventfds and the PIT: frees the rest but for lapics. */
 void irq_destroy(struct vm *vm);
 
 /* All three chips; EEXIST, and EINVAL after the first vCPU. vm->lock held. */
@@ -86,7 +86,7 @@ static inline bool lapic_mmio_hit(const struct vcpu *vcpu, gpa_t gpa)
 /* 0: done */
 int lapic_mmio_read(struct vcpu *vcpu, gpa_t gpa, void *data, unsigned int len);
 int lapic_mmio_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len);
-/* x2APIC MSRs 0x800-0x8ff, IA32_APIC_BASE, IA32_TSC_DEADLINE; 0, or 1 for #GP. */
+/* x2APIC MSRs 0x800-0x8ff, IA32_TSC_DEADLINE; 0, or 1 for #GP. */
 int lapic_msr_read(struct vcpu *vcpu, u32 msr, u64 *val);
 int lapic_msr_write(struct vcpu *vcpu, u32 msr, u64 val);
 /* IA32_APIC_BASE, also without a local APIC; 0, or 1 for #GP. */
@@ -141,8 +141,6 @@ void lapic_set_tscdeadline(struct vcpu *vcpu, u64 val);
 /* Who drives a line; its level is the OR of its sources. */
 enum irq_source { IRQ_SOURCE_USER, IRQ_SOURCE_IRQFD, IRQ_SOURCE_PIT, IRQ_SOURCE_RESAMPLE };
 
-int ioapic_create(struct vm *vm);
-void ioapic_destroy(struct vm *vm);
 bool ioapic_mmio_hit(struct vm *vm, gpa_t gpa);
 void ioapic_mmio_read(struct vm *vm, gpa_t gpa, void *data, unsigned int len);
 void ioapic_mmio_write(struct vm *vm, gpa_t gpa, const void *data, unsigned int len);
@@ -152,8 +150,6 @@ void ioapic_update_listeners(struct vm *vm);	/* who listens to acknowledgements 
 void ioapic_get_state(struct vm *vm, struct kvm_ioapic_state *state);
 void ioapic_set_state(struct vm *vm, const struct kvm_ioapic_state *state);
 
-int pic_create(struct vm *vm);
-void pic_destroy(struct vm *vm);
 bool pic_port_hit(u16 port);
 void pic_port_read(struct vm *vm, u16 port, u8 *val);
 void pic_port_write(struct vm *vm, u16 port, u8 val);

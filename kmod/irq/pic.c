@@ -8,9 +8,9 @@
  * line falls before INTA: sources here pulse their lines.
  *
  * NOTDONE: 8080 mode, buffered mode, single mode and ICW1's LTIM, which no
- * PC has wired; ICW3, whose wiring is fixed.
+ * PC has wired; ICW3, whose wiring is fixed; the poll command, for systems
+ * without INTA.
  */
-#include <linux/slab.h>
 #include "chips.h"
 #include "lapic.h"
 
@@ -37,7 +37,6 @@ enum {
 	OCW3_SELECT		= 1 << 3,
 	OCW3_READ_ISR		= 1 << 0,
 	OCW3_READ		= 1 << 1,
-	OCW3_POLL		= 1 << 2,
 	OCW3_SPECIAL_MASK	= 1 << 5,
 	OCW3_SET_SPECIAL_MASK	= 1 << 6,
 
@@ -46,8 +45,6 @@ enum {
 	OCW2_EOI		= 1 << 0,	/* bits of the command */
 	OCW2_SPECIFIC		= 1 << 1,
 	OCW2_ROTATE		= 1 << 2,
-
-	POLL_PENDING		= 1 << 7,
 };
 
 /* init_state: the word that the data port takes next */
@@ -84,10 +81,8 @@ static void pic_update(struct vm *vm, struct pic *pic)
 {
 	bool output;
 
-	if (chip_pending(pic, SLAVE) >= 0)
-		pic->chip[MASTER].irr |= BIT(PIC_CASCADE);
-	else
-		pic->chip[MASTER].irr &= ~BIT(PIC_CASCADE);
+	pic->chip[MASTER].irr = bit_assigned(pic->chip[MASTER].irr, PIC_CASCADE,
+					     chip_pending(pic, SLAVE) >= 0);
 	output = chip_pending(pic, MASTER) >= 0;
 	if (output == pic->output)
 		return;
@@ -116,7 +111,7 @@ static void chip_clear_isr(struct pic *pic, int which, u8 bits)
 	pic->chip[which].isr &= ~bits;
 }
 
-/* INTA or poll of one chip: IRR -> ISR. */
+/* INTA of one chip: IRR -> ISR. */
 static void chip_take(struct pic *pic, int which, unsigned int ir)
 {
 	struct kvm_pic_state *s = &pic->chip[which];
@@ -131,29 +126,19 @@ static void chip_take(struct pic *pic, int which, unsigned int ir)
 	chip_clear_isr(pic, which, BIT(ir));
 }
 
-/* 1: new in the IRR, 0: it was there, -1: masked */
+/* 1: new in the IRR, or lowered; 0: no news, -1: masked */
 static int chip_set_line(struct kvm_pic_state *s, unsigned int ir, bool level)
 {
-	u8 mask = BIT(ir);
-	int ret = 1;
+	u8 mask = BIT(ir), waited = s->irr & mask;
 
-	if (s->elcr & mask) {
-		if (level) {
-			ret = !(s->irr & mask);
-			s->irr |= mask;
-		} else {
-			s->irr &= ~mask;
-		}
-	} else if (level) {
-		ret = !(s->last_irr & mask) && !(s->irr & mask);
-		if (!(s->last_irr & mask))
-			s->irr |= mask;
-	}
-	if (level)
-		s->last_irr |= mask;
-	else
-		s->last_irr &= ~mask;
-	return s->imr & mask ? -1 : ret;
+	if (s->elcr & mask)
+		s->irr = bit_assigned(s->irr, ir, level);
+	else if (level && !(s->last_irr & mask))
+		s->irr |= mask;
+	s->last_irr = bit_assigned(s->last_irr, ir, level);
+	if (s->imr & mask)
+		return -1;
+	return !level || (s->irr & mask) != waited;
 }
 
 /**
@@ -172,10 +157,7 @@ int pic_set_irq(struct vm *vm, unsigned int pin, enum irq_source source, bool le
 	int ret;
 
 	raw_spin_lock_irqsave(&pic->lock, flags);
-	if (level)
-		pic->sources[pin] |= BIT(source);
-	else
-		pic->sources[pin] &= ~BIT(source);
+	pic->sources[pin] = bit_assigned(pic->sources[pin], source, level);
 	ret = chip_set_line(&pic->chip[pin / 8], pin % 8, pic->sources[pin]);
 	pic_update(vm, pic);
 	pic_unlock(vm, pic, flags);
@@ -264,8 +246,6 @@ static void chip_write_command(struct pic *pic, int which, u8 val)
 	if (val & ICW1_INIT) {
 		chip_init(pic, which, val);
 	} else if (val & OCW3_SELECT) {
-		if (val & OCW3_POLL)
-			s->poll = 1;
 		if (val & OCW3_READ)
 			s->read_reg_select = val & OCW3_READ_ISR;
 		if (val & OCW3_SET_SPECIAL_MASK)
@@ -298,29 +278,6 @@ static void chip_write_data(struct pic *pic, int which, u8 val)
 	}
 }
 
-/* 8259A "Poll Command": the read acts as an INTA of this chip alone. */
-static u8 chip_poll(struct pic *pic, int which)
-{
-	int ir = chip_pending(pic, which);
-
-	pic->chip[which].poll = 0;
-	if (ir < 0)
-		return 0;
-	chip_take(pic, which, ir);
-	return POLL_PENDING | ir;
-}
-
-static u8 chip_read(struct pic *pic, int which, bool data)
-{
-	struct kvm_pic_state *s = &pic->chip[which];
-
-	if (s->poll)
-		return chip_poll(pic, which);
-	if (data)
-		return s->imr;
-	return s->read_reg_select ? s->isr : s->irr;
-}
-
 /**
  * pic_port_hit() - is the port one of the six?
  * @port: I/O port
@@ -340,16 +297,16 @@ bool pic_port_hit(u16 port)
 void pic_port_read(struct vm *vm, u16 port, u8 *val)
 {
 	struct pic *pic = vm->pic;
-	unsigned long flags;
+	const struct kvm_pic_state *s = &pic->chip[(port & ~1) == PIC_SLAVE_PORT];
 
-	raw_spin_lock_irqsave(&pic->lock, flags);
-	if ((port & ~1) == PIC_ELCR_PORT) {
+	raw_spin_lock_irq(&pic->lock);
+	if ((port & ~1) == PIC_ELCR_PORT)
 		*val = pic->chip[port & 1].elcr;
-	} else {
-		*val = chip_read(pic, (port & ~1) == PIC_SLAVE_PORT, port & 1);
-		pic_update(vm, pic);
-	}
-	pic_unlock(vm, pic, flags);
+	else if (port & 1)
+		*val = s->imr;
+	else
+		*val = s->read_reg_select ? s->isr : s->irr;
+	raw_spin_unlock_irq(&pic->lock);
 }
 
 /**
@@ -386,11 +343,10 @@ void pic_port_write(struct vm *vm, u16 port, u8 val)
 void pic_get_state(struct vm *vm, unsigned int chip, struct kvm_pic_state *state)
 {
 	struct pic *pic = vm->pic;
-	unsigned long flags;
 
-	raw_spin_lock_irqsave(&pic->lock, flags);
+	raw_spin_lock_irq(&pic->lock);
 	*state = pic->chip[chip];
-	pic_unlock(vm, pic, flags);
+	raw_spin_unlock_irq(&pic->lock);
 }
 
 /**
@@ -420,30 +376,12 @@ void pic_set_state(struct vm *vm, unsigned int chip, const struct kvm_pic_state 
 }
 
 /**
- * pic_create() - two chips that nobody has programmed
- * @vm: vm->lock held
- *
- * Return: 0 or -ENOMEM.
+ * pic_init() - two chips that nobody has programmed
+ * @pic: zeroed
  */
-int pic_create(struct vm *vm)
+void pic_init(struct pic *pic)
 {
-	struct pic *pic = kzalloc(sizeof(*pic), GFP_KERNEL_ACCOUNT);
-
-	if (!pic)
-		return -ENOMEM;
 	raw_spin_lock_init(&pic->lock);
 	pic->chip[MASTER].elcr_mask = elcr_mask[MASTER];
 	pic->chip[SLAVE].elcr_mask = elcr_mask[SLAVE];
-	vm->pic = pic;
-	return 0;
-}
-
-/**
- * pic_destroy() - the VM ends
- * @vm: with or without a PIC
- */
-void pic_destroy(struct vm *vm)
-{
-	kfree(vm->pic);
-	vm->pic = NULL;
 }

@@ -241,11 +241,14 @@ void world_free(struct vm *vm)
 {
 	int i;
 
-	irq_destroy(vm);
+	irqfd_release_all(vm);
+	ioeventfd_release_all(vm);
+	pit_destroy(vm);
 	for (i = 0; i < vm->nr_vcpus; i++) {
 		lapic_destroy(vm->vcpus[i]);
 		free(vm->vcpus[i]);
 	}
+	irq_destroy(vm);
 	free(vm);
 }
 

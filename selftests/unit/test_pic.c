@@ -9,8 +9,7 @@ enum { MASTER = 0x20, SLAVE = 0xa0, ELCR = 0x4d0 };
 enum { BASE_MASTER = 0x30, BASE_SLAVE = 0x38 };
 enum { EOI = 0x20, SPECIFIC_EOI = 0x60, ROTATE_EOI = 0xa0, ROTATE_SPECIFIC = 0xe0,
 	SET_PRIORITY = 0xc0, ROTATE_AUTO_ON = 0x80, ROTATE_AUTO_OFF = 0x00 };
-enum { READ_IRR = 0x0a, READ_ISR = 0x0b, POLL = 0x0c, SPECIAL_MASK_ON = 0x68,
-	SPECIAL_MASK_OFF = 0x48 };
+enum { READ_IRR = 0x0a, READ_ISR = 0x0b, SPECIAL_MASK_ON = 0x68, SPECIAL_MASK_OFF = 0x48 };
 enum { ICW4_8086 = 1, ICW4_AUTO_EOI = 2, ICW4_SFNM = 0x10 };
 
 FIXTURE(pic) {
@@ -329,26 +328,6 @@ TEST_F(pic, special_fully_nested_mode_lets_the_slave_nest)
 	EXPECT_TRUE(pic_pending(self->vm));
 	EXPECT_EQ(BASE_SLAVE + 1, pic_ack(self->vm));
 	EXPECT_EQ(1 << 4 | 1 << 1, isr(self->vm, SLAVE));
-}
-
-TEST_F(pic, a_poll_is_an_inta_without_intr)
-{
-	outb(self->vm, MASTER, POLL);
-	EXPECT_EQ(0, inb(self->vm, MASTER));
-	pulse(self->vm, 6);
-	outb(self->vm, MASTER, POLL);
-	EXPECT_EQ(0x80 | 6, inb(self->vm, MASTER));
-	EXPECT_EQ(1 << 6, isr(self->vm, MASTER));
-	EXPECT_FALSE(pic_pending(self->vm));
-}
-
-TEST_F(pic, a_polled_slave_no_longer_requests_at_the_master)
-{
-	pulse(self->vm, 12);
-	outb(self->vm, SLAVE, POLL);
-	EXPECT_EQ(0x80 | 4, inb(self->vm, SLAVE));
-	EXPECT_EQ(0, irr(self->vm, MASTER));
-	EXPECT_FALSE(pic_pending(self->vm));
 }
 
 TEST_F(pic, icw1_starts_over)
