@@ -22,10 +22,12 @@
 #define X2APIC_REG(msr)		(((msr) - APIC_BASE_MSR) * APIC_REG_STRIDE)
 #define X2APIC_LDR(id)		(((id) >> 4) << 16 | 1u << ((id) & 0xf))
 
+#define REG_NR(reg)		((reg) / APIC_REG_STRIDE)
+
 /* Sets of registers, a bit for each. SDM 3A Tables "Local APIC Register Address Map", "x2APIC". */
-#define REG(reg)		BIT_ULL((reg) / APIC_REG_STRIDE)
-#define REG_BITMAP(reg)		(GENMASK_ULL(APIC_ISR_NR - 1, 0) << ((reg) / APIC_REG_STRIDE))
-#define REGS_LVT		(GENMASK_ULL(LAPIC_NR_LVT - 1, 0) << (APIC_LVTT / APIC_REG_STRIDE))
+#define REG(reg)		BIT_ULL(REG_NR(reg))
+#define REG_BITMAP(reg)		(GENMASK_ULL(APIC_ISR_NR - 1, 0) << REG_NR(reg))
+#define REGS_LVT		(GENMASK_ULL(LAPIC_NR_LVT - 1, 0) << REG_NR(APIC_LVTT))
 #define REGS_RW			(REG(APIC_TASKPRI) | REG(APIC_SPIV) | REG(APIC_ESR) |	\
 				 REG(APIC_ICR) | REGS_LVT | REG(APIC_TMICT) | REG(APIC_TDCR))
 #define REGS_READ_X2APIC	(REGS_RW | REG(APIC_ID) | REG(APIC_LVR) | REG(APIC_PROCPRI) | \
@@ -63,41 +65,37 @@ static u32 lapic_version(const struct lapic *apic)
 }
 
 /* The bits of a register that software may set; x2APIC faults on the others. */
+static const u32 writable_bits[] = {
+	[REG_NR(APIC_ID)]		= ID_FIELD,
+	[REG_NR(APIC_TASKPRI)]	= APIC_VECTOR_MASK,
+	[REG_NR(APIC_LDR)]		= ID_FIELD,
+	[REG_NR(APIC_DFR)]		= ~(u32)APIC_DFR_CLUSTER,
+	[REG_NR(APIC_SPIV)]		= APIC_VECTOR_MASK | APIC_SPIV_APIC_ENABLED |
+				  APIC_SPIV_FOCUS_DISABLED | APIC_SPIV_DIRECTED_EOI,
+	[REG_NR(APIC_ICR)]		= ICR_WRITABLE,
+	[REG_NR(APIC_ICR2)]		= ID_FIELD,
+	[REG_NR(APIC_LVTT)]		= LVT_COMMON | APIC_LVT_TIMER_PERIODIC |
+				  APIC_LVT_TIMER_TSCDEADLINE,
+	[REG_NR(APIC_LVTTHMR)]	= LVT_COMMON | APIC_MODE_MASK,
+	[REG_NR(APIC_LVTPC)]	= LVT_COMMON | APIC_MODE_MASK,
+	[REG_NR(APIC_LVT0)]		= LVT_LINT,
+	[REG_NR(APIC_LVT1)]		= LVT_LINT,
+	[REG_NR(APIC_LVTERR)]	= LVT_COMMON,
+	[REG_NR(APIC_TMICT)]	= ~0u,
+	[REG_NR(APIC_TDCR)]		= APIC_TDR_DIV_1,
+	[REG_NR(APIC_SELF_IPI)]	= APIC_VECTOR_MASK,
+};
+
+/* @reg: up to APIC_SELF_IPI */
 static u32 reg_writable(const struct lapic *apic, unsigned int reg)
 {
-	switch (reg) {
-	case APIC_ID:
-	case APIC_LDR:
-	case APIC_ICR2:
-		return ID_FIELD;
-	case APIC_DFR:
-		return ~(u32)APIC_DFR_CLUSTER;
-	case APIC_TASKPRI:
-	case APIC_SELF_IPI:
-		return APIC_VECTOR_MASK;
-	case APIC_SPIV:
-		return APIC_VECTOR_MASK | APIC_SPIV_APIC_ENABLED | APIC_SPIV_FOCUS_DISABLED |
-		       (lapic_has_directed_eoi(apic) ? APIC_SPIV_DIRECTED_EOI : 0);
-	case APIC_ICR:
-		return ICR_WRITABLE;
-	case APIC_LVTT:
-		return LVT_COMMON | APIC_LVT_TIMER_PERIODIC |
-		       (vcpu_has(apic->vcpu, CAP_TSC_DEADLINE) ? APIC_LVT_TIMER_TSCDEADLINE : 0);
-	case APIC_LVTTHMR:
-	case APIC_LVTPC:
-		return LVT_COMMON | APIC_MODE_MASK;
-	case APIC_LVT0:
-	case APIC_LVT1:
-		return LVT_LINT;
-	case APIC_LVTERR:
-		return LVT_COMMON;
-	case APIC_TMICT:
-		return ~0u;
-	case APIC_TDCR:
-		return APIC_TDR_DIV_1;
-	default:
-		return 0;
-	}
+	u32 bits = writable_bits[REG_NR(reg)];
+
+	if (reg == APIC_SPIV && !lapic_has_directed_eoi(apic))
+		bits &= ~APIC_SPIV_DIRECTED_EOI;
+	if (reg == APIC_LVTT && !vcpu_has(apic->vcpu, CAP_TSC_DEADLINE))
+		bits &= ~APIC_LVT_TIMER_TSCDEADLINE;
+	return bits;
 }
 
 /**
@@ -153,13 +151,6 @@ static void lapic_mask_lvts(struct lapic *apic)
 	}
 }
 
-static void lapic_write_spiv(struct lapic *apic, u32 val)
-{
-	lapic_set(apic, APIC_SPIV, val);
-	if (!lapic_sw_enabled(apic))
-		lapic_mask_lvts(apic);
-}
-
 static void lapic_write_lvt(struct lapic *apic, unsigned int reg, u32 val)
 {
 	if (!lapic_sw_enabled(apic))
@@ -210,7 +201,9 @@ static void lapic_write_reg(struct lapic *apic, unsigned int reg, u32 val)
 		lapic_set(apic, reg, val | APIC_DFR_CLUSTER);
 		break;
 	case APIC_SPIV:
-		lapic_write_spiv(apic, val);
+		lapic_set(apic, APIC_SPIV, val);
+		if (!lapic_sw_enabled(apic))
+			lapic_mask_lvts(apic);
 		break;
 	case APIC_ESR:
 		/* What was found since the last write can be read now. */
@@ -333,19 +326,16 @@ static int x2apic_write(struct lapic *apic, u32 msr, u64 val)
 /**
  * lapic_msr_read() - RDMSR of what belongs to the APIC
  * @vcpu: under its mutex
- * @msr: MSR_IA32_APICBASE, MSR_IA32_TSC_DEADLINE, 0x800 to 0x8ff
+ * @msr: MSR_IA32_TSC_DEADLINE, 0x800 to 0x8ff
  * @val: filled
  *
  * Return: 0, or 1 for #GP.
  */
 int lapic_msr_read(struct vcpu *vcpu, u32 msr, u64 *val)
 {
-	if (msr == MSR_IA32_APICBASE)
-		*val = vcpu->apic_base;
-	else if (msr == MSR_IA32_TSC_DEADLINE)
-		*val = lapic_get_tscdeadline(vcpu);
-	else
+	if (msr != MSR_IA32_TSC_DEADLINE)
 		return vcpu->lapic ? x2apic_read(vcpu->lapic, msr, val) : 1;
+	*val = lapic_get_tscdeadline(vcpu);
 	return 0;
 }
 
@@ -359,13 +349,10 @@ int lapic_msr_read(struct vcpu *vcpu, u32 msr, u64 *val)
  */
 int lapic_msr_write(struct vcpu *vcpu, u32 msr, u64 val)
 {
-	if (msr == MSR_IA32_APICBASE)
-		return lapic_set_base(vcpu, val, false);
-	if (msr == MSR_IA32_TSC_DEADLINE) {
-		lapic_set_tscdeadline(vcpu, val);
-		return 0;
-	}
-	return vcpu->lapic ? x2apic_write(vcpu->lapic, msr, val) : 1;
+	if (msr != MSR_IA32_TSC_DEADLINE)
+		return vcpu->lapic ? x2apic_write(vcpu->lapic, msr, val) : 1;
+	lapic_set_tscdeadline(vcpu, val);
+	return 0;
 }
 
 /* In place of all registers: SDM 3A "Local APIC State After Power-Up or Reset", "... an INIT Reset" */
@@ -468,18 +455,16 @@ static bool lapic_wide_ids(const struct vcpu *vcpu)
 
 /**
  * lapic_get_state() - KVM_GET_LAPIC
- * @vcpu: under its mutex
+ * @vcpu: under its mutex, with a local APIC
  * @state: filled
  *
- * Return: 0, or -EINVAL without a local APIC.
+ * Return: 0.
  */
 int lapic_get_state(struct vcpu *vcpu, struct kvm_lapic_state *state)
 {
 	struct lapic *apic = vcpu->lapic;
 	u32 *id = (u32 *)(state->regs + APIC_ID);
 
-	if (!apic)
-		return -EINVAL;
 	memcpy(state->regs, apic->regs, sizeof(state->regs));
 	*(u32 *)(state->regs + APIC_LVR) = lapic_version(apic);
 	*(u32 *)(state->regs + APIC_TMCCT) = lapic_timer_count(apic);
@@ -509,24 +494,21 @@ static void lapic_sanitize(struct lapic *apic)
 
 /**
  * lapic_set_state() - KVM_SET_LAPIC
- * @vcpu: under its mutex; may sleep
+ * @vcpu: under its mutex, with a local APIC; may sleep
  * @state: as lapic_get_state() gave it
  *
  * The mode is IA32_APIC_BASE's, not in @state.
  *
- * Return: 0; -EINVAL without a local APIC or with a 32-bit id that is not the vCPU's.
+ * Return: 0; -EINVAL with a 32-bit id that is not the vCPU's.
  */
 int lapic_set_state(struct vcpu *vcpu, const struct kvm_lapic_state *state)
 {
 	struct lapic *apic = vcpu->lapic;
-	u64 deadline;
+	u64 deadline = apic->tsc_deadline;
 
-	if (!apic)
-		return -EINVAL;
 	if (lapic_x2apic(apic) && lapic_wide_ids(vcpu) &&
 	    *(const u32 *)(state->regs + APIC_ID) != vcpu->id)
 		return -EINVAL;
-	deadline = apic->tsc_deadline;
 	lapic_timer_stop(apic);
 	memcpy(apic->regs, state->regs, sizeof(state->regs));
 	lapic_sanitize(apic);

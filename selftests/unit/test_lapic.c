@@ -579,9 +579,8 @@ TEST(without_a_local_apic_the_msrs_fault_and_the_base_still_moves)
 	EXPECT_EQ(0, lapic_msr_read(vcpu, MSR_IA32_TSC_DEADLINE, &val));
 	EXPECT_EQ(0, val);
 	EXPECT_EQ(0, lapic_msr_write(vcpu, MSR_IA32_TSC_DEADLINE, 5));
-	EXPECT_EQ(0, lapic_msr_write(vcpu, MSR_IA32_APICBASE, 0xd0000000 | XAPIC_ENABLE));
-	EXPECT_EQ(0, lapic_msr_read(vcpu, MSR_IA32_APICBASE, &val));
-	EXPECT_EQ(0xd0000000 | XAPIC_ENABLE, val);
+	EXPECT_EQ(0, lapic_set_base(vcpu, 0xd0000000 | XAPIC_ENABLE, false));
+	EXPECT_EQ(0xd0000000 | XAPIC_ENABLE, vcpu->apic_base);
 	EXPECT_EQ(-1, irq_pending(vcpu));
 	EXPECT_EQ(-1, irq_ack(vcpu));
 	world_free(vm);
