@@ -47,7 +47,8 @@ static void gwalk_set_mode_pae(struct gwalk_mode *mode, u8 maxphyaddr)
 	mode->root = GENMASK_ULL(31, 5);
 	mode->table_mbz[1] = mode->leaf_mbz[0] = high;
 	mode->leaf_mbz[1] = high | GENMASK_ULL(20, 13);
-	mode->table_mbz[2] = GENMASK_ULL(63, maxphyaddr) | GENMASK_ULL(8, 5) | GENMASK_ULL(2, 1);
+	/* Bit 5 is reserved, too, but QEMU's TCG sets it as if it were an accessed bit. */
+	mode->table_mbz[2] = GENMASK_ULL(63, maxphyaddr) | GENMASK_ULL(8, 6) | GENMASK_ULL(2, 1);
 }
 
 /*

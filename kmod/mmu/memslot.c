@@ -49,29 +49,29 @@ static unsigned int memslot_rank(const struct memslots *slots, gfn_t gfn)
 	return low;
 }
 
-const struct memslot *memslot_find(struct vm *vm, gfn_t gfn)
+/* The slot that has @gfn, or NULL; *@index is where it stands, if there is one. */
+static const struct memslot *memslot_search(const struct memslots *slots, gfn_t gfn,
+					    unsigned int *index)
 {
-	const struct memslots *slots = memslot_all(vm);
 	unsigned int rank = memslot_rank(slots, gfn);
 
-	if (rank && memslot_has(slots->slot[rank - 1], gfn))
-		return slots->slot[rank - 1];
-	return NULL;
+	if (!rank || !memslot_has(slots->slot[rank - 1], gfn))
+		return NULL;
+	*index = rank - 1;
+	return slots->slot[rank - 1];
+}
+
+const struct memslot *memslot_find(struct vm *vm, gfn_t gfn)
+{
+	unsigned int index;
+
+	return memslot_search(memslot_all(vm), gfn, &index);
 }
 
 const struct memslot *memslot_find_near(struct vcpu *vcpu, gfn_t gfn)
 {
-	const struct memslots *slots = memslot_all(vcpu->vm);
-	const struct memslot *slot = memslot_last_found(vcpu, gfn);
-	unsigned int rank;
-
-	if (slot)
-		return slot;
-	rank = memslot_rank(slots, gfn);
-	if (!rank || !memslot_has(slots->slot[rank - 1], gfn))
-		return NULL;
-	vcpu->slot_hint = rank - 1;
-	return slots->slot[rank - 1];
+	return memslot_last_found(vcpu, gfn) ?:
+	       memslot_search(memslot_all(vcpu->vm), gfn, &vcpu->slot_hint);
 }
 
 static struct memslot *memslot_by_id(const struct memslots *slots, u32 id)
@@ -284,27 +284,9 @@ int memslot_ioctl_set(struct vm *vm, const struct kvm_userspace_memory_region *m
 #define DIRTY_WORDS	64	/* handled at a time: bits for 4096 pages */
 
 /*
- * Take the bits of some words out of the log, and with each bit the write
- * right of its page: the next write sets it again.  Both under tdp->lock, as a
- * fault gives right and bit.  True: a flush is owed.
- */
-static bool dirty_log_take(struct vm *vm, const struct memslot *slot, unsigned long first,
-			   unsigned long *words, unsigned int nr)
-{
-	gfn_t base = slot->gfn + first * BITS_PER_LONG;
-	unsigned int i, start, end;
-	bool flush = false;
-
-	spin_lock(&vm->tdp.lock);
-	for (i = 0; i < nr; i++)
-		words[i] = READ_ONCE(slot->dirty[first + i]) ? xchg(&slot->dirty[first + i], 0) : 0;
-	for_each_set_bitrange(start, end, words, nr * BITS_PER_LONG)
-		flush |= tdp_write_protect(&vm->tdp, base + start, base + end);
-	spin_unlock(&vm->tdp.lock);
-	return flush;
-}
-
-/*
+ * Bits leave the log together with the write right of their pages: the next
+ * write sets them again.  Both under tdp->lock, as a fault gives right and bit.
+ *
  * One flush is enough, at the end: until then a vCPU may write on through its
  * TLB to a page whose bit was taken, but user space cannot copy that page
  * before the ioctl returns.
@@ -312,12 +294,21 @@ static bool dirty_log_take(struct vm *vm, const struct memslot *slot, unsigned l
 static int dirty_log_copy(struct vm *vm, const struct memslot *slot, unsigned long __user *to)
 {
 	unsigned long words[DIRTY_WORDS], first, nr, total = BITS_TO_LONGS(slot->npages);
+	unsigned int i, start, end;
 	bool flush = false;
 	int r = 0;
 
 	for (first = 0; first < total && !r; first += nr) {
+		const gfn_t base = slot->gfn + first * BITS_PER_LONG;
+		unsigned long *log = slot->dirty + first;
+
 		nr = min_t(unsigned long, DIRTY_WORDS, total - first);
-		flush |= dirty_log_take(vm, slot, first, words, nr);
+		spin_lock(&vm->tdp.lock);
+		for (i = 0; i < nr; i++)
+			words[i] = READ_ONCE(log[i]) ? xchg(&log[i], 0) : 0;
+		for_each_set_bitrange(start, end, words, nr * BITS_PER_LONG)
+			flush |= tdp_write_protect(&vm->tdp, base + start, base + end);
+		spin_unlock(&vm->tdp.lock);
 		if (copy_to_user(to + first, words, nr * sizeof(long)))
 			r = -EFAULT;
 		cond_resched();

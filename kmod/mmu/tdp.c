@@ -298,63 +298,36 @@ bool tdp_age(struct tdp *tdp, gfn_t start, gfn_t end, bool clear)
 
 /* ---- mapping ---- */
 
-/* Fill @table with what @leaf, one level above it, maps. */
-static void tdp_copy_leaf(const struct tdp_format *format, u64 *table, u64 leaf,
-			  unsigned int level)
+/* Let a table take the place of the leaf *@entry, of @level, and map what that maps. True: flush. */
+static bool tdp_split(const struct tdp_format *format, u64 *entry, unsigned int level, u64 *table)
 {
+	u64 step = tdp_level_pages(level - 1) << PAGE_SHIFT, old = READ_ONCE(*entry), leaf;
 	unsigned int i;
 
-	if (level == TDP_4K)
-		leaf &= ~format->large;
-	for (i = 0; i < TDP_ENTRIES; i++)
-		table[i] = leaf + (i * tdp_level_pages(level) << PAGE_SHIFT);
-}
-
-/*
- * Make *@entry, of @level, point to @table, in place of nothing or of a leaf,
- * which is split if @keep says so and dropped if not.  True: flush.
- */
-static bool tdp_link_table(struct tdp *tdp, u64 *entry, unsigned int level, u64 *table, bool keep)
-{
-	const struct tdp_format *format = tdp->format;
-	u64 old = READ_ONCE(*entry), new = virt_to_phys(table) | format->table;
-
-	tdp->nr_tables++;
-	if (!(old & format->present)) {
-		smp_store_release(entry, new);	/* what the table holds first */
-		return false;
-	}
-	if (keep) {
-		do
-			tdp_copy_leaf(format, table, old, level - 1);
-		while (!try_cmpxchg(entry, &old, new));
-	} else {
-		tdp_drop_leaf(tdp, xchg(entry, new), level);
-	}
+	do {
+		leaf = level - 1 == TDP_4K ? old & ~format->large : old;
+		for (i = 0; i < TDP_ENTRIES; i++)
+			table[i] = leaf + i * step;
+	} while (!try_cmpxchg(entry, &old, virt_to_phys(table) | format->table));
 	return true;
 }
 
-/*
- * Put @new, of @level, in place of nothing or of other pages; or give the leaf
- * there the rights of @new as well, if @keep says that it maps the same page.
- * True: flush.
- */
-static bool tdp_set_leaf(struct tdp *tdp, u64 *entry, unsigned int level, u64 new, bool keep,
-			 struct list_head *freed)
+/* Give the leaf *@entry more rights: no flush. */
+static void tdp_widen(const struct tdp_format *format, u64 *entry, unsigned int level, int prot)
 {
-	const struct tdp_format *format = tdp->format;
 	u64 old = READ_ONCE(*entry);
+	u64 new = tdp_make_leaf(format, tdp_pfn(format, old), level, prot | tdp_prot(format, old));
 
-	if (!(old & format->present)) {
-		WRITE_ONCE(*entry, new);
-		return false;
-	}
-	if (keep) {
-		int prot = tdp_prot(format, old) | tdp_prot(format, new);
+	while (!try_cmpxchg(entry, &old, new | (old & format->dirty)))
+		;
+}
 
-		new = tdp_make_leaf(format, tdp_pfn(format, new), level, prot);
-		while (!try_cmpxchg(entry, &old, new | (old & format->dirty)))
-			;
+/* Put a leaf or a table in place of nothing, or of what maps other pages.  True: flush. */
+static bool tdp_set(struct tdp *tdp, u64 *entry, unsigned int level, u64 new,
+		    struct list_head *freed)
+{
+	if (!(READ_ONCE(*entry) & tdp->format->present)) {
+		smp_store_release(entry, new);	/* what a table holds first */
 		return false;
 	}
 	tdp_drop(tdp, xchg(entry, new), level, freed);
@@ -391,9 +364,16 @@ int tdp_map(struct tdp *tdp, struct tdp_cache *cache, gfn_t gfn, hfn_t pfn,
 		if (!cache->nr)
 			return at - level;
 		table = cache->pages[--cache->nr];
-		*flush |= tdp_link_table(tdp, entry, at, table, keep);
+		tdp->nr_tables++;
+		if (keep)
+			*flush = tdp_split(format, entry, at, table);
+		else
+			*flush |= tdp_set(tdp, entry, at, virt_to_phys(table) | format->table,
+					  freed);
 	}
-	*flush |= tdp_set_leaf(tdp, entry, level, tdp_make_leaf(format, pfn, level, prot), keep,
-			       freed);
+	if (keep)
+		tdp_widen(format, entry, level, prot);
+	else
+		*flush |= tdp_set(tdp, entry, level, tdp_make_leaf(format, pfn, level, prot), freed);
 	return 0;
 }
