@@ -28,10 +28,10 @@ static bool cr4_valid(struct vcpu *vcpu, u64 cr4)
 	return !(cr4 & vcpu->cr4_reserved);
 }
 
-/* Bits above MAXPHYADDR must be zero in long mode; bit 63 is no address, see CR3_NOFLUSH. */
+/* Bits above MAXPHYADDR must be zero in long mode; a MOV to CR3 has taken the no-flush bit off. */
 static bool cr3_valid(struct vcpu *vcpu, u64 cr3, bool long_mode)
 {
-	return !long_mode || !(cr3 & vcpu->walk.reserved);
+	return !long_mode || !(cr3 & (vcpu->walk.reserved | X86_CR3_PCID_NOFLUSH));
 }
 
 /* ---- the guest's own MOV to CR ---- */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Copying what an ioctl gives and takes: one place for the VM's fd and the vCPU's. */
-#include <linux/ioctl.h>
+#include <linux/kvm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "ioctl.h"
@@ -23,6 +23,9 @@ long ioctl_with_payload(void *object, unsigned int ioctl, void __user *user, ioc
 
 	if (r)
 		return r;
+	/* One number of the ABI says that it gives, and takes. */
+	if (ioctl == KVM_SET_IRQCHIP)
+		dir = _IOC_WRITE;
 	data = kzalloc(size, GFP_KERNEL);
 	if (!data)
 		return -ENOMEM;

@@ -298,6 +298,8 @@ static int queue_interrupt(struct vcpu *vcpu, const struct kvm_interrupt *irq)
 		return irq_set_user_extint(vcpu, irq->irq);
 	if (vcpu->lapic)
 		return -ENXIO;
+	if (vcpu->interrupt.injected)
+		return -EEXIST;
 	vcpu->interrupt.injected = true;
 	vcpu->interrupt.soft = false;
 	vcpu->interrupt.vector = irq->irq;
@@ -456,8 +458,6 @@ static long other_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg
 	void __user *user = (void __user *)arg;
 
 	switch (ioctl) {
-	case KVM_SET_CPUID:
-		return cpuid_ioctl_set(vcpu, user);
 	case KVM_SET_CPUID2:
 		return cpuid_ioctl_set2(vcpu, user);
 	case KVM_GET_CPUID2:

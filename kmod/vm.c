@@ -260,9 +260,13 @@ static long vm_create_pit(struct vm *vm, const struct kvm_pit_config __user *use
 	return pit_create(vm, config.flags);
 }
 
-static int vm_reinject(struct vm *vm, const struct kvm_reinject_control *control)
+static int vm_reinject(struct vm *vm, const struct kvm_reinject_control __user *user)
 {
-	return pit_reinject(vm, control->pit_reinject);
+	struct kvm_reinject_control control;
+
+	if (copy_from_user(&control, user, sizeof(control)))
+		return -EFAULT;
+	return pit_reinject(vm, control.pit_reinject);
 }
 
 /* vm->lock is held for these. */
@@ -299,7 +303,6 @@ static long vm_locked_ioctl(struct vm *vm, unsigned int ioctl, unsigned long arg
 	X(KVM_SIGNAL_MSI, irq_send_msi)						\
 	X(KVM_GET_PIT2, pit_get_state)						\
 	X(KVM_SET_PIT2, pit_set_state)						\
-	X(KVM_REINJECT_CONTROL, vm_reinject)					\
 	X(KVM_GET_CLOCK, clock_ioctl_get)					\
 	X(KVM_SET_CLOCK, clock_ioctl_set)					\
 	X(KVM_ENABLE_CAP, vm_enable_cap)					\
@@ -330,6 +333,8 @@ static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 		return vm_check_extension(vm, arg);
 	case KVM_SET_TSS_ADDR:
 		return vm_set_tss_addr(vm, arg);
+	case KVM_REINJECT_CONTROL:	/* its number tells no size */
+		return vm_reinject(vm, user);
 	case KVM_IRQ_LINE:
 		return vm_irq_line(vm, user, false);
 	case KVM_IRQ_LINE_STATUS:

@@ -54,7 +54,6 @@ struct vm {
 	gpa_t		identity_map_addr;
 
 	/* vCPUs: slots [0, nr_vcpus) are published in order and stay until the VM ends */
-	int		created_vcpus;		/* [V] including ones still being made */
 	int		nr_vcpus;		/* read with smp_load_acquire() */
 	struct vcpu	*vcpus[VM_MAX_VCPUS];
 	u32		boot_vcpu_id;

@@ -120,7 +120,8 @@ static bool is_reserved(const struct cpu *cpu, unsigned int shift, bool leaf, un
 		return shift == 22 && leaf && nr >= m - 19 && nr <= 21;
 	}
 	if (mode == PAGING_PAE && shift == 30)
-		return nr == 1 || nr == 2 || (nr >= 5 && nr <= 8) || nr >= cpu->maxphyaddr;
+		/* bit 5 is reserved, too, but TCG sets it: gwalk.c lets it pass */
+		return nr == 1 || nr == 2 || (nr >= 6 && nr <= 8) || nr >= cpu->maxphyaddr;
 	if (nr == 63)
 		return !nxe;
 	if (nr >= cpu->maxphyaddr && (mode == PAGING_PAE || nr <= 51))
