@@ -224,17 +224,6 @@ static bool runnable(struct vcpu *vcpu)
 	return vcpu->mp_state == KVM_MP_STATE_RUNNABLE;
 }
 
-static int requests_that_exit(struct vcpu *vcpu)
-{
-	if (vcpu_take_request(vcpu, REQ_VM_DEAD))
-		return -EIO;
-	if (vcpu_take_request(vcpu, REQ_TRIPLE_FAULT))
-		return exit_shutdown(vcpu);
-	if (vcpu_take_request(vcpu, REQ_EXIT))
-		return -EINTR;
-	return EXIT_RESUME;
-}
-
 static void requests_about_state(struct vcpu *vcpu)
 {
 	/* No slot is in hand here. */
@@ -253,19 +242,14 @@ static void requests_about_state(struct vcpu *vcpu)
 /* Anything other than REQ_EVENT is rare. 1 go on, else out of KVM_RUN with it. */
 static int handle_requests(struct vcpu *vcpu)
 {
-	unsigned long rare = READ_ONCE(vcpu->requests) & ~BIT(REQ_EVENT);
-	int r;
-
-	if (unlikely(rare)) {
-		r = requests_that_exit(vcpu);
-		if (r <= 0)
-			return r;
+	if (unlikely(READ_ONCE(vcpu->requests) & ~BIT(REQ_EVENT))) {
+		if (vcpu_take_request(vcpu, REQ_TRIPLE_FAULT))
+			return exit_shutdown(vcpu);
 		requests_about_state(vcpu);
 		/* One bit clears the other: a flush of all is one of the guest's, too. */
 		if (vcpu_take_request(vcpu, REQ_TLB_FLUSH) |
-		    vcpu_take_request(vcpu, REQ_GUEST_TLB_FLUSH)) {
+		    vcpu_take_request(vcpu, REQ_GUEST_TLB_FLUSH))
 			backend(flush_tlb)(vcpu);
-		}
 	}
 	if (vcpu_take_request(vcpu, REQ_EVENT)) {
 		if (unlikely(vcpu->step_done))
@@ -335,12 +319,10 @@ static int vcpu_enter(struct vcpu *vcpu)
 
 /* ---- halted ---- */
 
-/* INIT and SIPI wake every state; events wake HLT only. */
+/* INIT, SIPI and a triple fault wake every state; events wake HLT only. */
 static bool should_wake(struct vcpu *vcpu)
 {
-	if (vcpu->lapic && test_bit(REQ_APIC_STATE, &vcpu->requests))
-		return true;
-	if (READ_ONCE(vcpu->requests) & (BIT(REQ_VM_DEAD) | BIT(REQ_EXIT)))
+	if (READ_ONCE(vcpu->requests) & (BIT(REQ_APIC_STATE) | BIT(REQ_TRIPLE_FAULT)))
 		return true;
 	return vcpu->mp_state == KVM_MP_STATE_HALTED && event_wakes(vcpu);
 }
@@ -374,7 +356,9 @@ static int vcpu_block(struct vcpu *vcpu)
 		vcpu->pv_unhalted = false;
 		vcpu_request(vcpu, REQ_EVENT);
 	}
-	return signal_pending(current) ? -EINTR : requests_that_exit(vcpu);
+	if (vcpu_take_request(vcpu, REQ_TRIPLE_FAULT))
+		return exit_shutdown(vcpu);
+	return signal_pending(current) ? -EINTR : EXIT_RESUME;
 }
 
 /* ---- KVM_RUN ---- */
@@ -516,7 +500,7 @@ static long vcpu_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	struct vcpu *vcpu = file->private_data;
 	long r;
 
-	if (vcpu->vm->mm != current->mm || READ_ONCE(vcpu->vm->bugged))
+	if (vcpu->vm->mm != current->mm)
 		return -EIO;
 	if (_IOC_TYPE(ioctl) != KVMIO)
 		return -EINVAL;

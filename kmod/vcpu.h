@@ -36,8 +36,6 @@ enum vcpu_request {
 	REQ_SMI,
 	REQ_APIC_STATE,		/* INIT or SIPI arrived: lapic_accept_init_sipi() */
 	REQ_EOI_EXIT,		/* KVM_EXIT_IOAPIC_EOI for user space (split irqchip) */
-	REQ_EXIT,		/* leave to user space with EINTR */
-	REQ_VM_DEAD,
 	REQ_MEMSLOTS,		/* somebody changes the slots and waits: see mmu/memslot.h */
 	NR_VCPU_REQUESTS
 };

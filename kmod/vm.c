@@ -326,7 +326,7 @@ static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	void __user *user = (void __user *)arg;
 	long r;
 
-	if (vm->mm != current->mm || READ_ONCE(vm->bugged))
+	if (vm->mm != current->mm)
 		return -EIO;
 	switch (ioctl) {
 	case KVM_CHECK_EXTENSION:

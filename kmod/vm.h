@@ -42,7 +42,6 @@ enum irqchip_mode {
 struct vm {
 	struct mutex	lock;
 	refcount_t	refs;
-	bool		bugged;			/* first fatal reason seen; every ioctl answers EIO */
 
 	/* memory */
 	struct mm_struct *mm;
@@ -89,11 +88,9 @@ struct vm {
 
 	/* what KVM_ENABLE_CAP turned on */
 	u64		disabled_quirks;
-	u64		disabled_exits;		/* KVM_X86_DISABLE_EXITS_* */
 	u32		x2apic_api;		/* KVM_X2APIC_API_* */
 	bool		exception_payload;
 	bool		triple_fault_event;
-	u32		user_msr_mask;		/* KVM_MSR_EXIT_REASON_* */
 };
 
 #define vm_for_each_vcpu(i, vcpu, vm)						\

@@ -162,18 +162,14 @@ int svm_vmcb_alloc(struct svm_vcpu *svm)
 }
 
 /**
- * svm_update_intercepts() - debugging or a VM's disabled exits have changed
+ * svm_update_intercepts() - debugging has changed
  * @vcpu: under its mutex
  */
 void svm_update_intercepts(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
-	u64 off = vcpu->vm->disabled_exits;
 	u32 debug = vcpu->guest_debug;
 
-	svm_intercept(svm, INTERCEPT_HLT, !(off & KVM_X86_DISABLE_EXITS_HLT));
-	svm_intercept(svm, INTERCEPT_MONITOR, !(off & KVM_X86_DISABLE_EXITS_MWAIT));
-	svm_intercept(svm, INTERCEPT_MWAIT, !(off & KVM_X86_DISABLE_EXITS_MWAIT));
 	svm_intercept(svm, INTERCEPT_EXCEPTION_OFFSET + BP_VECTOR,
 		      (debug & KVM_GUESTDBG_ENABLE) && (debug & KVM_GUESTDBG_USE_SW_BP));
 	/* TPR is user space's own where there is no local APIC: it must hear of changes. */
