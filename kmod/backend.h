@@ -80,7 +80,7 @@
 	HOOK(cpuid_changed, void, (struct vcpu *vcpu))				\
 	HOOK(exit_info, void, (struct vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2, u32 *intr_info, u32 *error_code))
 
-#define BACKEND_DECLARE(name, ret, args) ret (*name) args;
+#define BACKEND_DECLARE(name, ret, args) typeof(ret args) *name;
 
 struct backend {
 	const char *name;			/* "svm" or "vmx", as exits are named in traces */
@@ -96,8 +96,7 @@ struct backend {
 	const char *(*check)(void);
 	int (*hardware_setup)(void);
 	void (*hardware_unsetup)(void);
-	/* Does the CPU offer this to guests beyond what its CPUID says? cpuid.c asks while it builds the supported set. */
-	void (*adjust_cpuid)(struct kvm_cpuid_entry2 *entry);
+
 	BACKEND_HOOKS(BACKEND_DECLARE)
 };
 
