@@ -11,6 +11,9 @@
  *
  * Leaves are called by their numbers, as in SDM 2A "CPUID" and APM 3 "CPUID
  * Instruction".
+ *
+ * NOTDONE: KVM_SET_CPUID, whose entries know no subleaves; MWAIT as
+ * IA32_MISC_ENABLE has it, which needs KVM_CAP_DISABLE_QUIRKS.
  */
 #include <linux/build_bug.h>
 #include <linux/slab.h>
@@ -54,7 +57,7 @@ struct cpuid_table {
 	u16	*next;			/* likewise of the next in a leaf's bucket; behind the leaves */
 
 	/* leaves that cpuid_refresh() changes, or NULL */
-	struct kvm_cpuid_entry2 *features, *ext_features, *xstate, *xstate_compact, *kvm;
+	struct kvm_cpuid_entry2 *features, *ext_features, *xstate, *xstate_compact;
 	struct kvm_cpuid_entry2 leaf[];
 };
 
@@ -165,68 +168,14 @@ enum cpuid_found cpuid_lookup(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u
 	return CPUID_EXACT;
 }
 
-/* ---- bits that mirror other state ---- */
-
-static void cpuid_assign(struct kvm_cpuid_entry2 *leaf, unsigned int reg, unsigned int feature,
-			 bool on)
-{
-	u32 bit = 1U << (feature % 32);
-
-	if (leaf && on)
-		*cpuid_reg(leaf, reg) |= bit;
-	else if (leaf)
-		*cpuid_reg(leaf, reg) &= ~bit;
-}
-
-static void cpuid_refresh_table(struct vcpu *vcpu, struct cpuid_table *table)
-{
-	cpuid_assign(table->features, CPUID_EDX, X86_FEATURE_APIC,
-		     vcpu->apic_base & MSR_IA32_APICBASE_ENABLE);
-	if (cpuid_host_supports(X86_FEATURE_XSAVE))
-		cpuid_assign(table->features, CPUID_ECX, X86_FEATURE_OSXSAVE,
-			     vcpu->cr4 & X86_CR4_OSXSAVE);
-	if (cpuid_host_supports(X86_FEATURE_PKU))
-		cpuid_assign(table->ext_features, CPUID_ECX, X86_FEATURE_OSPKE,
-			     vcpu->cr4 & X86_CR4_PKE);
-	if (vcpu->vm->disabled_quirks & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
-		cpuid_assign(table->features, CPUID_ECX, X86_FEATURE_MWAIT,
-			     vcpu->misc_enable & MSR_IA32_MISC_ENABLE_MWAIT);
-	if (table->xstate)
-		table->xstate->ebx = cpuid_xstate_size(vcpu->xcr0, false);
-	if (table->xstate_compact)
-		table->xstate_compact->ebx =
-			cpuid_xstate_size(vcpu->xcr0 | vcpu->xss, true);
-	/* A vCPU that halts without an exit cannot be kicked out of it by a hypercall. */
-	if (vcpu->vm->disabled_exits & KVM_X86_DISABLE_EXITS_HLT)
-		cpuid_assign(table->kvm, CPUID_EAX, KVM_FEATURE_PV_UNHALT, false);
-}
-
-static void cpuid_gather_caps(struct vcpu *vcpu);
-
-/**
- * cpuid_refresh() - write the bits that mirror other state anew
- * @vcpu: under its mutex
- *
- * To be called when CR4.OSXSAVE, CR4.PKE, XCR0, IA32_XSS, the enable bit of
- * IA32_APIC_BASE or IA32_MISC_ENABLE's MWAIT bit changed, or what HLT does.
- */
-void cpuid_refresh(struct vcpu *vcpu)
-{
-	if (!vcpu->cpuid)
-		return;
-	cpuid_refresh_table(vcpu, vcpu->cpuid);
-	if (unlikely(vcpu->vm->disabled_quirks | vcpu->vm->disabled_exits))
-		cpuid_gather_caps(vcpu);
-}
-
 /* ---- what follows from a new table ---- */
 
 #define SAME(name) { CAP_##name, X86_FEATURE_##name }
 
 /* More than one feature may give a cap. */
 static const struct { u8 cap; u16 feature; } cpuid_caps[] = {
-	SAME(NX), SAME(LM), SAME(GBPAGES), SAME(SYSCALL), SAME(FXSR_OPT), SAME(PAT), SAME(XSAVES),
-	SAME(X2APIC), SAME(TSC_ADJUST), SAME(RDTSCP), SAME(INVPCID), SAME(MWAIT), SAME(OSVW),
+	SAME(NX), SAME(LM), SAME(GBPAGES), SAME(FXSR_OPT), SAME(PAT), SAME(XSAVES),
+	SAME(X2APIC), SAME(TSC_ADJUST), SAME(RDTSCP), SAME(INVPCID), SAME(OSVW),
 	SAME(SPEC_CTRL), SAME(VIRT_SSBD), SAME(FLUSH_L1D),
 	{ CAP_TSC_DEADLINE, X86_FEATURE_TSC_DEADLINE_TIMER },
 	{ CAP_TSC_AUX, X86_FEATURE_RDTSCP },		{ CAP_TSC_AUX, X86_FEATURE_RDPID },
@@ -276,31 +225,42 @@ static bool cpuid_has(struct cpuid_table *table, unsigned int feature)
 	return false;
 }
 
+/* EBX, ECX and EDX hold the first, the last and the middle letters of the vendor's name. */
 static bool cpuid_vendor_is_amd(struct cpuid_table *table)
 {
 	const struct kvm_cpuid_entry2 *leaf = cpuid_find(table, 0, 0);
-	u32 name[3];
 
-	if (!leaf)
-		return false;
-	name[0] = leaf->ebx;
-	name[1] = leaf->edx;
-	name[2] = leaf->ecx;
-	return !memcmp(name, "AuthenticAMD", sizeof(name)) ||
-	       !memcmp(name, "HygonGenuine", sizeof(name));
+	return leaf && (!memcmp(&leaf->ebx, "AuthcAMDenti", 3 * sizeof(u32)) ||
+			!memcmp(&leaf->ebx, "HygouinenGen", 3 * sizeof(u32)));
+}
+
+/* The features leaf of KVM's own interface: 0x40000001, or above another interface's 256 leaves. */
+static struct kvm_cpuid_entry2 *cpuid_find_kvm(struct cpuid_table *table)
+{
+	enum { LAST_BASE = 0x40010000, STEP = 0x100 };
+	u32 base;
+
+	for (base = KVM_CPUID_SIGNATURE; base < LAST_BASE; base += STEP) {
+		const struct kvm_cpuid_entry2 *leaf = cpuid_find(table, base, 0);
+
+		if (leaf && !memcmp(&leaf->ebx, KVM_SIGNATURE, 3 * sizeof(u32)))
+			return cpuid_find(table, base | KVM_CPUID_FEATURES, 0);
+	}
+	return NULL;
 }
 
 static void cpuid_gather_caps(struct vcpu *vcpu)
 {
 	struct cpuid_table *table = vcpu->cpuid;
+	const struct kvm_cpuid_entry2 *kvm = cpuid_find_kvm(table);
 	u64 caps = 0;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(cpuid_caps); i++)
 		if (cpuid_has(table, cpuid_caps[i].feature))
 			caps |= 1ULL << cpuid_caps[i].cap;
-	for (i = 0; table->kvm && i < ARRAY_SIZE(cpuid_kvm_caps); i++)
-		if (table->kvm->eax & (1U << cpuid_kvm_caps[i].feature))
+	for (i = 0; kvm && i < ARRAY_SIZE(cpuid_kvm_caps); i++)
+		if (kvm->eax & (1U << cpuid_kvm_caps[i].feature))
 			caps |= 1ULL << cpuid_kvm_caps[i].cap;
 	if (cpuid_vendor_is_amd(table))
 		caps |= 1ULL << CAP_AMD_COMPATIBLE;
@@ -374,22 +334,49 @@ void cpuid_free(struct vcpu *vcpu)
 	vcpu->cpuid = NULL;
 }
 
-/* ---- tables from and to user space ---- */
+/* ---- bits that mirror other state ---- */
 
-/* The features leaf of KVM's own interface: 0x40000001, or above another interface's 256 leaves. */
-static struct kvm_cpuid_entry2 *cpuid_find_kvm(struct cpuid_table *table)
+static void cpuid_assign(struct kvm_cpuid_entry2 *leaf, unsigned int reg, unsigned int feature,
+			 bool on)
 {
-	enum { LAST_BASE = 0x40010000, STEP = 0x100 };
-	u32 base;
+	u32 bit = 1U << (feature % 32);
 
-	for (base = KVM_CPUID_SIGNATURE; base < LAST_BASE; base += STEP) {
-		const struct kvm_cpuid_entry2 *leaf = cpuid_find(table, base, 0);
-
-		if (leaf && !memcmp(&leaf->ebx, KVM_SIGNATURE, 3 * sizeof(u32)))
-			return cpuid_find(table, base | KVM_CPUID_FEATURES, 0);
-	}
-	return NULL;
+	if (leaf && on)
+		*cpuid_reg(leaf, reg) |= bit;
+	else if (leaf)
+		*cpuid_reg(leaf, reg) &= ~bit;
 }
+
+static void cpuid_refresh_table(struct vcpu *vcpu, struct cpuid_table *table)
+{
+	cpuid_assign(table->features, CPUID_EDX, X86_FEATURE_APIC,
+		     vcpu->apic_base & MSR_IA32_APICBASE_ENABLE);
+	if (cpuid_host_supports(X86_FEATURE_XSAVE))
+		cpuid_assign(table->features, CPUID_ECX, X86_FEATURE_OSXSAVE,
+			     vcpu->cr4 & X86_CR4_OSXSAVE);
+	if (cpuid_host_supports(X86_FEATURE_PKU))
+		cpuid_assign(table->ext_features, CPUID_ECX, X86_FEATURE_OSPKE,
+			     vcpu->cr4 & X86_CR4_PKE);
+	if (table->xstate)
+		table->xstate->ebx = cpuid_xstate_size(vcpu->xcr0, false);
+	if (table->xstate_compact)
+		table->xstate_compact->ebx = cpuid_xstate_size(vcpu->xcr0 | vcpu->xss, true);
+}
+
+/**
+ * cpuid_refresh() - write the bits that mirror other state anew
+ * @vcpu: under its mutex
+ *
+ * To be called when CR4.OSXSAVE, CR4.PKE, XCR0, IA32_XSS or the enable bit of
+ * IA32_APIC_BASE changed.
+ */
+void cpuid_refresh(struct vcpu *vcpu)
+{
+	if (vcpu->cpuid)
+		cpuid_refresh_table(vcpu, vcpu->cpuid);
+}
+
+/* ---- tables from and to user space ---- */
 
 /* Chain the leaves, and note those that change. */
 static void cpuid_index(struct cpuid_table *table)
@@ -412,7 +399,6 @@ static void cpuid_index(struct cpuid_table *table)
 	if (table->xstate_compact == table->xstate ||
 	    !(cpuid_has(table, X86_FEATURE_XSAVEC) || cpuid_has(table, X86_FEATURE_XSAVES)))
 		table->xstate_compact = NULL;
-	table->kvm = cpuid_find_kvm(table);
 }
 
 /* Linear addresses of another width than 48 or 57 bits are not known here, nor to any CPU. */
@@ -425,42 +411,26 @@ static bool cpuid_valid(struct cpuid_table *table)
 	return !virt || virt == VIRT_48 || virt == VIRT_57;
 }
 
-static bool cpuid_equal(const struct cpuid_table *a, const struct cpuid_table *b)
-{
-	return a && a->nent == b->nent && !memcmp(a->leaf, b->leaf, a->nent * sizeof(a->leaf[0]));
-}
-
 /* Takes @table over. Once a vCPU has run, its CPU model stays: only the same again is accepted. */
 static int cpuid_install(struct vcpu *vcpu, struct cpuid_table *table)
 {
-	int r = -EINVAL;
+	const struct cpuid_table *old = vcpu->cpuid;
+	bool ok;
 
 	cpuid_index(table);
 	cpuid_refresh_table(vcpu, table);
 	if (vcpu->cpu >= 0) {
-		r = cpuid_equal(vcpu->cpuid, table) ? 0 : -EINVAL;
-	} else if (cpuid_valid(table)) {
-		swap(vcpu->cpuid, table);
-		cpuid_apply(vcpu);
-		r = 0;
+		ok = old && old->nent == table->nent &&
+		     !memcmp(old->leaf, table->leaf, old->nent * sizeof(old->leaf[0]));
+	} else {
+		ok = cpuid_valid(table);
+		if (ok) {
+			swap(vcpu->cpuid, table);
+			cpuid_apply(vcpu);
+		}
 	}
 	kfree(table);
-	return r;
-}
-
-static struct cpuid_table *cpuid_alloc(u32 nent)
-{
-	struct cpuid_table *table;
-
-	if (nent > CPUID_MAX_ENTRIES)
-		return ERR_PTR(-E2BIG);
-	table = kzalloc(struct_size(table, leaf, nent) + nent * sizeof(*table->next),
-			GFP_KERNEL_ACCOUNT);
-	if (!table)
-		return ERR_PTR(-ENOMEM);
-	table->nent = nent;
-	table->next = (u16 *)&table->leaf[nent];
-	return table;
+	return ok ? 0 : -EINVAL;
 }
 
 /**
@@ -478,43 +448,17 @@ int cpuid_ioctl_set2(struct vcpu *vcpu, struct kvm_cpuid2 __user *user)
 
 	if (get_user(nent, &user->nent))
 		return -EFAULT;
-	table = cpuid_alloc(nent);
-	if (IS_ERR(table))
-		return PTR_ERR(table);
+	if (nent > CPUID_MAX_ENTRIES)
+		return -E2BIG;
+	table = kzalloc(struct_size(table, leaf, nent) + nent * sizeof(*table->next),
+			GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return -ENOMEM;
+	table->nent = nent;
+	table->next = (u16 *)&table->leaf[nent];
 	if (copy_from_user(table->leaf, user->entries, nent * sizeof(table->leaf[0]))) {
 		kfree(table);
 		return -EFAULT;
-	}
-	return cpuid_install(vcpu, table);
-}
-
-/**
- * cpuid_ioctl_set() - KVM_SET_CPUID, whose entries know no subleaves
- * @vcpu: under its mutex
- * @user: number of entries, entries
- *
- * Return: as cpuid_ioctl_set2().
- */
-int cpuid_ioctl_set(struct vcpu *vcpu, struct kvm_cpuid __user *user)
-{
-	struct cpuid_table *table;
-	struct kvm_cpuid_entry e;
-	u32 i, nent;
-
-	if (get_user(nent, &user->nent))
-		return -EFAULT;
-	table = cpuid_alloc(nent);
-	if (IS_ERR(table))
-		return PTR_ERR(table);
-	for (i = 0; i < nent; i++) {
-		if (copy_from_user(&e, &user->entries[i], sizeof(e))) {
-			kfree(table);
-			return -EFAULT;
-		}
-		table->leaf[i] = (struct kvm_cpuid_entry2){
-			.function = e.function,
-			.eax = e.eax, .ebx = e.ebx, .ecx = e.ecx, .edx = e.edx,
-		};
 	}
 	return cpuid_install(vcpu, table);
 }

@@ -21,8 +21,8 @@
  * never describes it has them all.
  */
 enum vcpu_cap {
-	CAP_NX, CAP_LM, CAP_GBPAGES, CAP_SYSCALL, CAP_FXSR_OPT, CAP_PAT, CAP_XSAVES, CAP_X2APIC,
-	CAP_TSC_DEADLINE, CAP_TSC_ADJUST, CAP_RDTSCP, CAP_INVPCID, CAP_MWAIT, CAP_OSVW,
+	CAP_NX, CAP_LM, CAP_GBPAGES, CAP_FXSR_OPT, CAP_PAT, CAP_XSAVES, CAP_X2APIC,
+	CAP_TSC_DEADLINE, CAP_TSC_ADJUST, CAP_RDTSCP, CAP_INVPCID, CAP_OSVW,
 	CAP_SPEC_CTRL, CAP_PRED_CMD, CAP_VIRT_SSBD, CAP_FLUSH_L1D,
 	CAP_TSC_AUX,		/* RDTSCP or RDPID */
 	CAP_KVM_CLOCKSOURCE, CAP_KVM_CLOCKSOURCE2, CAP_KVM_STEAL, CAP_KVM_PV_EOI, CAP_KVM_UNHALT,
@@ -72,7 +72,6 @@ void cpuid_free(struct vcpu *vcpu);
 enum cpuid_found cpuid_lookup(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 void cpuid_refresh(struct vcpu *vcpu);
 int cpuid_ioctl_set2(struct vcpu *vcpu, struct kvm_cpuid2 __user *user);
-int cpuid_ioctl_set(struct vcpu *vcpu, struct kvm_cpuid __user *user);
 int cpuid_ioctl_get2(struct vcpu *vcpu, struct kvm_cpuid2 __user *user);
 
 /* ---- cpuid_host.c ---- */

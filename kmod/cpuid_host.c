@@ -15,7 +15,6 @@
 #include <asm/cpufeature.h>
 #include <asm/processor.h>
 #include <uapi/asm/kvm_para.h>
-#include "backend.h"
 #include "cpuid.h"
 #include "fpu.h"
 
@@ -108,14 +107,10 @@ static const struct { u32 function; bool indexed; u32 keep[4]; } leaves[] __init
 	{ 1,		false,		{ ALL, CLFLUSH_SIZE } },		/* model */
 	{ 2,		false,		{ ALL, ALL, ALL, ALL } },		/* caches, Intel */
 	{ 4,		true,		{ ALL, ALL, ALL, ALL } },		/* caches, Intel */
-	{ 5,		false,		},					/* MONITOR */
 	{ 6,		false,		},					/* power */
 	{ 7,		true,		{ ALL } },				/* maximum */
-	{ 0xa,		false,		},					/* PMU */
 	{ 0xb,		true,		},					/* topology */
 	{ 0xd,		true,		{ ALL, ALL, ALL } },			/* XSAVE */
-	{ 0x12,		true,		},					/* SGX */
-	{ 0x14,		true,		},					/* Processor Trace */
 	{ 0x1f,		true,		},					/* topology */
 	{ KVM_CPUID_SIGNATURE,	false,	},
 	{ KVM_CPUID_FEATURES,	false,	},
@@ -128,12 +123,10 @@ static const struct { u32 function; bool indexed; u32 keep[4]; } leaves[] __init
 	{ 0x80000006,	false,		{ ALL, ALL, ALL, L2_AND_L3 } },
 	{ 0x80000007,	false,		{ 0, 0, 0, INVARIANT_TSC } },
 	{ 0x80000008,	false,		{ ADDRESS_WIDTHS } },	/* of the CPU: nested paging */
-	{ 0x8000000a,	false,		},					/* SVM */
 	{ 0x80000019,	false,		{ ALL, ALL } },				/* 1G TLB, AMD */
 	{ 0x8000001a,	false,		{ FP_WIDTHS } },
 	{ CPUID_AMD_CACHE_LEAF,	true,	{ ALL, ALL, ALL, ALL } },
 	{ 0x8000001e,	false,		},					/* topology */
-	{ 0x8000001f,	false,		},					/* SEV */
 	{ CPUID_MAX_EXT_LEAF,	false,	},
 };
 
@@ -202,23 +195,21 @@ static void __init offer(unsigned int feature)
 /* One speculation control has a bit of its own in Intel's and in AMD's leaves: give both. */
 static void __init offer_speculation_controls(void)
 {
-	if (boot_cpu_has(X86_FEATURE_IBPB)) {
-		offer(X86_FEATURE_AMD_IBPB);
-		if (boot_cpu_has(X86_FEATURE_IBRS))
-			offer(X86_FEATURE_SPEC_CTRL);
-	}
-	if (boot_cpu_has(X86_FEATURE_IBRS))
-		offer(X86_FEATURE_AMD_IBRS);
-	if (boot_cpu_has(X86_FEATURE_STIBP)) {
-		offer(X86_FEATURE_INTEL_STIBP);
-		offer(X86_FEATURE_AMD_STIBP);
-	}
-	if (boot_cpu_has(X86_FEATURE_AMD_SSBD) || boot_cpu_has(X86_FEATURE_SPEC_CTRL_SSBD)) {
-		offer(X86_FEATURE_SPEC_CTRL_SSBD);
-		offer(X86_FEATURE_AMD_SSBD);
-	} else if (boot_cpu_has(X86_FEATURE_LS_CFG_SSBD)) {
-		offer(X86_FEATURE_VIRT_SSBD);	/* the host's per-family MSR, by an MSR for guests */
-	}
+	static const struct { u16 host, offered; } twins[] __initconst = {
+		{ F(IBPB), F(AMD_IBPB) },	{ F(IBRS), F(AMD_IBRS) },
+		{ F(STIBP), F(AMD_STIBP) },	{ F(STIBP), F(INTEL_STIBP) },
+		{ F(SPEC_CTRL_SSBD), F(AMD_SSBD) }, { F(AMD_SSBD), F(SPEC_CTRL_SSBD) },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(twins); i++)
+		if (boot_cpu_has(twins[i].host))
+			offer(twins[i].offered);
+	if (boot_cpu_has(X86_FEATURE_IBPB) && boot_cpu_has(X86_FEATURE_IBRS))
+		offer(X86_FEATURE_SPEC_CTRL);
+	/* The host's per-family MSR, by an MSR for guests. */
+	if (boot_cpu_has(X86_FEATURE_LS_CFG_SSBD) && !cpuid_host_supports(X86_FEATURE_AMD_SSBD))
+		offer(X86_FEATURE_VIRT_SSBD);
 	if (!boot_cpu_has_bug(X86_BUG_SPEC_STORE_BYPASS))
 		offer(X86_FEATURE_AMD_SSB_NO);
 }
@@ -329,26 +320,11 @@ static void __init special_entry(struct kvm_cpuid_entry2 *e)
 	}
 }
 
-static void __init feature_words(struct kvm_cpuid_entry2 *e, bool to_entry)
-{
-	unsigned int i;
-
-	for (i = 0; i < cpuid_nr_words; i++) {
-		const struct cpuid_word *word = &cpuid_words[i];
-
-		if (word->function != e->function || word->index != e->index)
-			continue;
-		if (to_entry)
-			*cpuid_reg(e, word->reg) = supported[word->word];
-		else
-			supported[word->word] = *cpuid_reg(e, word->reg);
-	}
-}
-
 /* @leaf: number in leaves[]. Returns EAX. */
 static u32 __init add_entry(unsigned int leaf, u32 index)
 {
 	struct kvm_cpuid_entry2 *e = &offered_entry[offered_nent];
+	const struct cpuid_word *word;
 	unsigned int reg;
 
 	if (WARN_ON_ONCE(offered_nent == CPUID_MAX_OFFERED))
@@ -361,10 +337,9 @@ static u32 __init add_entry(unsigned int leaf, u32 index)
 	for (reg = CPUID_EAX; reg <= CPUID_EDX; reg++)
 		*cpuid_reg(e, reg) &= leaves[leaf].keep[reg];
 	special_entry(e);
-	feature_words(e, true);
-	if (backend_ops->adjust_cpuid)
-		backend_ops->adjust_cpuid(e);
-	feature_words(e, false);	/* the vendor may have taken some away */
+	for (word = cpuid_words; word < cpuid_words + cpuid_nr_words; word++)
+		if (word->function == e->function && word->index == e->index)
+			*cpuid_reg(e, word->reg) = supported[word->word];
 	return e->eax;
 }
 

@@ -220,14 +220,13 @@ int fpu_set_xcr(struct vcpu *vcpu, u32 index, u64 val)
 
 /* ---- state from and to user space; the guest's registers are in the container ---- */
 
-/* All of it in the standard form of XSAVE, with PKRU; to be freed by the caller. */
-static struct xregs_state *fpu_image(struct vcpu *vcpu)
+/* @features in the standard form of XSAVE, with PKRU; to be freed by the caller. */
+static struct xregs_state *fpu_image(struct vcpu *vcpu, unsigned int size, u64 features)
 {
-	struct xregs_state *image = kzalloc(vcpu->fpu.uabi_size, GFP_KERNEL_ACCOUNT);
+	struct xregs_state *image = kzalloc(size, GFP_KERNEL_ACCOUNT);
 
 	if (image)
-		fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, image, vcpu->fpu.uabi_size,
-					       vcpu->fpu.fpstate->user_xfeatures, vcpu->pkru);
+		fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, image, size, features, vcpu->pkru);
 	return image;
 }
 
@@ -243,7 +242,8 @@ static_assert(sizeof_field(struct kvm_fpu, xmm) == sizeof_field(struct fxregs_st
  */
 int fpu_ioctl_get(struct vcpu *vcpu, struct kvm_fpu *fpu)
 {
-	struct xregs_state *image = fpu_image(vcpu);
+	struct xregs_state *image = fpu_image(vcpu, vcpu->fpu.uabi_size,
+						vcpu->fpu.fpstate->user_xfeatures);
 	const struct fxregs_state *fx;
 
 	if (!image)
@@ -268,7 +268,8 @@ int fpu_ioctl_get(struct vcpu *vcpu, struct kvm_fpu *fpu)
  */
 int fpu_ioctl_set(struct vcpu *vcpu, const struct kvm_fpu *fpu)
 {
-	struct xregs_state *image = fpu_image(vcpu);
+	struct xregs_state *image = fpu_image(vcpu, vcpu->fpu.uabi_size,
+						vcpu->fpu.fpstate->user_xfeatures);
 	struct fxregs_state *fx;
 	int r;
 
@@ -315,16 +316,12 @@ unsigned int fpu_xsave_size(struct vm *vm)
  */
 int fpu_ioctl_get_xsave(struct vcpu *vcpu, void __user *user, unsigned int size)
 {
-	void *image = kzalloc(size, GFP_KERNEL_ACCOUNT);
-	int r = 0;
+	void *image = fpu_image(vcpu, size, vcpu->guest_supported_xcr0 | XFEATURE_MASK_FPSSE);
+	int r;
 
 	if (!image)
 		return -ENOMEM;
-	fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, image, size,
-				       vcpu->guest_supported_xcr0 | XFEATURE_MASK_FPSSE,
-				       vcpu->pkru);
-	if (copy_to_user(user, image, size))
-		r = -EFAULT;
+	r = copy_to_user(user, image, size) ? -EFAULT : 0;
 	kfree(image);
 	return r;
 }

@@ -141,21 +141,6 @@ static int set_efer(struct vcpu *vcpu, u64 val, bool host)
 	return MSR_OK;
 }
 
-static int set_misc_enable(struct vcpu *vcpu, u64 val, bool host)
-{
-	u64 changed = val ^ vcpu->misc_enable;
-
-	if (!host) {
-		if (changed & MISC_ENABLE_PMU_BITS)
-			return MSR_GP;
-		val ^= changed & MSR_IA32_MISC_ENABLE_EMON;
-	}
-	vcpu->misc_enable = val;
-	if (changed & MSR_IA32_MISC_ENABLE_MWAIT)
-		cpuid_refresh(vcpu);
-	return MSR_OK;
-}
-
 static int set_pv_eoi(struct vcpu *vcpu, u64 val)
 {
 	if (!vcpu->lapic)
@@ -183,7 +168,13 @@ static int write_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool
 		backend(set_msr)(vcpu, reg->index, val);
 		return MSR_OK;
 	case MSR_IA32_MISC_ENABLE:
-		return set_misc_enable(vcpu, val, host);
+		if (host)
+			break;
+		if ((val ^ vcpu->misc_enable) & MISC_ENABLE_PMU_BITS)
+			return MSR_GP;
+		val &= ~(u64)MSR_IA32_MISC_ENABLE_EMON;		/* read-only */
+		val |= vcpu->misc_enable & MSR_IA32_MISC_ENABLE_EMON;
+		break;
 	case MSR_IA32_UCODE_REV:	/* guests write it before they ask CPUID to fill it */
 		if (!host)
 			return MSR_OK;

@@ -93,9 +93,8 @@ struct vm {
 	bool		triple_fault_event;
 };
 
-/* The count is read with acquire, after the vCPU was stored: see vcpu_publish(). */
 #define vm_for_each_vcpu(i, vcpu, vm)						\
-	for ((i) = 0; (i) < smp_load_acquire(&(vm)->nr_vcpus) &&		\
+	for ((i) = 0; (i) < smp_load_acquire(&(vm)->nr_vcpus) /* vcpu_publish() */ && \
 	     ((vcpu) = (vm)->vcpus[i]); (i)++)
 
 int vm_dev_ioctl_create(unsigned long type);

@@ -348,14 +348,16 @@ TEST_F(bad, a_vcpu_in_a_disturbed_state_harms_nobody)
 
 static volatile bool stop;
 
-static void *scribble(void *run)
+static void *scribble(void *vcpu)
 {
+	volatile u8 *run = (u8 *)((struct vcpu *)vcpu)->run;
+	size_t size = ((struct vcpu *)vcpu)->run_size;
 	u64 random = 7;
 
 	while (!stop) {
 		random = random * 6364136223846793005 + 1442695040888963407;
 		/* Not the first bytes: immediate_exit would end each run at once. */
-		((volatile u8 *)run)[32 + (random >> 40) % (3 * PAGE_SIZE - 32)] = random >> 20;
+		run[32 + (random >> 40) % (size - 32)] = random >> 20;
 	}
 	return NULL;
 }
@@ -381,7 +383,7 @@ TEST_F(bad, a_thread_that_scribbles_on_kvm_run_harms_nobody)
 	pthread_t thread;
 
 	vcpu_start(vcpu, busy_guest, 1 << 30);
-	ASSERT_EQ(0, pthread_create(&thread, NULL, scribble, vcpu->run));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, scribble, vcpu));
 	for (int i = 0; i < 3000; i++)
 		ioctl(vcpu->fd, KVM_RUN, 0);
 	stop = true;

@@ -403,6 +403,42 @@ TEST_F(events, the_shadow_is_seen_and_set_by_vcpu_events)
 	EXPECT_NE(0, vcpu_events(self->vcpu).interrupt.shadow);
 }
 
+/* As it is when a host interrupt, or a kick, makes an exit right behind STI. */
+extern u8 at_hlt[], after_halt[];
+
+static u64 halt_in_shadow(u64 arg)
+{
+	xapic_enable();
+	guest_sync(1);
+	asm volatile("at_hlt: hlt\nafter_halt: cli");
+	return irq.rip;
+}
+
+TEST_F(events, a_shadow_set_from_outside_holds_back_an_interrupt)
+{
+	struct kvm_vcpu_events events;
+	struct kvm_regs regs;
+
+	NEED(!kvm_cpu_is_tcg(), "QEMU's TCG forgets the shadow at VMRUN");
+	guest_handlers[VECTOR] = note_rip_and_eoi;
+	vcpu_start(self->apic_vcpu, halt_in_shadow, 0);
+	vcpu_sync(self->apic_vcpu);
+	self->apic_vcpu->run->immediate_exit = 1;
+	ASSERT_EQ(EINTR, errno_of(ioctl(self->apic_vcpu->fd, KVM_RUN, 0)));
+	self->apic_vcpu->run->immediate_exit = 0;
+	regs = vcpu_regs(self->apic_vcpu);
+	regs.rip = (u64)at_hlt;
+	regs.rflags |= X86_EFLAGS_IF;
+	vcpu_set_regs(self->apic_vcpu, &regs);
+	events = vcpu_events(self->apic_vcpu);
+	events.interrupt.shadow = KVM_X86_SHADOW_INT_STI;
+	events.flags |= KVM_VCPUEVENT_VALID_SHADOW;
+	vcpu_set_events(self->apic_vcpu, &events);
+	send_msi(&self->apic_vm, VECTOR);
+	EXPECT_EQ((u64)after_halt, vcpu_finish(self->apic_vcpu));
+	EXPECT_EQ(1, irq.count);
+}
+
 /* An instruction that exits takes the shadow with it: the interrupt comes right behind. */
 extern u8 after_exiting[];
 

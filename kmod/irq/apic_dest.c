@@ -172,7 +172,7 @@ int lapic_deliver(struct vm *vm, struct vcpu *src, const struct apic_msg *msg)
 /**
  * lapic_deliver_from_device() - a message of the I/O APIC or an MSI
  * @vm: with local APICs
- * @msg: destination as the device wrote it
+ * @msg: destination as the device wrote it; shorthand is filled
  *
  * A destination of eight bits that are all ones is a broadcast, also to
  * x2APICs unless user space asked for the letter of the architecture
@@ -180,16 +180,12 @@ int lapic_deliver(struct vm *vm, struct vcpu *src, const struct apic_msg *msg)
  *
  * Return: as lapic_deliver().
  */
-int lapic_deliver_from_device(struct vm *vm, const struct apic_msg *msg)
+int lapic_deliver_from_device(struct vm *vm, struct apic_msg *msg)
 {
-	struct apic_msg all;
-
-	if (likely(msg->dest != XAPIC_BROADCAST ||
-		   vm->x2apic_api & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK))
-		return lapic_deliver(vm, NULL, msg);
-	all = *msg;
-	all.shorthand = APIC_DEST_ALLINC;
-	return lapic_deliver(vm, NULL, &all);
+	if (unlikely(msg->dest == XAPIC_BROADCAST &&
+		     !(vm->x2apic_api & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)))
+		msg->shorthand = APIC_DEST_ALLINC;
+	return lapic_deliver(vm, NULL, msg);
 }
 
 /**

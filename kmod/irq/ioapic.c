@@ -318,11 +318,13 @@ void ioapic_get_state(struct vm *vm, struct kvm_ioapic_state *state)
 /**
  * ioapic_set_state() - KVM_SET_IRQCHIP
  * @vm: with an I/O APIC
- * @state: lines that are high are user space's from here on
+ * @state: lines that are high are user space's from here on; of an
+ *	edge-triggered pin irr tells an edge that has not been sent yet
  */
 void ioapic_set_state(struct vm *vm, const struct kvm_ioapic_state *state)
 {
 	struct ioapic *ioapic = vm->ioapic;
+	unsigned long pending = state->irr;
 	unsigned int pin;
 
 	raw_spin_lock_irq(&ioapic->lock);
@@ -338,7 +340,8 @@ void ioapic_set_state(struct vm *vm, const struct kvm_ioapic_state *state)
 		}
 	}
 	ioapic_find_listened(vm, ioapic);
-	ioapic_service_level(vm, ioapic, ioapic->state.irr);
+	for_each_set_bit(pin, &pending, IOAPIC_PINS)
+		ioapic_service(vm, ioapic, pin);
 	raw_spin_unlock_irq(&ioapic->lock);
 	pit_irq0_rewired(vm);
 }

@@ -43,7 +43,7 @@ int irq_create_irqchip(struct vm *vm)
 
 	if (vm->irqchip != IRQCHIP_NONE)
 		return -EEXIST;
-	if (vm->created_vcpus)
+	if (vm->nr_vcpus)
 		return -EINVAL;
 	chips = kzalloc(sizeof(*chips), GFP_KERNEL_ACCOUNT);
 	if (!chips)
@@ -71,7 +71,7 @@ int irq_create_split(struct vm *vm, u32 pins)
 {
 	if (pins > IRQ_MAX_ROUTES)
 		return -EINVAL;
-	if (vm->irqchip != IRQCHIP_NONE || vm->created_vcpus)
+	if (vm->irqchip != IRQCHIP_NONE || vm->nr_vcpus)
 		return -EEXIST;
 	WRITE_ONCE(vm->irqchip, IRQCHIP_SPLIT);
 	return 0;

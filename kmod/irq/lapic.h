@@ -121,7 +121,7 @@ void lapic_rescan(struct lapic *apic);
 void lapic_lint0_raised(struct vm *vm);
 
 /* ---- apic_dest.c ---- */
-int lapic_deliver_from_device(struct vm *vm, const struct apic_msg *msg);
+int lapic_deliver_from_device(struct vm *vm, struct apic_msg *msg);
 
 /* ---- lapic_timer.c ---- */
 void lapic_timer_init(struct lapic *apic);

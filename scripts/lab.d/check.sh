@@ -121,7 +121,7 @@ walls_emulate()
 
 	mapfile -t files < <(sources 'kmod/emulate/*.[ch]')
 	grep_in '#include *<' "${files[@]}" |
-		grep -vE '<(asm/processor-flags|linux/compiler|linux/string|string)\.h>' || :
+		grep -vE '<(asm/processor-flags|asm/kvm|linux/compiler|linux/string|string)\.h>' || :
 	grep_in '#include *"\.\./' "${files[@]}" | grep -v '"\.\./types\.h"' || :
 }
 

@@ -216,7 +216,6 @@ struct vcpu *world_add_vcpu(struct vm *vm, u32 id)
 	lapic_reset(vcpu, false);
 	vcpu->mp_state = vcpu_is_bsp(vcpu) ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
 	vm->vcpus[vm->nr_vcpus++] = vcpu;
-	vm->created_vcpus = vm->nr_vcpus;
 	return vcpu;
 }
 

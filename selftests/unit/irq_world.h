@@ -50,7 +50,7 @@ enum irqchip_mode { IRQCHIP_NONE, IRQCHIP_SPLIT, IRQCHIP_KERNEL };
 struct vm {
 	struct mutex	lock;
 	refcount_t	refs;
-	int		created_vcpus, nr_vcpus;
+	int		nr_vcpus;
 	struct vcpu	*vcpus[VM_MAX_VCPUS];
 	u32		boot_vcpu_id;
 	enum irqchip_mode irqchip;

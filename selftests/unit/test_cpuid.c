@@ -209,33 +209,6 @@ TEST(xsave_sizes_follow_xcr0)
 	EXPECT_EQ(cpuid_xstate_size(1, false), ask(vcpu, 0xd, 0).ebx);
 }
 
-TEST(mwait_follows_misc_enable_only_without_the_quirk)
-{
-	struct vcpu *vcpu = VCPU_WITH(AMD(1), { 1, 0, 0, 0, 0, 0, 0 });
-
-	vcpu->misc_enable = MSR_IA32_MISC_ENABLE_MWAIT;
-	cpuid_refresh(vcpu);
-	EXPECT_EQ(0, ask(vcpu, 1, 0).ecx);
-	EXPECT_FALSE(vcpu_has(vcpu, CAP_MWAIT));
-	vcpu->vm->disabled_quirks = KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT;
-	cpuid_refresh(vcpu);
-	EXPECT_EQ(BIT_OF(X86_FEATURE_MWAIT), ask(vcpu, 1, 0).ecx);
-	EXPECT_TRUE(vcpu_has(vcpu, CAP_MWAIT));
-}
-
-TEST(unhalt_is_not_for_vcpus_that_halt_unseen)
-{
-	struct vcpu *vcpu = VCPU_WITH(AMD(1),
-		{ KVM_CPUID_SIGNATURE, 0, 0, 0, 0x4b4d564b, 0x564b4d56, 0x4d },
-		{ KVM_CPUID_FEATURES, 0, 0, 1 << KVM_FEATURE_PV_UNHALT, 0, 0, 0 });
-
-	EXPECT_TRUE(vcpu_has(vcpu, CAP_KVM_UNHALT));
-	vcpu->vm->disabled_exits = KVM_X86_DISABLE_EXITS_HLT;
-	cpuid_refresh(vcpu);
-	EXPECT_EQ(0, ask(vcpu, KVM_CPUID_FEATURES, 0).eax);
-	EXPECT_FALSE(vcpu_has(vcpu, CAP_KVM_UNHALT));
-}
-
 /* ---- what the module takes from it ---- */
 
 TEST(caps_are_the_tables)
@@ -369,18 +342,6 @@ TEST(after_it_has_run_only_the_same_is_accepted)
 	EXPECT_EQ(-EINVAL, set(vcpu, e, 1));
 	EXPECT_EQ(-EINVAL, SET(vcpu, AMD(1), { 1, 0, 0, 1, 2, 3, 5 }));
 	EXPECT_EQ(1, ask(vcpu, 1, 0).eax);
-}
-
-TEST(old_ioctl_knows_no_subleaves)
-{
-	struct { struct kvm_cpuid head; struct kvm_cpuid_entry e[2]; } user = {
-		.head.nent = 2, .e = { { 0, 7 }, { 7, 1, 2, 3, 4 } },
-	};
-	struct vcpu *vcpu = world_vcpu(world_vm());
-
-	ASSERT_EQ(0, cpuid_ioctl_set(vcpu, &user.head));
-	EXPECT_EQ(7, ask(vcpu, 0, 0).eax);
-	EXPECT_EQ(4, ask(vcpu, 7, 9).edx);
 }
 
 TEST_HARNESS_MAIN

@@ -431,6 +431,20 @@ TEST_F(ioapic, a_restored_level_that_was_not_sent_yet_is_sent)
 	EXPECT_EQ(-1, irq_pending(self->vcpu));
 }
 
+TEST_F(ioapic, a_restored_edge_that_was_not_sent_yet_is_sent_once)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+
+	program(self->vm, 5, 0, 0x51);
+	ASSERT_EQ(0, irq_ioctl_get_irqchip(self->vm, &chip));
+	chip.chip.ioapic.irr = 1 << 5;
+	ASSERT_EQ(0, irq_ioctl_set_irqchip(self->vm, &chip));
+	EXPECT_EQ(0x51, serve(self->vcpu));
+	EXPECT_EQ(-1, irq_pending(self->vcpu));
+	ASSERT_EQ(0, irq_ioctl_get_irqchip(self->vm, &chip));
+	EXPECT_EQ(0, chip.chip.ioapic.irr);
+}
+
 /* ---- routes ---- */
 
 static struct kvm_irq_routing_entry to_chip(u32 gsi, u32 chip, u32 pin)
