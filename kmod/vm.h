@@ -93,9 +93,14 @@ struct vm {
 	bool		triple_fault_event;
 };
 
-#define vm_for_each_vcpu(i, vcpu, vm)						\
-	for ((i) = 0; (i) < smp_load_acquire(&(vm)->nr_vcpus) /* vcpu_publish() */ && \
-	     ((vcpu) = (vm)->vcpus[i]); (i)++)
+static inline int vm_nr_vcpus(struct vm *vm)
+{
+	/* Who sees the count sees the vCPUs: pairs with vcpu_publish(). */
+	return smp_load_acquire(&vm->nr_vcpus);
+}
+
+#define vm_for_each_vcpu(i, vcpu, vm) \
+	for ((i) = 0; (i) < vm_nr_vcpus(vm) && ((vcpu) = (vm)->vcpus[i]); (i)++)
 
 int vm_dev_ioctl_create(unsigned long type);
 void vm_get(struct vm *vm);
