@@ -521,6 +521,7 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 
 	switch (vmf->pgoff) {
 	case 0:
+	case KVM_PIO_PAGE_OFFSET:	/* where PIO data was: see vcpu_pio_data() */
 		page = vcpu->run;
 		break;
 	case KVM_COALESCED_MMIO_PAGE_OFFSET:
