@@ -21,7 +21,7 @@ lab_bench()
 	cp "$lab/vm/bench" "$tmp/job/main"
 	vm_cpus=1
 	vm_timeout=900
-	vm_options=(-icount "shift=0,sleep=off")
+	vm_icount=yes
 	bench_on stock || die "the bench failed on stock KVM"
 	bench_on vitro || die "the bench failed on our module"
 	bench_table

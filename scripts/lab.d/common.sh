@@ -94,6 +94,8 @@ lab_cleanup()
 	for pid in $(jobs -p); do
 		kill "$pid" 2>/dev/null || :
 	done
+	# What an emulator that was killed could not put right.
+	[ -z "${lab_terminal-}" ] || stty "$lab_terminal" </dev/tty
 	rm -rf "$tmp"
 }
 

@@ -67,10 +67,11 @@ image_system()
 	mkdir -p "$root"/{dev,proc,sys,tmp,run,root,lab/bin,lab/disk,qemu}
 	put_busybox "$root"
 	put_modules "$root" virtio_pci virtio_blk virtio_console \
-		irqbypass kvm kvm-amd loop msr cpuid
+		ata_piix sd_mod irqbypass kvm kvm-amd kvm-intel loop msr cpuid
 	cp "$lab/vm/init" "$root/init"
 	cp "$lab/vm/profile" "$root/lab/profile"
 	cp "$lab"/vm/bin/* "$root/lab/bin/"
+	gcc -std=gnu11 -O2 -Wall -static -s -o "$root/lab/bin/ports" "$lab/vm/ports.c"
 	pack "$root" "$image/system.cpio"
 }
 
@@ -141,5 +142,5 @@ vm_qemu_disk()
 		mv "$image/qemu.img.new" "$image/qemu.img"
 	fi
 	lab_unlock
-	vm_disks+=("qemu=$image/qemu.img,readonly=on")
+	vm_disks+=("qemu ro $image/qemu.img")
 }

@@ -4,9 +4,10 @@
 # image is only extracted, and of the kernel's source a few files are taken.
 
 packages=(
-	acpica-tools binutils busybox-static cloc cpio e2fsprogs gcc kmod
-	libc6-dev linux-headers-cloud-amd64 linux-source-6.1 make perl
-	qemu-system-x86 shellcheck sparse util-linux xz-utils
+	acpica-tools binutils bochs bochsbios busybox-static cloc cpio e2fsprogs
+	gcc grub-common grub-pc-bin kmod libc6-dev linux-headers-cloud-amd64
+	linux-source-6.1 make mtools perl qemu-system-x86 shellcheck sparse
+	util-linux vgabios xorriso xz-utils
 )
 
 # lab_prepare: install and download what is missing; quick when nothing is.

@@ -31,11 +31,12 @@ run_options()
 		case $1 in
 		--stock) vm_kvm=stock; shift; continue ;;
 		--keep) run_keep=yes; shift; continue ;;
-		--cpus|--memory|--disk|--kernel|--initrd|--append|--timeout) ;;
+		--cpu|--cpus|--memory|--disk|--kernel|--initrd|--append|--timeout) ;;
 		*) misuse "run takes no option '$1' (scripts/lab help lists them)" ;;
 		esac
 		[ $# -ge 2 ] || misuse "option $1 wants a value"
 		case $1 in
+		--cpu) vm_choose "$2" ;;
 		--cpus) check_count "$1" "$2" 1 255; run_cpus=$((10#$2)) ;;
 		--memory) run_memory=$(mebibytes "$1" "$2") || exit ;;
 		--disk) check_file "$1" "$2"; run_disk=$2 ;;
@@ -66,20 +67,20 @@ run_check()
 # run_job: what the test VM shall do, in $tmp/job, and the guest's disk.
 run_job()
 {
-	local job=$tmp/job disk=$image/disk.img,snapshot=on size
+	local job=$tmp/job disk="drop $image/disk.img" size
 
 	mkdir "$job"
 	cp "$lab/vm/run" "$job/main"
 	[ -z "$run_kernel" ] || cp -L "$run_kernel" "$job/kernel"
 	[ -z "$run_initrd" ] || cp -L "$run_initrd" "$job/initrd"
-	[ -z "$run_disk" ] || disk=$(realpath "$run_disk" | sed 's/,/,,/g')
+	[ -z "$run_disk" ] || disk="keep $(realpath "$run_disk")"
 	printf '%s\n' "$run_append" >"$job/append"
 	cat >"$job/guest" <<-END
 	cpus=$run_cpus
 	memory=${run_memory}M
 	keep=$run_keep
 	END
-	vm_disks+=("guest=$disk")
+	vm_disks+=("guest $disk")
 	# TCG is quicker with one CPU as long as the guest has no use for two.
 	[ "$run_cpus" -gt 1 ] || vm_cpus=1
 	# Room for the guest, and for its files both packed and unpacked.

@@ -10,10 +10,12 @@ lab_shell()
 		case $1 in
 		--stock) vm_kvm=stock ;;
 		--with-qemu) qemu=yes ;;
-		--timeout)
+		--cpu|--timeout)
 			[ $# -ge 2 ] || misuse "option $1 wants a value"
-			check_count "$1" "$2" 1 86400
-			vm_timeout=$((10#$2))
+			case $1 in
+			--cpu) vm_choose "$2" ;;
+			--timeout) check_count "$1" "$2" 1 86400; vm_timeout=$((10#$2)) ;;
+			esac
 			shift
 			;;
 		*) misuse "shell takes no option '$1'" ;;

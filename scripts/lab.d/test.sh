@@ -263,7 +263,7 @@ test_collect()
 	done
 	if [ $status -gt 128 ]; then
 		echo "the test VM hung" >>"$result"
-		kill "$(cat "$tmp/qemu.pid")"
+		kill "$(cat "$tmp/vm.pid")"
 	elif [ "$result" != /dev/null ]; then
 		echo "the test VM died" >>"$result"
 	fi

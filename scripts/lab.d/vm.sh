@@ -1,26 +1,49 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# The test VM: a PC whose CPU has AMD-V, all of it emulated by QEMU's TCG.
+# The test VM: an emulated PC whose CPU has virtualization extensions.  What
+# all its machines have in common is here; vm_qemu.sh and vm_bochs.sh emulate it.
 #
 #   first serial port     the terminal, when there is one
 #   second serial port    its kernel log, a file under build/logs
-#   virtio serial ports   in, out and err of the job, when there is no terminal:
+#   ports                 in, out and err of the job, when there is no terminal:
 #                         nothing is lost, translated or echoed there
 
 # What a command may set before vm_run.
+vm_cpu=amd			# one of vm_choose
 vm_memory=2048			# MiB
 vm_cpus=2
 vm_timeout=0			# seconds, 0 for none
 vm_kvm=vitro			# or stock
-vm_disks=()			# NAME=FILE[,QEMU OPTION...]
-vm_options=()			# more of QEMU's options
-vm_judge=vm_verdict		# called with QEMU's exit status in the end
+vm_disks=()			# "NAME MODE FILE"; MODE: keep what is written, drop it, or ro
+vm_icount=			# "yes": time counts instructions, for one CPU
+vm_judge=vm_verdict		# called with the emulator's exit status in the end
+vm_cmdline='console=ttyS1,115200 panic=-1 oops=panic printk.devkmsg=on'
 
 # Kernel messages that no test VM may show.
 vm_splat='BUG:|Oops|WARNING:|Kernel panic|Call Trace:|general protection fault'
 vm_splat+='|rcu.*(stall|starved)|INFO: task .* blocked|unchecked MSR|lockup'
 vm_splat+='|UBSAN|KASAN|refcount_t:|Bad page|corruption|list_(add|del)'
 vm_splat+='|scheduling while atomic|sleeping function|suspicious RCU|lockdep'
+
+# vm_choose CPU: the machine that has it.
+vm_choose()
+{
+	case $1 in
+	amd) vm_cpu=$1 ;;
+	# Bochs emulates CPUs one after the other.
+	intel|amd-bochs) vm_cpu=$1; vm_cpus=1 ;;
+	*) misuse "--cpu $1: amd, intel or amd-bochs is wanted" ;;
+	esac
+}
+
+# vm_emulator: the one that has the chosen CPU.
+vm_emulator()
+{
+	case $vm_cpu in
+	amd) echo qemu ;;
+	*) echo bochs ;;
+	esac
+}
 
 # vm_job FOLDER IO: complete the job in FOLDER, whose "main" is there already.
 vm_job()
@@ -31,8 +54,11 @@ vm_job()
 		read -r rows columns < <(stty size)
 	fi
 	cat >"$1/env" <<-END
+	LAB_CPU=$vm_cpu
+	LAB_EMULATOR=$(vm_emulator)
 	LAB_IO=$2
 	LAB_KVM=$vm_kvm
+	LAB_DISKS="${vm_disks[*]%% *}"
 	LAB_ROWS=$rows
 	LAB_COLUMNS=$columns
 	TERM=${TERM:-vt100}
@@ -44,7 +70,7 @@ vm_job()
 vm_standard_disks()
 {
 	truncate -s 512M "$tmp/scratch"
-	vm_disks+=("guest=$image/disk.img,snapshot=on" "scratch=$tmp/scratch")
+	vm_disks+=("guest drop $image/disk.img" "scratch keep $tmp/scratch")
 }
 
 # vm_run NAME: boot the test VM for the job $tmp/job/main, with this shell's
@@ -53,9 +79,12 @@ vm_standard_disks()
 # and 1 when all was well but for a splat in the kernel log.
 vm_run()
 {
-	local io=ports status=0 argv=() disk name file
+	local io=ports status=0
 
-	[ ! -t 0 ] || io=terminal
+	if [ -t 0 ]; then
+		io=terminal
+		lab_terminal=$(stty -g)
+	fi
 	vm_log=$build/logs/$1.log
 	rm -rf "$tmp/initrd"
 	mkdir -p "$build/logs" "$tmp/initrd/job"
@@ -63,37 +92,23 @@ vm_run()
 	cp -r "$tmp/job/." "$tmp/initrd/job"
 	vm_job "$tmp/initrd/job" $io
 	pack "$tmp/initrd" "$tmp/job.cpio"
-	cat "$image"/{system,guest,project}.cpio "$tmp/job.cpio" >"$tmp/vm.initrd"
-
-	argv=(qemu-system-x86_64 -nodefaults -no-user-config -display none
-		-machine "q35,accel=tcg" -cpu max
-		-m "$vm_memory" -smp "$vm_cpus" -no-reboot -pidfile "$tmp/qemu.pid"
-		-kernel "$kroot/boot/vmlinuz-$kver" -initrd "$tmp/vm.initrd"
-		-append "console=ttyS1,115200 panic=-1 oops=panic printk.devkmsg=on"
-		-chardev "file,id=log,path=$tmp/kernel.log"
-		-device virtio-rng-pci)
-	for disk in "${vm_disks[@]}"; do
-		name=${disk%%=*} file=${disk#*=}
-		argv+=(-drive "id=$name,if=none,format=raw,file=$file"
-			-device "virtio-blk-pci,drive=$name,serial=$name")
-	done
-	argv+=("${vm_options[@]}")
-	if [ $vm_timeout -gt 0 ]; then
-		argv=(timeout --foreground -k 5 "$vm_timeout" "${argv[@]}")
-	fi
-	vm_qemu_$io || status=$?
+	"vm_$(vm_emulator)" $io || status=$?
 	$vm_judge $status
 }
 
-vm_qemu_terminal()
+# vm_emulate COMMAND...: run the emulator, its process id in $tmp/vm.pid.
+vm_emulate()
 {
-	"${argv[@]}" -chardev stdio,id=con,signal=off,mux=off \
-		-serial chardev:con -serial chardev:log
+	local limit=()
+
+	[ "$vm_timeout" -eq 0 ] || limit=(timeout --foreground -k 5 "$vm_timeout")
+	# shellcheck disable=SC2016 # that shell's own
+	"${limit[@]}" sh -c 'echo $$ >"$0" && exec "$@"' "$tmp/vm.pid" "$@"
 }
 
-# QEMU takes its input as fast as the job reads it and passes its end on.
-# Its standard output would be the other half of that port, and unused.
-vm_qemu_ports()
+# vm_streams COMMAND...: run it with two files more to write to, whose names it
+# is given as its last arguments: standard output and standard error.
+vm_streams()
 {
 	local status=0 out err out_cat err_cat
 
@@ -101,19 +116,13 @@ vm_qemu_ports()
 	out_cat=$!
 	exec {err}> >(exec cat >&2)
 	err_cat=$!
-	"${argv[@]}" -serial null -serial chardev:log -device virtio-serial-pci \
-		-chardev stdio,id=in,signal=on -device virtserialport,chardev=in,name=in \
-		-chardev "file,id=out,path=/dev/fd/$out" \
-		-device virtserialport,chardev=out,name=out \
-		-chardev "file,id=err,path=/dev/fd/$err" \
-		-device virtserialport,chardev=err,name=err \
-		>/dev/null || status=$?
+	"$@" "/dev/fd/$out" "/dev/fd/$err" || status=$?
 	exec {out}>&- {err}>&-
 	wait $out_cat $err_cat || :
 	return $status
 }
 
-# vm_verdict STATUS: what became of the job, QEMU having ended with STATUS.
+# vm_verdict STATUS: what became of the job, the emulator having ended so.
 vm_verdict()
 {
 	local status
@@ -124,7 +133,7 @@ vm_verdict()
 		say "the test VM was stopped after $vm_timeout s"
 		status=124
 	elif [ -z "$status" ]; then
-		say "the test VM died (QEMU's status $1)"
+		say "the test VM died ($(vm_emulator)'s status $1)"
 		status=125
 		vm_complained || tail -n 25 "$vm_log" >&2
 	fi

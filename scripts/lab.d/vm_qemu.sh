@@ -1,0 +1,56 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# The test VM in QEMU: TCG emulates AMD-V, everything else is virtio.
+
+vm_qemu()
+{
+	local argv=() name mode file
+
+	cat "$image"/{system,guest,project}.cpio "$tmp/job.cpio" >"$tmp/vm.initrd"
+	argv=(qemu-system-x86_64 -nodefaults -no-user-config -display none
+		-machine "q35,accel=tcg" -cpu max
+		-m "$vm_memory" -smp "$vm_cpus" -no-reboot
+		-kernel "$kroot/boot/vmlinuz-$kver" -initrd "$tmp/vm.initrd"
+		-append "$vm_cmdline"
+		-chardev "file,id=log,path=$tmp/kernel.log"
+		-device virtio-rng-pci)
+	while read -r name mode file; do
+		qemu_disk "$name" "$mode" "$file"
+	done < <(printf '%s\n' "${vm_disks[@]}")
+	[ -z "$vm_icount" ] || argv+=(-icount "shift=0,sleep=off")
+	"qemu_$1"
+}
+
+# qemu_disk NAME MODE FILE
+qemu_disk()
+{
+	local options="id=$1,if=none,format=raw,file=${3//,/,,}"
+
+	case $2 in
+	drop) options+=,snapshot=on ;;
+	ro) options+=,readonly=on ;;
+	esac
+	argv+=(-drive "$options" -device "virtio-blk-pci,drive=$1,serial=$1")
+}
+
+qemu_terminal()
+{
+	vm_emulate "${argv[@]}" -chardev stdio,id=con,signal=off,mux=off \
+		-serial chardev:con -serial chardev:log
+}
+
+qemu_ports()
+{
+	vm_streams qemu_with_streams
+}
+
+# QEMU takes its input as fast as the job reads it and passes its end on.
+# Its standard output would be the other half of that port, and unused.
+qemu_with_streams()
+{
+	vm_emulate "${argv[@]}" -serial null -serial chardev:log -device virtio-serial-pci \
+		-chardev stdio,id=in,signal=on -device virtserialport,chardev=in,name=in \
+		-chardev "file,id=out,path=$1" -device virtserialport,chardev=out,name=out \
+		-chardev "file,id=err,path=$2" -device virtserialport,chardev=err,name=err \
+		>/dev/null
+}
