@@ -3,12 +3,16 @@
  * Why an AMD-V guest came out, and who deals with it.
  * APM 2 "Instruction Intercepts", "Intercept Details", and appendix "SVM Intercept Exit Codes".
  */
+#include <linux/ratelimit.h>
+#include <asm/processor.h>
 #include <asm/svm.h>
 #include <asm/trapnr.h>
 #include "../backend.h"
 #include "../cr.h"
 #include "../exit.h"
 #include "../guest_mode.h"
+#include "../msr.h"
+#include "check.h"
 #include "svm.h"
 
 /* ---- stepping over an instruction ---- */
@@ -181,10 +185,22 @@ static int svm_exit_dr(struct vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
+/* VMEXIT_INVALID: the log says why. */
 static int svm_exit_failed(struct vcpu *vcpu)
 {
-	pr_warn_ratelimited("kvm: VMRUN refused the state of vCPU %u\n", vcpu->id);
-	return exit_fail_entry(vcpu, to_svm(vcpu)->vmcb->control.exit_code);
+	static DEFINE_RATELIMIT_STATE(rate, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+	const struct svm_check_caps caps = {
+		.cr4_reserved = vcpu->cr4_reserved & ~X86_CR4_MCE,
+		.efer_reserved = ~(msr_efer_valid_bits(vcpu) | EFER_SVME),
+		.maxphyaddr = boot_cpu_data.x86_phys_bits,
+	};
+	const struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+
+	if (__ratelimit(&rate)) {
+		pr_err("kvm: VMRUN refused the state of vCPU %u\n", vcpu->id);
+		svm_check_entry(vmcb, &caps);
+	}
+	return exit_fail_entry(vcpu, vmcb->control.exit_code);
 }
 
 /**

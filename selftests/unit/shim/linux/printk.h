@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#ifndef pr_err
 #define pr_err(...)	fprintf(stderr, __VA_ARGS__)
+#endif
 
 #endif
