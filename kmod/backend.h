@@ -21,7 +21,9 @@
  * vcpu_init, vcpu_free		the vendor's part; 0 or -ENOMEM
  * vcpu_reset			hardware state after RESET or INIT (segments, CRs, tables)
  * run_begin			KVM_RUN starts: what only changes outside of it may have
- * run				one entry and exit, interrupts off; returns with the reason kept
+ * run_end			and ends
+ * run				one entry and exit, interrupts off; returns with the reason kept.
+ *				False: no entry, the state is another CPU's; run_begin() and again
  * handle_exit			act on it, interrupts on: 1 resume, 0 to user space, <0 errno
  * handle_exit_irqoff		before interrupts come on: NMI, machine check, host interrupt
  * get_sregs, set_sregs		segments and tables only; CRs and EFER are set by set_crs
@@ -37,7 +39,8 @@
  * tpr_window			make a lowered TPR (MOV to CR8) an exit
  * get_shadow, set_shadow	KVM_X86_SHADOW_INT_*: STI and MOV SS hold interrupts off
  * set_tsc_offset		and the ratio where the CPU scales
- * flush_tlb			drop all translations of this vCPU at its next entry, this CPU
+ * flush_tlb			drop translations of this vCPU at its next entry, this CPU: the
+ *				guest's own, or all
  * update_intercepts		guest_debug, DRs, exits that user space disabled have changed
  * cpuid_changed		KVM_SET_CPUID2 has new features
  * tdp_format			how this vendor's second-level entries look (module init)
@@ -49,7 +52,8 @@
 	HOOK(vcpu_free, void, (struct vcpu *vcpu))				\
 	HOOK(vcpu_reset, void, (struct vcpu *vcpu, bool init))			\
 	HOOK(run_begin, void, (struct vcpu *vcpu))				\
-	HOOK(run, void, (struct vcpu *vcpu))					\
+	HOOK(run_end, void, (struct vcpu *vcpu))				\
+	HOOK(run, bool, (struct vcpu *vcpu))					\
 	HOOK(handle_exit_irqoff, void, (struct vcpu *vcpu))			\
 	HOOK(handle_exit, int, (struct vcpu *vcpu))				\
 	HOOK(get_sregs, void, (struct vcpu *vcpu, struct kvm_sregs2 *sregs))	\
@@ -75,7 +79,7 @@
 	HOOK(get_shadow, u8, (struct vcpu *vcpu))				\
 	HOOK(set_shadow, void, (struct vcpu *vcpu, u8 shadow))			\
 	HOOK(set_tsc_offset, void, (struct vcpu *vcpu))				\
-	HOOK(flush_tlb, void, (struct vcpu *vcpu))				\
+	HOOK(flush_tlb, void, (struct vcpu *vcpu, bool all))			\
 	HOOK(update_intercepts, void, (struct vcpu *vcpu))			\
 	HOOK(cpuid_changed, void, (struct vcpu *vcpu))				\
 	HOOK(exit_info, void, (struct vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2, u32 *intr_info, u32 *error_code))
@@ -92,7 +96,7 @@ struct backend {
 	u8 tsc_ratio_frac_bits;
 	const u32 *msrs;			/* MSRs of get_msr/set_msr for the index list */
 	unsigned int nr_msrs;
-	/* Is this CPU ours? NULL, or the one line that says what is missing. */
+	/* Is this CPU ours? NULL, backend_other_vendor, or the one line that says what is missing. */
 	const char *(*check)(void);
 	int (*hardware_setup)(void);
 	void (*hardware_unsetup)(void);
@@ -109,7 +113,9 @@ BACKEND_HOOKS(BACKEND_CALL)
 /* backend(cpl)(vcpu) */
 #define backend(name) static_call(backend_##name)
 
+extern const char backend_other_vendor[];	/* main.c */
 extern const struct backend *backend_ops;	/* main.c: what was chosen */
 extern const struct backend svm_backend;	/* svm/svm.c; named in main.c only */
+extern struct backend vmx_backend;		/* vmx/vmx.c, too */
 
 #endif /* VITRO_BACKEND_H */

@@ -3,6 +3,9 @@
  * Control and debug registers: what a guest may load, and what follows.
  * SDM 3A "Control Registers"; SDM 3B "Debug Registers".
  */
+#include <linux/percpu.h>
+#include <asm/cpufeature.h>
+#include <asm/debugreg.h>
 #include <asm/processor-flags.h>
 #include "backend.h"
 #include "cpuid.h"
@@ -226,4 +229,30 @@ int vcpu_set_dr(struct vcpu *vcpu, unsigned int nr, u64 val)
 	}
 	backend(update_intercepts)(vcpu);
 	return 0;
+}
+
+/**
+ * vcpu_load_debug_regs() - DR0 to DR3 for the guest, or user space's debugger
+ * @vcpu: about to enter; interrupts off
+ */
+void vcpu_load_debug_regs(struct vcpu *vcpu)
+{
+	const u64 *dr = vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug_dr : vcpu->dr;
+
+	set_debugreg(dr[0], 0);
+	set_debugreg(dr[1], 1);
+	set_debugreg(dr[2], 2);
+	set_debugreg(dr[3], 3);
+}
+
+/**
+ * vcpu_save_debug_regs() - what the guest made of DR0 to DR3
+ * @vcpu: just back; interrupts off
+ */
+void vcpu_save_debug_regs(struct vcpu *vcpu)
+{
+	get_debugreg(vcpu->dr[0], 0);
+	get_debugreg(vcpu->dr[1], 1);
+	get_debugreg(vcpu->dr[2], 2);
+	get_debugreg(vcpu->dr[3], 3);
 }

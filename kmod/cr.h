@@ -23,5 +23,9 @@ u64 vcpu_get_cr8(struct vcpu *vcpu);
 bool vcpu_sregs_valid(struct vcpu *vcpu, const struct kvm_sregs2 *sregs);
 int vcpu_set_dr(struct vcpu *vcpu, unsigned int nr, u64 val);
 u64 vcpu_get_dr(struct vcpu *vcpu, unsigned int nr);
+/* DR0 to DR3, when they are worth it: bits of DR7. Interrupts off. */
+#define DR_ENABLED	(DR_LOCAL_ENABLE_MASK | DR_GLOBAL_ENABLE_MASK)
+void vcpu_load_debug_regs(struct vcpu *vcpu);
+void vcpu_save_debug_regs(struct vcpu *vcpu);
 
 #endif /* VITRO_CR_H */

@@ -3,36 +3,31 @@
  * MSRs that the kernel itself never reads and only host user mode depends on,
  * such as IA32_TSC_AUX (RDTSCP, RDPID).  They are loaded for the guest when
  * they differ and put back when this CPU next returns to user mode, whoever
- * runs there: many exits cost no WRMSR at all.
+ * runs there: many exits cost no WRMSR at all.  The host's values never change
+ * once the kernel is up.
  */
 #include <linux/percpu.h>
 #include <linux/user-return-notifier.h>
 #include <asm/msr.h>
 #include "host_msr.h"
 
-static const u32 host_msr_index[] = { [HOST_MSR_TSC_AUX] = MSR_TSC_AUX };
+static const u32 host_msr_index[] = {
+	[HOST_MSR_TSC_AUX]	= MSR_TSC_AUX,
+	[HOST_MSR_STAR]		= MSR_STAR,
+	[HOST_MSR_LSTAR]	= MSR_LSTAR,
+	[HOST_MSR_CSTAR]	= MSR_CSTAR,
+	[HOST_MSR_SYSCALL_MASK]	= MSR_SYSCALL_MASK,
+};
 
 struct host_msrs {
 	struct user_return_notifier notifier;
 	bool	armed;
-	u64	host[NR_HOST_MSRS];	/* while armed: what user mode needs */
-	u64	loaded[NR_HOST_MSRS];	/* while armed: what the CPU has */
+	u8	known;			/* bit set: host[] and loaded[] are filled */
+	u64	host[NR_HOST_MSRS];	/* what user mode needs */
+	u64	loaded[NR_HOST_MSRS];	/* what the CPU has */
 };
 
 static DEFINE_PER_CPU(struct host_msrs, host_msrs);
-static bool host_msr_exists[NR_HOST_MSRS];
-
-/**
- * host_msr_module_init() - find out which of them this CPU has
- */
-void host_msr_module_init(void)
-{
-	unsigned int i;
-	u64 val;
-
-	for (i = 0; i < NR_HOST_MSRS; i++)
-		host_msr_exists[i] = !rdmsrl_safe(host_msr_index[i], &val);
-}
 
 /* Interrupts off. */
 static void put_back(struct host_msrs *msrs)
@@ -43,9 +38,12 @@ static void put_back(struct host_msrs *msrs)
 		return;
 	msrs->armed = false;
 	user_return_notifier_unregister(&msrs->notifier);
-	for (i = 0; i < NR_HOST_MSRS; i++)
-		if (msrs->loaded[i] != msrs->host[i])
-			wrmsrl(host_msr_index[i], msrs->host[i]);
+	for (i = 0; i < NR_HOST_MSRS; i++) {
+		if (msrs->loaded[i] == msrs->host[i])
+			continue;
+		wrmsrl(host_msr_index[i], msrs->host[i]);
+		msrs->loaded[i] = msrs->host[i];
+	}
 }
 
 static void on_user_return(struct user_return_notifier *notifier)
@@ -59,16 +57,16 @@ static void on_user_return(struct user_return_notifier *notifier)
 
 static void arm(struct host_msrs *msrs)
 {
-	unsigned int i;
-
-	for (i = 0; i < NR_HOST_MSRS; i++) {
-		if (host_msr_exists[i])
-			rdmsrl(host_msr_index[i], msrs->host[i]);
-		msrs->loaded[i] = msrs->host[i];
-	}
 	msrs->notifier.on_user_return = on_user_return;
 	user_return_notifier_register(&msrs->notifier);
 	msrs->armed = true;
+}
+
+static void learn(struct host_msrs *msrs, enum host_msr slot)
+{
+	rdmsrl(host_msr_index[slot], msrs->host[slot]);
+	msrs->loaded[slot] = msrs->host[slot];
+	msrs->known |= 1 << slot;
 }
 
 /**
@@ -82,10 +80,12 @@ void host_msr_load(enum host_msr slot, u64 val)
 {
 	struct host_msrs *msrs = this_cpu_ptr(&host_msrs);
 
-	if (!msrs->armed)
-		arm(msrs);
+	if (unlikely(!(msrs->known & 1 << slot)))
+		learn(msrs, slot);
 	if (msrs->loaded[slot] == val)
 		return;
+	if (!msrs->armed)
+		arm(msrs);
 	wrmsrl(host_msr_index[slot], val);
 	msrs->loaded[slot] = val;
 }

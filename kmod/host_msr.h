@@ -5,9 +5,12 @@
 
 #include "types.h"
 
-enum host_msr { HOST_MSR_TSC_AUX, NR_HOST_MSRS };
+enum host_msr {
+	HOST_MSR_TSC_AUX,
+	HOST_MSR_STAR, HOST_MSR_LSTAR, HOST_MSR_CSTAR, HOST_MSR_SYSCALL_MASK,	/* VT-x switches none of them */
+	NR_HOST_MSRS
+};
 
-void host_msr_module_init(void);
 void host_msr_load(enum host_msr slot, u64 val);
 void host_msr_restore(void);
 

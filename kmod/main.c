@@ -32,7 +32,7 @@
 
 /* ---- which vendor ---- */
 
-static const struct backend *const backends[] = { &svm_backend };
+static const struct backend *const backends[] = { &svm_backend, &vmx_backend };
 const struct backend *backend_ops;
 
 #define DEFINE_HOOK(name, ret, args) \
@@ -40,13 +40,17 @@ const struct backend *backend_ops;
 BACKEND_HOOKS(DEFINE_HOOK)
 #undef DEFINE_HOOK
 
+const char backend_other_vendor[] = "the CPU has neither AMD-V (SVM) nor VT-x (VMX)";
+
 static int choose_backend(void)
 {
-	const char *why = NULL;
+	const char *why = backend_other_vendor, *lack;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(backends); i++) {
-		why = backends[i]->check();
+		lack = backends[i]->check();
+		if (lack != backend_other_vendor)
+			why = lack;
 		if (!why) {
 			backend_ops = backends[i];
 #define BIND_HOOK(name, ret, args) static_call_update(backend_##name, backend_ops->name);
@@ -203,7 +207,6 @@ static int __init vitro_init(void)
 	r = backend_ops->hardware_setup();
 	if (r)
 		return r;
-	host_msr_module_init();
 	fpu_module_init();
 	cpuid_module_init();
 	msr_module_init();
@@ -252,7 +255,7 @@ module_init(vitro_init);
 module_exit(vitro_exit);
 
 MODULE_AUTHOR("The vitro authors");
-MODULE_DESCRIPTION("vitro: a drop-in KVM for AMD-V that one person can read");
+MODULE_DESCRIPTION("vitro: a drop-in KVM for AMD-V and VT-x that one person can read");
 MODULE_VERSION("0.1");
 MODULE_LICENSE("GPL");
 MODULE_ALIAS_MISCDEV(KVM_MINOR);

@@ -328,7 +328,7 @@ static int clear_preempted(struct vcpu *vcpu)
 	while (r > 0);
 	vcpu->steal_preempted = false;
 	if (!r && was & KVM_VCPU_FLUSH_TLB)
-		backend(flush_tlb)(vcpu);
+		backend(flush_tlb)(vcpu, false);
 	return r;
 }
 

@@ -243,13 +243,15 @@ static void requests_about_state(struct vcpu *vcpu)
 static int handle_requests(struct vcpu *vcpu)
 {
 	if (unlikely(READ_ONCE(vcpu->requests) & ~BIT(REQ_EVENT))) {
+		bool all, guest;
+
 		if (vcpu_take_request(vcpu, REQ_TRIPLE_FAULT))
 			return exit_shutdown(vcpu);
 		requests_about_state(vcpu);
-		/* One bit clears the other: a flush of all is one of the guest's, too. */
-		if (vcpu_take_request(vcpu, REQ_TLB_FLUSH) |
-		    vcpu_take_request(vcpu, REQ_GUEST_TLB_FLUSH))
-			backend(flush_tlb)(vcpu);
+		all = vcpu_take_request(vcpu, REQ_TLB_FLUSH);
+		guest = vcpu_take_request(vcpu, REQ_GUEST_TLB_FLUSH);
+		if (all || guest)
+			backend(flush_tlb)(vcpu, all);
 	}
 	if (vcpu_take_request(vcpu, REQ_EVENT)) {
 		if (unlikely(vcpu->step_done))
@@ -267,12 +269,20 @@ static bool entry_is_off(struct vcpu *vcpu)
 }
 
 /*
- * One entry, its exit, and what the exit asks for.  Events were injected with
- * interrupts on: if the entry is called off they are still marked injected,
- * and REQ_EVENT gives them to the next try.
+ * Events were injected with interrupts on: they are still marked injected, and
+ * REQ_EVENT gives them to the next try.
  */
+static int entry_called_off(struct vcpu *vcpu)
+{
+	if (event_cut_off(vcpu))
+		vcpu_request(vcpu, REQ_EVENT);
+	return EXIT_RESUME;
+}
+
+/* One entry, its exit, and what the exit asks for. */
 static int vcpu_enter(struct vcpu *vcpu)
 {
+	bool entered;
 	int r;
 
 	if (unlikely(vcpu->cpu != raw_smp_processor_id()))
@@ -292,15 +302,19 @@ static int vcpu_enter(struct vcpu *vcpu)
 	if (unlikely(entry_is_off(vcpu))) {
 		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 		local_irq_enable();
-		if (event_cut_off(vcpu))
-			vcpu_request(vcpu, REQ_EVENT);
-		return EXIT_RESUME;
+		return entry_called_off(vcpu);
 	}
 
 	trace_kvm_entry(vcpu, false);
 	vtime_account_guest_enter();
-	backend(run)(vcpu);
+	entered = backend(run)(vcpu);
 	WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
+	if (unlikely(!entered)) {
+		vtime_account_guest_exit();
+		local_irq_enable();
+		backend(run_begin)(vcpu);
+		return entry_called_off(vcpu);
+	}
 	backend(handle_exit_irqoff)(vcpu);
 	compat_guest_ran();
 	/* A pending timer interrupt must still count this time as the guest's. */
@@ -481,6 +495,7 @@ static long vcpu_run(struct vcpu *vcpu)
 	lapic_pv_eoi_leave(vcpu);
 	clock_run_end(vcpu);
 	memslot_read_unlock(vcpu);
+	backend(run_end)(vcpu);
 	fpu_put_guest(vcpu);
 
 	/* api.rst "immediate_exit": kvm_run stays as it was. */

@@ -18,43 +18,10 @@
  */
 #include <linux/linkage.h>
 #include <asm/asm.h>
-#include <asm/msr-index.h>
-#include <asm/nospec-branch.h>
-#include <asm/percpu.h>
+#include "../world_switch.h"
 #include "offsets.h"
 
 #define REG(n)	(SVM_REGS + 8 * (n))(%rdi)
-
-/* Write IA32_SPEC_CTRL if guest and host differ. Host's wish is in percpu data. rdi: svm. */
-.macro SPEC_CTRL_TO_GUEST
-	ALTERNATIVE_2 "jmp .Lguest_spec_done", "", X86_FEATURE_MSR_SPEC_CTRL, \
-		"jmp .Lguest_spec_done", X86_FEATURE_V_SPEC_CTRL
-	movl	SVM_SPEC_CTRL(%rdi), %eax
-	cmpl	PER_CPU_VAR(x86_spec_ctrl_current), %eax
-	je	.Lguest_spec_done
-	movl	$MSR_IA32_SPEC_CTRL, %ecx
-	xorl	%edx, %edx
-	wrmsr
-.Lguest_spec_done:
-.endm
-
-/* A guest that owns the MSR may have written it: keep its value, then restore ours. */
-.macro SPEC_CTRL_TO_HOST
-	ALTERNATIVE_2 "jmp .Lhost_spec_done", "", X86_FEATURE_MSR_SPEC_CTRL, \
-		"jmp .Lhost_spec_done", X86_FEATURE_V_SPEC_CTRL
-	movl	$MSR_IA32_SPEC_CTRL, %ecx
-	cmpb	$0, SVM_SPEC_CTRL_OWNED(%rdi)
-	je	.Lhost_spec_known
-	rdmsr
-	movl	%eax, SVM_SPEC_CTRL(%rdi)
-.Lhost_spec_known:
-	movl	PER_CPU_VAR(x86_spec_ctrl_current), %eax
-	cmpl	SVM_SPEC_CTRL(%rdi), %eax
-	je	.Lhost_spec_done
-	xorl	%edx, %edx
-	wrmsr
-.Lhost_spec_done:
-.endm
 
 	.section .noinstr.text, "ax"
 
@@ -69,7 +36,7 @@ SYM_FUNC_START(svm_world_switch)
 	pushq	%rdi			/* svm */
 
 	/* No return or indirect branch from here to VMRUN: they would run on guest predictions. */
-	SPEC_CTRL_TO_GUEST
+	SPEC_CTRL_TO_GUEST SVM_SPEC_CTRL
 	movq	SVM_VMCB_PA(%rdi), %rax
 1:	vmload	%rax
 	movq	REG(1), %rcx
@@ -117,19 +84,11 @@ SYM_FUNC_START(svm_world_switch)
 #ifdef CONFIG_RETPOLINE
 	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RETPOLINE
 #endif
-	SPEC_CTRL_TO_HOST
+	SPEC_CTRL_TO_HOST SVM_SPEC_CTRL, SVM_SPEC_CTRL_OWNED
 	UNTRAIN_RET
 	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
 
-	/* Leave no guest value in a register that speculation could use. */
-	xorl	%ecx, %ecx
-	xorl	%edx, %edx
-	xorl	%esi, %esi
-	xorl	%edi, %edi
-	xorl	%r8d, %r8d
-	xorl	%r9d, %r9d
-	xorl	%r10d, %r10d
-	xorl	%r11d, %r11d
+	LEAVE_NO_GUEST_VALUES
 	popq	%r15
 	popq	%r14
 	popq	%r13

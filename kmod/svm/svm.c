@@ -37,7 +37,7 @@ static const char *svm_check(void)
 
 	if (boot_cpu_data.x86_vendor != X86_VENDOR_AMD &&
 	    boot_cpu_data.x86_vendor != X86_VENDOR_HYGON)
-		return "the CPU is not AMD's or Hygon's";
+		return backend_other_vendor;
 	if (!boot_cpu_has(X86_FEATURE_SVM))
 		return "the CPU has no AMD-V (SVM)";
 	if (!rdmsrl_safe(MSR_VM_CR, &vm_cr) && (vm_cr & (1 << SVM_VM_CR_SVM_DISABLE)))
@@ -197,7 +197,8 @@ static void svm_flush_at_entry(struct svm_vcpu *svm, struct svm_cpu *cpu)
 	svm->flush = false;
 }
 
-static void svm_flush_tlb(struct vcpu *vcpu)
+/* An ASID has both kinds. */
+static void svm_flush_tlb(struct vcpu *vcpu, bool all)
 {
 	to_svm(vcpu)->flush = true;
 }
@@ -243,6 +244,11 @@ static void svm_run_begin(struct vcpu *vcpu)
 	to_svm(vcpu)->host_saved = false;
 }
 
+/* All that the guest borrowed went back at its exit. */
+static void svm_run_end(struct vcpu *vcpu)
+{
+}
+
 static noinstr void svm_switch(struct svm_vcpu *svm, hpa_t host_pa)
 {
 	guest_mode_enter();
@@ -256,19 +262,6 @@ static noinstr void svm_switch(struct svm_vcpu *svm, hpa_t host_pa)
 static inline bool svm_virt_ssbd(void)
 {
 	return static_cpu_has(X86_FEATURE_LS_CFG_SSBD) || static_cpu_has(X86_FEATURE_VIRT_SSBD);
-}
-
-#define DR_ENABLED	(DR_LOCAL_ENABLE_MASK | DR_GLOBAL_ENABLE_MASK)
-
-static void svm_load_debug_regs(struct svm_vcpu *svm)
-{
-	struct vcpu *vcpu = &svm->vcpu;
-	const u64 *dr = vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug_dr : vcpu->dr;
-
-	set_debugreg(dr[0], 0);
-	set_debugreg(dr[1], 1);
-	set_debugreg(dr[2], 2);
-	set_debugreg(dr[3], 3);
 }
 
 /* Registers that live in struct vcpu outside the guest, into the VMCB. */
@@ -318,8 +311,10 @@ static void svm_fetch(struct svm_vcpu *svm)
  *
  * Interrupts off.  A host interrupt that ended the guest is still pending on
  * return; an NMI was taken at STGI.  The exit's reason stays in the VMCB.
+ *
+ * Return: true.
  */
-static void svm_run(struct vcpu *vcpu)
+static bool svm_run(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	struct svm_cpu *cpu = this_cpu_ptr(&svm_cpus);
@@ -331,7 +326,7 @@ static void svm_run(struct vcpu *vcpu)
 	if (unlikely(!svm->host_saved))
 		svm_save_host(svm, cpu);
 	if (unlikely(svm->dr_owned || svm->vmcb->save.dr7 & DR_ENABLED))
-		svm_load_debug_regs(svm);
+		vcpu_load_debug_regs(vcpu);
 	if (vcpu_has(vcpu, CAP_TSC_AUX))
 		host_msr_load(HOST_MSR_TSC_AUX, vcpu->tsc_aux);
 	svm_commit(svm);
@@ -354,6 +349,7 @@ static void svm_run(struct vcpu *vcpu)
 	svm->vmcb->control.clean = SVM_CLEAN_ALL;
 	svm_fetch(svm);
 	svm_events_after_exit(svm);
+	return true;
 }
 
 static void svm_set_tsc_offset(struct vcpu *vcpu)
@@ -405,6 +401,7 @@ const struct backend svm_backend = {
 	.vcpu_free	= svm_vcpu_free,
 	.vcpu_reset	= svm_vmcb_reset,
 	.run_begin	= svm_run_begin,
+	.run_end	= svm_run_end,
 	.run		= svm_run,
 	.handle_exit_irqoff = svm_handle_exit_irqoff,
 	.handle_exit	= svm_handle_exit,

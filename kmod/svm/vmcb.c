@@ -12,6 +12,7 @@
 #include <asm/tlbflush.h>
 #include "../backend.h"
 #include "../cpuid.h"
+#include "../cr.h"
 #include "../msr.h"
 #include "svm.h"
 
@@ -202,10 +203,7 @@ void svm_take_debug_regs(struct svm_vcpu *svm)
 {
 	struct vcpu *vcpu = &svm->vcpu;
 
-	get_debugreg(vcpu->dr[0], 0);
-	get_debugreg(vcpu->dr[1], 1);
-	get_debugreg(vcpu->dr[2], 2);
-	get_debugreg(vcpu->dr[3], 3);
+	vcpu_save_debug_regs(vcpu);
 	vcpu->dr6 = svm->vmcb->save.dr6;
 	vcpu->dr7 = svm->vmcb->save.dr7;
 	svm->dr_owned = false;

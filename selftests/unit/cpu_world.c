@@ -149,7 +149,7 @@ void backend_cpuid_changed(struct vcpu *vcpu)
 {
 }
 
-void backend_flush_tlb(struct vcpu *vcpu)
+void backend_flush_tlb(struct vcpu *vcpu, bool all)
 {
 	world.nr_flushes++;
 }

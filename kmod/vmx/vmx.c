@@ -1,0 +1,777 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * VT-x: detection, the per-CPU switch, and one trip into the guest and back.
+ *
+ * Side by side with svm/svm.c; what differs follows from one thing: a VMCB is
+ * memory, but a VMCS can be read and written only where it is current.  So
+ * what changes at every entry is kept in struct vmx_vcpu and written right
+ * before it, and the rest is reached between vmx_hold() and vmx_release().
+ */
+#include <linux/cpu.h>
+#include <linux/gfp.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/idr.h>
+#include <linux/percpu.h>
+#include <linux/smp.h>
+#include <asm/cpu_entry_area.h>
+#include <asm/cpufeature.h>
+#include <asm/debugreg.h>
+#include <asm/desc.h>
+#include <asm/fpu/api.h>
+#include <asm/intel_pt.h>
+#include <asm/io.h>
+#include <asm/mmu_context.h>
+#include <asm/msr.h>
+#include <asm/nospec-branch.h>
+#include <asm/processor.h>
+#include <asm/segment.h>
+#include <asm/tlbflush.h>
+#include <asm/vmx.h>
+#include "../backend.h"
+#include "../cpuid.h"
+#include "../cr.h"
+#include "../fpu.h"
+#include "../guest_mode.h"
+#include "../host_msr.h"
+#include "../irq/irq.h"
+#include "../trace.h"
+#include "vmx.h"
+
+DEFINE_PER_CPU(struct vmx_cpu, vmx_cpus);
+
+struct vmx_caps vmx_caps;
+struct vmx_controls vmx_controls;
+
+static DEFINE_IDA(vmx_vpids);
+
+/* ---- detection ---- */
+
+static u64 vmx_cap(u32 msr)
+{
+	u64 val = 0;
+
+	rdmsrl_safe(msr, &val);
+	return val;
+}
+
+static void vmx_read_caps(struct vmx_caps *caps)
+{
+	*caps = (struct vmx_caps) {
+		.basic		= vmx_cap(MSR_IA32_VMX_BASIC),
+		.pin		= vmx_cap(MSR_IA32_VMX_TRUE_PINBASED_CTLS),
+		.proc		= vmx_cap(MSR_IA32_VMX_TRUE_PROCBASED_CTLS),
+		.proc2		= vmx_cap(MSR_IA32_VMX_PROCBASED_CTLS2),
+		.exit		= vmx_cap(MSR_IA32_VMX_TRUE_EXIT_CTLS),
+		.entry		= vmx_cap(MSR_IA32_VMX_TRUE_ENTRY_CTLS),
+		.misc		= vmx_cap(MSR_IA32_VMX_MISC),
+		.cr0_fixed0	= vmx_cap(MSR_IA32_VMX_CR0_FIXED0),
+		.cr0_fixed1	= vmx_cap(MSR_IA32_VMX_CR0_FIXED1),
+		.cr4_fixed0	= vmx_cap(MSR_IA32_VMX_CR4_FIXED0),
+		.cr4_fixed1	= vmx_cap(MSR_IA32_VMX_CR4_FIXED1),
+		.ept_vpid	= vmx_cap(MSR_IA32_VMX_EPT_VPID_CAP),
+		.maxphyaddr	= boot_cpu_data.x86_phys_bits,
+	};
+}
+
+/* The controls we use. */
+static const struct vmx_control {
+	u8		caps, control;		/* offsets */
+	bool		optional;
+	u32		bit;
+	const char	*name;			/* as the manual has it */
+} vmx_wanted[] = {
+#define CONTROL(which, optional, bit, name) \
+	{ offsetof(struct vmx_caps, which), offsetof(struct vmx_controls, which), optional, bit, name }
+#define NEED(which, bit, name)	CONTROL(which, false, bit, name)
+#define MAY(which, bit)		CONTROL(which, true, bit, NULL)
+	NEED(pin, PIN_BASED_EXT_INTR_MASK, "external-interrupt exiting"),
+	NEED(pin, PIN_BASED_NMI_EXITING, "NMI exiting"),
+	NEED(pin, PIN_BASED_VIRTUAL_NMIS, "virtual NMIs"),
+	NEED(proc, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS, "secondary controls"),
+	NEED(proc, CPU_BASED_HLT_EXITING, "HLT exiting"),
+	NEED(proc, CPU_BASED_MWAIT_EXITING, "MWAIT exiting"),
+	NEED(proc, CPU_BASED_MONITOR_EXITING, "MONITOR exiting"),
+	NEED(proc, CPU_BASED_RDPMC_EXITING, "RDPMC exiting"),
+	NEED(proc, CPU_BASED_CR8_LOAD_EXITING, "CR8-load exiting"),
+	NEED(proc, CPU_BASED_CR8_STORE_EXITING, "CR8-store exiting"),
+	NEED(proc, CPU_BASED_MOV_DR_EXITING, "MOV-DR exiting"),
+	NEED(proc, CPU_BASED_UNCOND_IO_EXITING, "unconditional I/O exiting"),
+	NEED(proc, CPU_BASED_USE_MSR_BITMAPS, "MSR bitmaps"),
+	NEED(proc, CPU_BASED_USE_TSC_OFFSETTING, "TSC offsetting"),
+	NEED(proc2, SECONDARY_EXEC_ENABLE_EPT, "extended page tables (EPT)"),
+	NEED(proc2, SECONDARY_EXEC_UNRESTRICTED_GUEST, "unrestricted guest"),
+	MAY(proc2, SECONDARY_EXEC_ENABLE_VPID),
+	MAY(proc2, SECONDARY_EXEC_WBINVD_EXITING),
+	MAY(proc2, SECONDARY_EXEC_ENABLE_RDTSCP),
+	MAY(proc2, SECONDARY_EXEC_ENABLE_INVPCID),
+	MAY(proc2, SECONDARY_EXEC_XSAVES),
+	MAY(proc2, SECONDARY_EXEC_TSC_SCALING),
+	NEED(exit, VM_EXIT_HOST_ADDR_SPACE_SIZE, "64-bit hosts"),
+	NEED(exit, VM_EXIT_SAVE_DEBUG_CONTROLS, "saving debug controls"),
+	NEED(exit, VM_EXIT_LOAD_IA32_EFER, "loading the host's IA32_EFER"),
+	NEED(exit, VM_EXIT_LOAD_IA32_PAT, "loading the host's IA32_PAT"),
+	NEED(entry, VM_ENTRY_IA32E_MODE, "64-bit guests"),
+	NEED(entry, VM_ENTRY_LOAD_DEBUG_CONTROLS, "loading debug controls"),
+	NEED(entry, VM_ENTRY_LOAD_IA32_EFER, "loading the guest's IA32_EFER"),
+	NEED(entry, VM_ENTRY_LOAD_IA32_PAT, "loading the guest's IA32_PAT"),
+#undef CONTROL
+#undef NEED
+#undef MAY
+};
+
+/* EPT and VPID have capabilities of their own. */
+static const struct { u64 bits; const char *name; } vmx_wanted_ept[] = {
+	{ VMX_EPT_PAGE_WALK_4_BIT, "EPT walks of four levels" },
+	{ VMX_EPTP_WB_BIT, "EPT tables in write-back memory" },
+	{ VMX_EPT_INVEPT_BIT | VMX_EPT_EXTENT_CONTEXT_BIT, "single-context INVEPT" },
+};
+
+/* INVVPID's part of the capability MSR is its upper half. */
+#define VMX_VPID_WANTED	((VMX_VPID_INVVPID_BIT | VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT) << 32)
+
+/* Return what the CPU lacks, or NULL and @controls filled. */
+static const char *vmx_choose_controls(const struct vmx_caps *caps, struct vmx_controls *controls)
+{
+	unsigned int i;
+
+	if (!(caps->basic & VMX_BASIC_TRUE_CTLS))
+		return "flexible default controls";
+	*controls = (struct vmx_controls) {	/* what must be 1 */
+		caps->pin, caps->proc, caps->proc2, caps->exit, caps->entry
+	};
+	for (i = 0; i < ARRAY_SIZE(vmx_wanted); i++) {
+		const struct vmx_control *want = &vmx_wanted[i];
+		u64 cap = *(const u64 *)((const void *)caps + want->caps);
+
+		if (cap >> 32 & want->bit)
+			*(u32 *)((void *)controls + want->control) |= want->bit;
+		else if (!want->optional)
+			return want->name;
+	}
+	controls->entry &= ~VM_ENTRY_IA32E_MODE;	/* set_efer's */
+	for (i = 0; i < ARRAY_SIZE(vmx_wanted_ept); i++)
+		if (~caps->ept_vpid & vmx_wanted_ept[i].bits)
+			return vmx_wanted_ept[i].name;
+	if (~caps->ept_vpid & VMX_VPID_WANTED)
+		controls->proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+	return NULL;
+}
+
+enum { FEAT_CTL_VMX = FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX };
+
+/* Return NULL, or the one line that says why this machine will not do. */
+static const char *vmx_check(void)
+{
+	static char why[80];
+	const char *lack;
+	u64 control;
+
+	if (!(cpuid_ecx(1) & BIT(X86_FEATURE_VMX % 32)))
+		return "the CPU has no VT-x (VMX)";
+	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &control) ||
+	    (control & FEAT_CTL_VMX) == FEAT_CTL_LOCKED)
+		return "VT-x (VMX) is turned off by the firmware (IA32_FEATURE_CONTROL)";
+	vmx_read_caps(&vmx_caps);
+	lack = vmx_choose_controls(&vmx_caps, &vmx_controls);
+	if (!lack)
+		return NULL;
+	snprintf(why, sizeof(why), "the CPU's VT-x lacks %s", lack);
+	return why;
+}
+
+/* ---- one CPU ---- */
+
+/* The VMCSs it holds go back to memory, where another CPU can take them from. */
+static void vmx_clear_all(struct vmx_cpu *cpu)
+{
+	struct vmx_vcpu *vmx, *next;
+
+	list_for_each_entry_safe(vmx, next, &cpu->active, link) {
+		vmx_asm("vmclear %0", "m" (*(u64[]){ __pa(vmx->vmcs) }));
+		list_del(&vmx->link);
+		vmx->launched = false;
+		vmx->cpu = NULL;
+	}
+	cpu->current_vcpu = NULL;
+}
+
+static bool vmx_on(struct vmx_cpu *cpu)
+{
+	u64 pa = __pa(cpu->vmxon);
+
+	asm goto("1: vmxon %[pa]\n" _ASM_EXTABLE(1b, %l[fault])
+		 "jna %l[fault]" : : [pa] "m" (pa) : "cc", "memory" : fault);
+	return true;
+fault:
+	return false;
+}
+
+/* SDM 3C "Enabling and Entering VMX Operation". Also after resume: the CPU comes back with VMX off. */
+static int vmx_enable_cpu(void)
+{
+	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
+	u64 control;
+
+	if (cr4_read_shadow() & X86_CR4_VMXE)
+		return -EBUSY;			/* somebody else's */
+	rdmsrl(MSR_IA32_FEAT_CTL, control);
+	if (!(control & FEAT_CTL_LOCKED))
+		wrmsrl(MSR_IA32_FEAT_CTL, control | FEAT_CTL_VMX);
+	else if (!(control & FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX))
+		return -EOPNOTSUPP;
+	intel_pt_handle_vmx(1);
+	cr4_set_bits(X86_CR4_VMXE);
+	if (vmx_on(cpu))
+		return 0;
+	cr4_clear_bits(X86_CR4_VMXE);
+	intel_pt_handle_vmx(0);
+	return -EBUSY;
+}
+
+static void vmx_disable_cpu(void)
+{
+	if (!(cr4_read_shadow() & X86_CR4_VMXE))
+		return;
+	vmx_clear_all(this_cpu_ptr(&vmx_cpus));
+	vmx_asm("vmxoff");
+	cr4_clear_bits(X86_CR4_VMXE);
+	intel_pt_handle_vmx(0);
+}
+
+static void vmx_hardware_unsetup(void)
+{
+	int i;
+
+	for_each_possible_cpu(i)
+		free_page((unsigned long)xchg(&per_cpu_ptr(&vmx_cpus, i)->vmxon, NULL));
+	vmx_maps_destroy();
+	ida_destroy(&vmx_vpids);
+	preempt_notifier_dec();
+}
+
+/* SDM 3C "EPT Translation Mechanism" */
+static struct tdp_format vmx_tdp_format = {
+	.levels		= 4,
+	.max_level	= TDP_4K,
+	.present	= VMX_EPT_RWX_MASK,
+	.table		= VMX_EPT_RWX_MASK,
+	.leaf		= VMX_EPT_READABLE_MASK,
+	.large		= _PAGE_PSE,
+	.write		= VMX_EPT_WRITABLE_MASK,
+	.exec		= VMX_EPT_EXECUTABLE_MASK,
+	/* RAM is write-back, whatever the guest's PAT says; device memory is as the host has it. */
+	.ram		= VMX_EPTP_MT_WB << VMX_EPT_MT_EPTE_SHIFT | VMX_EPT_IPAT_BIT,
+	.device		= VMX_EPTP_MT_UC << VMX_EPT_MT_EPTE_SHIFT,
+};
+
+enum { TSC_RATIO_FRACTION_BITS = 48 };		/* SDM 3C "Time-Stamp Counter Offset and Multiplier" */
+
+static int vmx_hardware_setup(void)
+{
+	int i, r;
+
+	if (vmx_controls.proc2 & SECONDARY_EXEC_TSC_SCALING) {
+		vmx_backend.has_tsc_scaling = true;
+		vmx_backend.max_tsc_ratio = U64_MAX;
+		vmx_backend.tsc_ratio_frac_bits = TSC_RATIO_FRACTION_BITS;
+	}
+	vmx_tdp_format.address = physical_mask & PAGE_MASK;
+	if (vmx_caps.ept_vpid & VMX_EPT_2MB_PAGE_BIT)
+		vmx_tdp_format.max_level = TDP_2M;
+	if (vmx_caps.ept_vpid & VMX_EPT_1GB_PAGE_BIT)
+		vmx_tdp_format.max_level = TDP_1G;
+	if (vmx_caps.ept_vpid & VMX_EPT_AD_BIT) {
+		vmx_tdp_format.accessed = VMX_EPT_ACCESS_BIT;
+		vmx_tdp_format.dirty = VMX_EPT_DIRTY_BIT;
+	}
+
+	preempt_notifier_inc();
+	r = vmx_maps_create();
+	for_each_possible_cpu(i) {
+		struct vmx_cpu *cpu = per_cpu_ptr(&vmx_cpus, i);
+
+		cpu->id = i;
+		INIT_LIST_HEAD(&cpu->active);
+		cpu->vmxon = vmx_vmcs_alloc(cpu_to_node(i));
+		if (!cpu->vmxon)
+			r = -ENOMEM;
+	}
+	if (r)
+		vmx_hardware_unsetup();
+	return r;
+}
+
+/* ---- one vCPU ---- */
+
+static void vmx_sched_in(struct preempt_notifier *notifier, int cpu)
+{
+}
+
+static void vmx_sched_out(struct preempt_notifier *notifier, struct task_struct *next)
+{
+	vmx_return(container_of(notifier, struct vmx_vcpu, notifier));
+}
+
+static struct preempt_ops vmx_preempt_ops = {
+	.sched_in	= vmx_sched_in,
+	.sched_out	= vmx_sched_out,
+};
+
+static int vmx_vcpu_init(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	int vpid;
+
+	vmx->vmcs = vmx_vmcs_alloc(NUMA_NO_NODE);
+	if (!vmx->vmcs)
+		return -ENOMEM;
+	preempt_notifier_init(&vmx->notifier, &vmx_preempt_ops);
+	if (vmx_controls.proc2 & SECONDARY_EXEC_ENABLE_VPID) {
+		vpid = ida_alloc_range(&vmx_vpids, 1, VMX_NR_VPIDS - 1, GFP_KERNEL_ACCOUNT);
+		vmx->vpid = max(vpid, 0);	/* none left: do without */
+	}
+	return vmx_vmcs_init(vmx);
+}
+
+/* The VMCS leaves its CPU, on that CPU; interrupts off. */
+static void vmx_clear_here(void *arg)
+{
+	struct vmx_vcpu *vmx = arg;
+	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
+
+	if (vmx->cpu != cpu)
+		return;			/* the CPU went offline, and back */
+	vmx_asm("vmclear %0", "m" (*(u64[]){ __pa(vmx->vmcs) }));
+	list_del(&vmx->link);
+	if (cpu->current_vcpu == vmx)
+		cpu->current_vcpu = NULL;
+	vmx->launched = false;
+	vmx->cpu = NULL;
+}
+
+/* Wherever it is; interrupts on. */
+static void vmx_clear(struct vmx_vcpu *vmx)
+{
+	struct vmx_cpu *cpu = READ_ONCE(vmx->cpu);
+
+	if (cpu)
+		smp_call_function_single(cpu->id, vmx_clear_here, vmx, true);
+}
+
+static void vmx_vcpu_free(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	int i;
+
+	vmx_clear(vmx);
+	/* A vCPU made later at the same address must not pass for this one. */
+	for_each_possible_cpu(i)
+		cmpxchg(&per_cpu_ptr(&vmx_cpus, i)->last_vcpu, vmx, NULL);
+	if (vmx->vpid)
+		ida_free(&vmx_vpids, vmx->vpid);
+	free_page((unsigned long)vmx->vmcs);
+}
+
+/* ---- translations ---- */
+
+/**
+ * vmx_eptp() - what the VMCS and INVEPT call the VM's EPT
+ * @vcpu: any of the VM
+ */
+u64 vmx_eptp(const struct vcpu *vcpu)
+{
+	return vcpu->vm->tdp.root_hpa | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4 |
+	       (vmx_tdp_format.accessed ? VMX_EPTP_AD_ENABLE_BIT : 0);
+}
+
+/*
+ * When what the TLB may hold for a vCPU must go.  SDM 3C "Invalidating Cached
+ * Translation Information".  Guest-physical mappings bear the EPT root,
+ * combined ones the root and the VPID; there are no others under EPT.
+ *
+ *   the vCPU ...				with VPID		without
+ *   comes to another CPU: this one may
+ *     know an old VM by the same root,
+ *     or an old vCPU by the same VPID		INVEPT, INVVPID		INVEPT
+ *   needs a flush, EPT has changed		INVEPT: combined	INVEPT
+ *						mappings go with it
+ *   needs a flush of the guest's own		INVVPID			nothing
+ *   just re-enters				nothing			nothing
+ *
+ * Without VPID each entry and each exit drops the combined mappings.  All are
+ * of the single-context kind.  Emulators flush more than they must, so none of
+ * this can fail there.
+ */
+static void vmx_flush_at_entry(struct vmx_vcpu *vmx)
+{
+	struct { u64 context, address; } desc = {};
+
+	if (vmx->flush == VMX_FLUSH_ALL) {
+		desc.context = vmx_eptp(&vmx->vcpu);
+		vmx_asm("invept %0, %1", "m" (desc), "r" (1UL * VMX_EPT_EXTENT_CONTEXT));
+	}
+	if (vmx->vpid) {
+		desc.context = vmx->vpid;
+		vmx_asm("invvpid %0, %1", "m" (desc), "r" (1UL * VMX_VPID_EXTENT_SINGLE_CONTEXT));
+	}
+	vmx->flush = VMX_FLUSH_NONE;
+}
+
+static void vmx_flush_tlb(struct vcpu *vcpu, bool all)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	vmx->flush = max(vmx->flush, all ? VMX_FLUSH_ALL : VMX_FLUSH_GUEST);
+}
+
+/* ---- the VMCS and its CPU ---- */
+
+/* Host state that is each CPU's own. SDM 3C "Host-State Area". */
+static void vmx_write_cpu_state(void)
+{
+	int cpu = smp_processor_id();
+	u64 val;
+
+	vmcs_write(HOST_TR_BASE, (unsigned long)&get_cpu_entry_area(cpu)->tss.x86_tss);
+	vmcs_write(HOST_GDTR_BASE, (unsigned long)get_current_gdt_ro());
+	rdmsrl(MSR_GS_BASE, val);
+	vmcs_write(HOST_GS_BASE, val);
+	rdmsrl(MSR_IA32_SYSENTER_ESP, val);
+	vmcs_write(HOST_IA32_SYSENTER_ESP, val);
+}
+
+/* Interrupts off; no other CPU holds the VMCS. */
+static void vmx_make_current(struct vmx_vcpu *vmx, struct vmx_cpu *cpu)
+{
+	vmx_asm("vmptrld %0", "m" (*(u64[]){ __pa(vmx->vmcs) }));
+	cpu->current_vcpu = vmx;
+	if (vmx->cpu == cpu)
+		return;
+	vmx->cpu = cpu;
+	list_add(&vmx->link, &cpu->active);
+	vmx->flush = VMX_FLUSH_ALL;
+	vmx_write_cpu_state();
+}
+
+/**
+ * vmx_hold() - make the VMCS current on this CPU, and stay on it
+ * @vmx: under its vCPU's mutex; interrupts on
+ *
+ * Until vmx_release(), vmcs_read() and vmcs_write() mean this vCPU.  Nests.
+ */
+void vmx_hold(struct vmx_vcpu *vmx)
+{
+	struct vmx_cpu *cpu;
+	unsigned long flags;
+
+	preempt_disable();
+	cpu = this_cpu_ptr(&vmx_cpus);
+	if (likely(cpu->current_vcpu == vmx))
+		return;
+	if (vmx->cpu != cpu)
+		vmx_clear(vmx);
+	local_irq_save(flags);
+	vmx_make_current(vmx, cpu);
+	local_irq_restore(flags);
+}
+
+/* ---- state that the guest borrows ---- */
+
+/*
+ * What neither the VMCS switches nor the kernel itself uses stays the guest's
+ * from one entry to the next.  It must go back before another thread runs, or
+ * user mode:
+ *
+ *   IA32_KERNEL_GS_BASE	user mode's GS base meanwhile	vmx_return()
+ *   DS, ES, FS, GS, LDTR	an exit leaves them null	vmx_return(), if they were not
+ *   limits of GDT and TSS	an exit makes them too large	vmx_return()
+ *   SYSCALL's MSRs		for user mode only		host_msr.c
+ */
+static void vmx_borrow(struct vmx_vcpu *vmx)
+{
+	u64 fs_base;
+
+	savesegment(ds, vmx->host_ds);
+	savesegment(es, vmx->host_es);
+	savesegment(fs, vmx->host_fs);
+	savesegment(gs, vmx->host_gs);
+	store_ldt(vmx->host_ldt);
+	rdmsrl(MSR_FS_BASE, fs_base);
+	vmcs_write(HOST_FS_BASE, fs_base);
+	vmx->host_debugctl = get_debugctlmsr();
+	rdmsrl(MSR_KERNEL_GS_BASE, vmx->host_kernel_gs_base);
+	wrmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
+	host_msr_load(HOST_MSR_STAR, vmx->star);
+	host_msr_load(HOST_MSR_LSTAR, vmx->lstar);
+	host_msr_load(HOST_MSR_CSTAR, vmx->cstar);
+	host_msr_load(HOST_MSR_SYSCALL_MASK, vmx->syscall_mask);
+	vmx->borrowed = true;
+}
+
+/**
+ * vmx_return() - give back what the guest borrowed, if it did
+ * @vmx: on the CPU where it ran; preemption off
+ */
+void vmx_return(struct vmx_vcpu *vmx)
+{
+	if (!vmx->borrowed)
+		return;
+	vmx->borrowed = false;
+	rdmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
+	if (unlikely(vmx->host_ldt))
+		asm volatile("lldt %0" : : "rm" (vmx->host_ldt));
+	if (unlikely(vmx->host_ds | vmx->host_es)) {
+		loadsegment(ds, vmx->host_ds);
+		loadsegment(es, vmx->host_es);
+	}
+	if (unlikely(vmx->host_fs))
+		loadsegment(fs, vmx->host_fs);
+	if (unlikely(vmx->host_gs))
+		load_gs_index(vmx->host_gs);
+	wrmsrl(MSR_KERNEL_GS_BASE, vmx->host_kernel_gs_base);
+	invalidate_tss_limit();
+	load_fixmap_gdt(raw_smp_processor_id());
+}
+
+/* ---- into the guest and back ---- */
+
+static void vmx_run_begin(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	vmx_hold(vmx);
+	if (hlist_unhashed(&vmx->notifier.link))
+		preempt_notifier_register(&vmx->notifier);
+	vmx_release();
+}
+
+static void vmx_run_end(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	preempt_disable();
+	vmx_return(vmx);
+	preempt_notifier_unregister(&vmx->notifier);
+	INIT_HLIST_NODE(&vmx->notifier.link);
+	preempt_enable();
+}
+
+static noinstr void vmx_switch(struct vmx_vcpu *vmx)
+{
+	guest_mode_enter();
+	if (native_read_cr2() != vmx->vcpu.cr2)
+		native_write_cr2(vmx->vcpu.cr2);
+	vmx_world_switch(vmx);
+	vmx->vcpu.cr2 = native_read_cr2();
+	guest_mode_leave();
+}
+
+/* L1TF: nothing of the host's may be left in the L1 data cache. SDM 3A "Mitigation" of that name is EPT's. */
+static inline void vmx_flush_l1d(void)
+{
+	if (static_cpu_has(X86_FEATURE_FLUSH_L1D) && boot_cpu_has_bug(X86_BUG_L1TF))
+		wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
+}
+
+/*
+ * An interrupt shadow with TF set but no trap pending is a state that no CPU
+ * can be in; it is refused.  SDM 3C "Checks on Guest Non-Register State".
+ * Where user space steps, the shadow ends; else the trap is pending.
+ */
+static void vmx_settle_step(struct vmx_vcpu *vmx)
+{
+	if (vmx->vcpu.guest_debug & KVM_GUESTDBG_SINGLESTEP)
+		vmx_set_shadow(&vmx->vcpu, 0);
+	else if (vmx_get_shadow(&vmx->vcpu) && !(vmx->debugctl & DEBUGCTLMSR_BTF))
+		vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, DR_STEP);
+}
+
+/* Registers that live in struct vcpu outside the guest, into the VMCS. */
+static void vmx_commit(struct vmx_vcpu *vmx)
+{
+	struct vcpu *vcpu = &vmx->vcpu;
+	u64 cr3 = __get_current_cr3_fast(), cr4 = cr4_read_shadow();
+
+	if (unlikely(vcpu->rflags & X86_EFLAGS_TF))
+		vmx_settle_step(vmx);
+	if (vmx->rip_in_vmcs != vcpu->rip)
+		vmcs_write(GUEST_RIP, vcpu->rip);
+	if (unlikely(vmx->rsp_in_vmcs != vcpu->regs[EMU_RSP]))
+		vmcs_write(GUEST_RSP, vcpu->regs[EMU_RSP]);
+	if (unlikely(vmx->rflags_in_vmcs != vcpu->rflags))
+		vmcs_write(GUEST_RFLAGS, vcpu->rflags);
+	if (unlikely(vmx->shadow_in_vmcs != vmx->shadow))
+		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, vmx->shadow);
+	if (unlikely(vmx->proc_in_vmcs != vmx->proc)) {
+		vmcs_write(CPU_BASED_VM_EXEC_CONTROL, vmx->proc);
+		vmx->proc_in_vmcs = vmx->proc;
+	}
+	if (vmx->inject) {
+		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, vmx->inject);
+		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, vmx->inject_error);
+		vmx->inject = 0;	/* an exit clears the field's valid bit */
+	}
+	if (unlikely(vmx->host_cr3 != cr3)) {
+		vmcs_write(HOST_CR3, cr3);
+		vmx->host_cr3 = cr3;
+	}
+	if (unlikely(vmx->host_cr4 != cr4)) {
+		vmcs_write(HOST_CR4, cr4);
+		vmx->host_cr4 = cr4;
+	}
+}
+
+static void vmx_fetch_exit(struct vmx_exit *exit)
+{
+	exit->reason = vmcs_read(VM_EXIT_REASON);
+	exit->qual = vmcs_read(EXIT_QUALIFICATION);
+	exit->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+	if (unlikely(exit->reason == EXIT_REASON_EXCEPTION_NMI))
+		exit->intr_info = vmcs_read(VM_EXIT_INTR_INFO);
+	exit->idt_info = vmcs_read(IDT_VECTORING_INFO_FIELD);
+	if (unlikely(exit->idt_info & VECTORING_INFO_VALID_MASK))
+		exit->idt_error = vmcs_read(IDT_VECTORING_ERROR_CODE);
+}
+
+/* And out of it again. CR0.TS changes without an exit. */
+static void vmx_fetch(struct vmx_vcpu *vmx)
+{
+	struct vcpu *vcpu = &vmx->vcpu;
+
+	vmx->rip_in_vmcs = vcpu->rip = vmcs_read(GUEST_RIP);
+	vmx->rsp_in_vmcs = vcpu->regs[EMU_RSP] = vmcs_read(GUEST_RSP);
+	vmx->rflags_in_vmcs = vcpu->rflags = vmcs_read(GUEST_RFLAGS);
+	vmx->shadow_in_vmcs = vmx->shadow = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+	vcpu->cr3 = vmcs_read(GUEST_CR3);
+	vcpu->cr0 = (vcpu->cr0 & ~X86_CR0_TS) | (vmcs_read(GUEST_CR0) & X86_CR0_TS);
+	vmx_fetch_exit(&vmx->exit);
+}
+
+/**
+ * vmx_run() - one entry into the guest, up to its exit
+ * @vcpu: its events are injected, its requests done
+ *
+ * Interrupts off.  A host interrupt that ended the guest is still pending on
+ * return; an NMI waits for vmx_handle_exit_irqoff().
+ *
+ * Return: false if another CPU holds the VMCS: vmx_run_begin() brings it here.
+ */
+static bool vmx_run(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
+
+	if (unlikely(vmx->cpu != cpu))
+		return false;
+	if (unlikely(cpu->current_vcpu != vmx))
+		vmx_make_current(vmx, cpu);
+	if (unlikely(cpu->last_vcpu != vmx)) {
+		/* Its branches must not follow predictions the other one trained. */
+		indirect_branch_prediction_barrier();
+		cpu->last_vcpu = vmx;
+	}
+	if (unlikely(vmx->flush))
+		vmx_flush_at_entry(vmx);
+	if (unlikely(!vmx->borrowed))
+		vmx_borrow(vmx);
+	if (unlikely(vmx->dr_owned || vmx->dr7 & DR_ENABLED))
+		vcpu_load_debug_regs(vcpu);
+	if (unlikely(vmx->dr_owned))
+		set_debugreg(vcpu->dr6, 6);
+	if (vcpu_has(vcpu, CAP_TSC_AUX))
+		host_msr_load(HOST_MSR_TSC_AUX, vcpu->tsc_aux);
+	vmx_commit(vmx);
+
+	fpu_enter(vcpu);
+	vmx_flush_l1d();
+	vmx_switch(vmx);
+	fpu_leave(vcpu);
+
+	if (unlikely(vmx->failed)) {
+		vmx->exit = (struct vmx_exit) { .reason = VMX_EXIT_NONE };
+		return true;
+	}
+	vmx->launched = true;
+	vmx_fetch(vmx);
+	if (unlikely(vmx->dr_owned))
+		vmx_take_debug_regs(vmx);
+	if (unlikely(hw_breakpoint_active()))
+		hw_breakpoint_restore();
+	if (unlikely(vmx->host_debugctl))
+		update_debugctlmsr(vmx->host_debugctl);
+	vmx_events_after_exit(vmx);
+	return true;
+}
+
+static void vmx_exit_info(struct vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2,
+			  u32 *intr_info, u32 *error_code)
+{
+	const struct vmx_exit *exit = &to_vmx(vcpu)->exit;
+
+	*reason = exit->reason;
+	*info1 = exit->qual;
+	*info2 = exit->idt_info;
+	*intr_info = exit->reason == EXIT_REASON_EXCEPTION_NMI ? exit->intr_info : 0;
+	*error_code = 0;
+	if (*intr_info & INTR_INFO_DELIVER_CODE_MASK) {
+		vmx_hold(to_vmx(vcpu));
+		*error_code = vmcs_read(VM_EXIT_INTR_ERROR_CODE);
+		vmx_release();
+	}
+}
+
+static const u32 vmx_msrs[] = {
+	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_KERNEL_GS_BASE,
+	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+	MSR_IA32_DEBUGCTLMSR,
+};
+
+struct backend vmx_backend = {
+	.name		= "vmx",
+	.isa		= 1,		/* KVM_ISA_VMX of stock KVM's tracepoints */
+	.vcpu_size	= sizeof(struct vmx_vcpu),
+	.tdp_format	= &vmx_tdp_format,
+	.msrs		= vmx_msrs,
+	.nr_msrs	= ARRAY_SIZE(vmx_msrs),
+	.check		= vmx_check,
+	.hardware_setup	= vmx_hardware_setup,
+	.hardware_unsetup = vmx_hardware_unsetup,
+
+	.enable_cpu	= vmx_enable_cpu,
+	.disable_cpu	= vmx_disable_cpu,
+	.vcpu_init	= vmx_vcpu_init,
+	.vcpu_free	= vmx_vcpu_free,
+	.vcpu_reset	= vmx_vmcs_reset,
+	.run_begin	= vmx_run_begin,
+	.run_end	= vmx_run_end,
+	.run		= vmx_run,
+	.handle_exit_irqoff = vmx_handle_exit_irqoff,
+	.handle_exit	= vmx_handle_exit,
+	.get_sregs	= vmx_get_sregs,
+	.set_sregs	= vmx_set_sregs,
+	.set_cr0	= vmx_set_cr0,
+	.set_cr3	= vmx_set_cr3,
+	.set_cr4	= vmx_set_cr4,
+	.set_efer	= vmx_set_efer,
+	.get_segment	= vmx_get_segment,
+	.cpl		= vmx_cpl,
+	.code_mode	= vmx_code_mode,
+	.get_msr	= vmx_get_msr,
+	.set_msr	= vmx_set_msr,
+	.inject_exception = vmx_inject_exception,
+	.inject_nmi	= vmx_inject_nmi,
+	.inject_irq	= vmx_inject_irq,
+	.irq_allowed	= vmx_irq_allowed,
+	.nmi_allowed	= vmx_nmi_allowed,
+	.set_nmi_mask	= vmx_set_nmi_mask,
+	.irq_window	= vmx_irq_window,
+	.nmi_window	= vmx_nmi_window,
+	.tpr_window	= vmx_tpr_window,
+	.get_shadow	= vmx_get_shadow,
+	.set_shadow	= vmx_set_shadow,
+	.set_tsc_offset	= vmx_set_tsc_offset,
+	.flush_tlb	= vmx_flush_tlb,
+	.update_intercepts = vmx_update_intercepts,
+	.cpuid_changed	= vmx_cpuid_changed,
+	.exit_info	= vmx_exit_info,
+};

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The VT-x backend's own: one struct per vCPU, one per CPU, and access to the VMCS. */
+#ifndef VMX_VMX_H
+#define VMX_VMX_H
+
+#include <linux/bug.h>
+#include <linux/container_of.h>
+#include <linux/list.h>
+#include <linux/preempt.h>
+#include <asm/asm.h>
+#include <asm/vmx.h>
+#include "../vcpu.h"
+#include "caps.h"
+
+/* SDM 3C "Format of the VMCS Region": the CPU knows the rest. */
+struct vmcs {
+	u32	revision;
+	u32	abort;
+	u8	data[];
+};
+
+/* Which translations must go before the next entry: see vmx_flush_at_entry(). */
+enum vmx_flush { VMX_FLUSH_NONE, VMX_FLUSH_GUEST, VMX_FLUSH_ALL };
+
+/* What vmx_run() reads of an exit. SDM 3C "VM-Exit Information Fields". */
+struct vmx_exit {
+	u32	reason;		/* VMX_EXIT_REASONS_FAILED_VMENTRY or'ed to it; or VMX_EXIT_NONE */
+	u32	insn_len;
+	u64	qual;		/* exit qualification: enum and unions in exits.c */
+	u32	intr_info;	/* exceptions and NMIs only */
+	u32	idt_info;	/* the event whose delivery was cut off */
+	u32	idt_error;
+};
+
+/* VMLAUNCH or VMRESUME failed: there was no exit. No basic exit reason is that high. */
+enum { VMX_EXIT_NONE = 0xffff };
+
+struct vmx_vcpu {
+	struct vcpu	vcpu;		/* first: vmx and vcpu are the same address */
+	struct vmcs	*vmcs;
+	struct vmx_cpu	*cpu;		/* whose CPU holds the VMCS, NULL: none does */
+	struct list_head link;		/* in cpu->active */
+	struct vmx_exit	exit;
+
+	/* entry.S */
+	u64		host_rsp;	/* as in the VMCS */
+	u64		spec_ctrl;	/* the guest's IA32_SPEC_CTRL */
+	bool		spec_ctrl_owned; /* writes it without exits */
+	bool		launched;	/* VMRESUME from now on */
+	bool		failed;		/* neither of the two got into the guest */
+
+	/* what the next entry needs, and what the VMCS has of it */
+	u32		proc, proc_in_vmcs;	/* primary processor-based controls */
+	u32		shadow, shadow_in_vmcs;	/* interruptibility state */
+	u64		rip_in_vmcs, rsp_in_vmcs, rflags_in_vmcs;
+	u32		inject;			/* VM-entry interruption information, 0 none */
+	u32		inject_error;
+	u64		host_cr3, host_cr4;	/* as in the VMCS */
+
+	u16		vpid;		/* 0: the CPU has none, every entry and exit flushes */
+	enum vmx_flush	flush;
+	bool		dr_owned;	/* debug registers are the guest's until the next exit */
+	u64		dr7;		/* as in the VMCS */
+
+	/* MSRs that stay the guest's between two entries: see vmx_borrow() */
+	u64		star, lstar, cstar, syscall_mask, kernel_gs_base;
+	u64		debugctl;	/* as the guest set it */
+	bool		borrowed;
+	u64		host_kernel_gs_base, host_debugctl;
+	u16		host_ds, host_es, host_fs, host_gs, host_ldt;
+	struct preempt_notifier notifier;
+};
+
+/* What one CPU needs to host guests. */
+struct vmx_cpu {
+	int		id;
+	struct vmcs	*vmxon;		/* the CPU's own, opaque */
+	struct vmx_vcpu	*current_vcpu;	/* whose VMCS is current */
+	struct vmx_vcpu	*last_vcpu;	/* that ran here */
+	struct list_head active;	/* VMCSs that the CPU may have cached */
+};
+
+DECLARE_PER_CPU(struct vmx_cpu, vmx_cpus);
+
+static inline struct vmx_vcpu *to_vmx(struct vcpu *vcpu)
+{
+	return container_of(vcpu, struct vmx_vcpu, vcpu);
+}
+
+/*
+ * On the way to a reboot VMX is turned off while threads may still want to run
+ * their guests: then its instructions raise #UD, and do nothing instead.
+ */
+#define vmx_asm(insn, ...)							\
+	asm volatile("1: " insn "\n2:\n" _ASM_EXTABLE(1b, 2b) : : __VA_ARGS__ : "cc", "memory")
+
+/* A field of the current VMCS, of any width: in 64-bit mode all are read into 64 bits. */
+static __always_inline u64 vmcs_read(unsigned long field)
+{
+	u64 val = 0;
+
+	asm volatile("1: vmread %1, %0\n2:\n" _ASM_EXTABLE(1b, 2b) : "+r" (val) : "r" (field) : "cc");
+	return val;
+}
+
+static __always_inline void vmcs_write(unsigned long field, u64 val)
+{
+	bool failed;
+
+	asm volatile("1: vmwrite %[val], %[field]\n2:\n" _ASM_EXTABLE(1b, 2b)
+		     : "=@ccna" (failed) : [val] "r" (val), [field] "r" (field));
+	if (unlikely(failed))
+		WARN_ONCE(1, "kvm: no VMCS field 0x%lx here\n", field);
+}
+
+/* vmx.c: make the VMCS current on this CPU, and keep both together. Interrupts on; nests. */
+void vmx_hold(struct vmx_vcpu *vmx);
+
+static inline void vmx_release(void)
+{
+	preempt_enable();
+}
+
+/* entry.S */
+void vmx_world_switch(struct vmx_vcpu *vmx);
+extern const char vmx_world_switch_back[];
+
+/* vmx.c: what of the features we want this CPU has */
+struct vmx_controls { u32 pin, proc, proc2, exit, entry; };
+extern struct vmx_controls vmx_controls;
+void vmx_return(struct vmx_vcpu *vmx);
+u64 vmx_eptp(const struct vcpu *vcpu);
+
+/* vmcs.c: how a VMCS is set up, and the guest state kept in it */
+int vmx_maps_create(void);
+void vmx_maps_destroy(void);
+struct vmcs *vmx_vmcs_alloc(int node);
+int vmx_vmcs_init(struct vmx_vcpu *vmx);
+void vmx_vmcs_reset(struct vcpu *vcpu, bool init);
+void vmx_get_sregs(struct vcpu *vcpu, struct kvm_sregs2 *sregs);
+void vmx_set_sregs(struct vcpu *vcpu, const struct kvm_sregs2 *sregs);
+void vmx_get_segment(struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *out);
+int vmx_cpl(struct vcpu *vcpu);
+enum emu_mode vmx_code_mode(struct vcpu *vcpu, gva_t *rip);
+void vmx_set_cr0(struct vcpu *vcpu, u64 cr0);
+void vmx_set_cr3(struct vcpu *vcpu, u64 cr3);
+void vmx_set_cr4(struct vcpu *vcpu, u64 cr4);
+void vmx_set_efer(struct vcpu *vcpu, u64 efer);
+int vmx_get_msr(struct vcpu *vcpu, u32 index, u64 *val);
+int vmx_set_msr(struct vcpu *vcpu, u32 index, u64 val);
+void vmx_set_tsc_offset(struct vcpu *vcpu);
+void vmx_update_intercepts(struct vcpu *vcpu);
+void vmx_cpuid_changed(struct vcpu *vcpu);
+void vmx_give_debug_regs(struct vmx_vcpu *vmx);
+void vmx_take_debug_regs(struct vmx_vcpu *vmx);
+
+/* exits.c */
+int vmx_handle_exit(struct vcpu *vcpu);
+void vmx_handle_exit_irqoff(struct vcpu *vcpu);
+
+/* events.c: what goes into the guest */
+void vmx_inject_exception(struct vcpu *vcpu);
+void vmx_inject_nmi(struct vcpu *vcpu);
+void vmx_inject_irq(struct vcpu *vcpu, u8 vector, bool soft);
+bool vmx_irq_allowed(struct vcpu *vcpu);
+bool vmx_nmi_allowed(struct vcpu *vcpu);
+void vmx_set_nmi_mask(struct vcpu *vcpu, bool masked);
+void vmx_irq_window(struct vcpu *vcpu);
+void vmx_nmi_window(struct vcpu *vcpu);
+void vmx_tpr_window(struct vcpu *vcpu, bool on);
+void vmx_events_after_exit(struct vmx_vcpu *vmx);
+u8 vmx_get_shadow(struct vcpu *vcpu);
+void vmx_set_shadow(struct vcpu *vcpu, u8 shadow);
+
+#endif /* VMX_VMX_H */
