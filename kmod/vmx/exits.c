@@ -11,6 +11,7 @@
 #include "../cr.h"
 #include "../exit.h"
 #include "../guest_mode.h"
+#include "check.h"
 #include "vmx.h"
 
 /* ---- exit qualifications: SDM 3C "Exit Qualification" ---- */
@@ -157,6 +158,22 @@ static int vmx_exit_dr(struct vcpu *vcpu)
 
 /* ---- failed entries ---- */
 
+static u64 vmx_read_field(unsigned long field)
+{
+	return vmcs_read(field);
+}
+
+/* The log says why. */
+static void vmx_explain(struct vcpu *vcpu, const char *what)
+{
+	static DEFINE_RATELIMIT_STATE(rate, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+
+	if (!__ratelimit(&rate))
+		return;
+	pr_err("kvm: the CPU refused vCPU %u: %s\n", vcpu->id, what);
+	vmx_check_entry(vmx_read_field, &vmx_caps);
+}
+
 /* VMLAUNCH or VMRESUME failed: the controls or the host state are wrong. */
 static int vmx_exit_failed(struct vcpu *vcpu)
 {
@@ -164,9 +181,8 @@ static int vmx_exit_failed(struct vcpu *vcpu)
 
 	vmx_hold(to_vmx(vcpu));
 	error = vmcs_read(VM_INSTRUCTION_ERROR);
+	vmx_explain(vcpu, vmx_instruction_error_text(error));
 	vmx_release();
-	pr_warn_ratelimited("kvm: vCPU %u did not start: VM-instruction error %u\n",
-			    vcpu->id, error);
 	return exit_fail_entry(vcpu, error);
 }
 
@@ -175,8 +191,11 @@ static int vmx_exit_refused(struct vcpu *vcpu)
 {
 	u32 reason = to_vmx(vcpu)->exit.reason;
 
-	pr_warn_ratelimited("kvm: the CPU refused the state of vCPU %u (exit reason 0x%x)\n",
-			    vcpu->id, reason);
+	if ((u16)reason == EXIT_REASON_INVALID_STATE) {
+		vmx_hold(to_vmx(vcpu));
+		vmx_explain(vcpu, "invalid guest state");
+		vmx_release();
+	}
 	return exit_fail_entry(vcpu, reason);
 }
 
