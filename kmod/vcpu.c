@@ -317,8 +317,12 @@ static int vcpu_enter(struct vcpu *vcpu)
 	}
 	backend(handle_exit_irqoff)(vcpu);
 	compat_guest_ran();
-	/* A pending timer interrupt must still count this time as the guest's. */
+	/*
+	 * A pending timer interrupt must still count this time as the guest's;
+	 * it is taken only after the instruction that follows STI.
+	 */
 	local_irq_enable();
+	asm volatile("nop");
 	vtime_account_guest_exit();
 	trace_kvm_exit(vcpu, backend_ops->isa);
 
