@@ -185,7 +185,7 @@ static int svm_exit_dr(struct vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
-/* VMEXIT_INVALID: the log says why. */
+/* VMEXIT_INVALID: the log says why.  What should have gone in waits for the next entry. */
 static int svm_exit_failed(struct vcpu *vcpu)
 {
 	static DEFINE_RATELIMIT_STATE(rate, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
@@ -194,12 +194,14 @@ static int svm_exit_failed(struct vcpu *vcpu)
 		.efer_reserved = ~(msr_efer_valid_bits(vcpu) | EFER_SVME),
 		.maxphyaddr = boot_cpu_data.x86_phys_bits,
 	};
-	const struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
 
 	if (__ratelimit(&rate)) {
 		pr_err("kvm: VMRUN refused the state of vCPU %u\n", vcpu->id);
 		svm_check_entry(vmcb, &caps);
 	}
+	vmcb->control.event_inj = 0;
+	vcpu_request(vcpu, REQ_EVENT);
 	return exit_fail_entry(vcpu, vmcb->control.exit_code);
 }
 

@@ -346,6 +346,10 @@ static bool svm_run(struct vcpu *vcpu)
 	if (unlikely(hw_breakpoint_active()))
 		hw_breakpoint_restore();
 	svm->vmcb->control.tlb_ctl = TLB_CONTROL_DO_NOTHING;
+	if (unlikely(svm->vmcb->control.exit_code == (u32)SVM_EXIT_ERR)) {
+		svm->vmcb->control.clean = 0;
+		return true;		/* it was not entered: nothing of the guest has changed */
+	}
 	svm->vmcb->control.clean = SVM_CLEAN_ALL;
 	svm_fetch(svm);
 	svm_events_after_exit(svm);
