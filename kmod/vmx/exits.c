@@ -163,40 +163,44 @@ static u64 vmx_read_field(unsigned long field)
 	return vmcs_read(field);
 }
 
-/* The log says why. */
-static void vmx_explain(struct vcpu *vcpu, const char *what)
+/* The log says why.  What should have gone in waits for the next entry. */
+static int vmx_not_entered(struct vcpu *vcpu, u32 code, const char *what)
 {
 	static DEFINE_RATELIMIT_STATE(rate, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
 
-	if (!__ratelimit(&rate))
-		return;
-	pr_err("kvm: the CPU refused vCPU %u: %s\n", vcpu->id, what);
-	vmx_check_entry(vmx_read_field, &vmx_caps);
+	if (__ratelimit(&rate)) {
+		pr_err("kvm: the CPU refused vCPU %u: %s (0x%x)\n", vcpu->id, what, code);
+		vmx_check_entry(vmx_read_field, &vmx_caps);
+	}
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+	vcpu_request(vcpu, REQ_EVENT);
+	return exit_fail_entry(vcpu, code);
 }
 
 /* VMLAUNCH or VMRESUME failed: the controls or the host state are wrong. */
 static int vmx_exit_failed(struct vcpu *vcpu)
 {
 	u32 error;
+	int r;
 
 	vmx_hold(to_vmx(vcpu));
 	error = vmcs_read(VM_INSTRUCTION_ERROR);
-	vmx_explain(vcpu, vmx_instruction_error_text(error));
+	r = vmx_not_entered(vcpu, error, vmx_instruction_error_text(error));
 	vmx_release();
-	return exit_fail_entry(vcpu, error);
+	return r;
 }
 
-/* An exit instead of an entry: the guest state is wrong. */
+/* An exit instead of an entry. */
 static int vmx_exit_refused(struct vcpu *vcpu)
 {
 	u32 reason = to_vmx(vcpu)->exit.reason;
+	int r;
 
-	if ((u16)reason == EXIT_REASON_INVALID_STATE) {
-		vmx_hold(to_vmx(vcpu));
-		vmx_explain(vcpu, "invalid guest state");
-		vmx_release();
-	}
-	return exit_fail_entry(vcpu, reason);
+	vmx_hold(to_vmx(vcpu));
+	r = vmx_not_entered(vcpu, reason, (u16)reason == EXIT_REASON_INVALID_STATE ?
+			    "invalid guest state" : "entry failed");
+	vmx_release();
+	return r;
 }
 
 /**

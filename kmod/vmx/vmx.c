@@ -644,7 +644,10 @@ static void vmx_fetch(struct vmx_vcpu *vmx)
 	vmx->shadow_in_vmcs = vmx->shadow = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 	vcpu->cr3 = vmcs_read(GUEST_CR3);
 	vcpu->cr0 = (vcpu->cr0 & ~X86_CR0_TS) | (vmcs_read(GUEST_CR0) & X86_CR0_TS);
-	vmx_fetch_exit(&vmx->exit);
+	if (unlikely(vmx->failed))
+		vmx->exit = (struct vmx_exit) { .reason = VMX_EXIT_NONE };
+	else
+		vmx_fetch_exit(&vmx->exit);
 }
 
 /**
@@ -687,11 +690,6 @@ static bool vmx_run(struct vcpu *vcpu)
 	vmx_switch(vmx);
 	fpu_leave(vcpu);
 
-	if (unlikely(vmx->failed)) {
-		vmx->exit = (struct vmx_exit) { .reason = VMX_EXIT_NONE };
-		return true;
-	}
-	vmx->launched = true;
 	vmx_fetch(vmx);
 	if (unlikely(vmx->dr_owned))
 		vmx_take_debug_regs(vmx);
@@ -699,6 +697,9 @@ static bool vmx_run(struct vcpu *vcpu)
 		hw_breakpoint_restore();
 	if (unlikely(vmx->host_debugctl))
 		update_debugctlmsr(vmx->host_debugctl);
+	if (unlikely(vmx->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		return true;		/* not launched, and no event has gone in */
+	vmx->launched = true;
 	vmx_events_after_exit(vmx);
 	return true;
 }

@@ -24,7 +24,7 @@ enum vmx_flush { VMX_FLUSH_NONE, VMX_FLUSH_GUEST, VMX_FLUSH_ALL };
 
 /* What vmx_run() reads of an exit. SDM 3C "VM-Exit Information Fields". */
 struct vmx_exit {
-	u32	reason;		/* VMX_EXIT_REASONS_FAILED_VMENTRY or'ed to it; or VMX_EXIT_NONE */
+	u32	reason;		/* VMX_EXIT_REASONS_FAILED_VMENTRY or'ed to it, or VMX_EXIT_NONE */
 	u32	insn_len;
 	u64	qual;		/* exit qualification: enum and unions in exits.c */
 	u32	intr_info;	/* exceptions and NMIs only */
@@ -33,7 +33,7 @@ struct vmx_exit {
 };
 
 /* VMLAUNCH or VMRESUME failed: there was no exit. No basic exit reason is that high. */
-enum { VMX_EXIT_NONE = 0xffff };
+enum { VMX_EXIT_NONE = VMX_EXIT_REASONS_FAILED_VMENTRY | 0xffff };
 
 struct vmx_vcpu {
 	struct vcpu	vcpu;		/* first: vmx and vcpu are the same address */
