@@ -32,8 +32,6 @@
 #include <linux/math64.h>
 #include <linux/printk.h>
 #include <linux/timekeeping.h>
-#include <asm/msr.h>
-#include <asm/tsc.h>
 #include "backend.h"
 #include "clock.h"
 

@@ -10,9 +10,7 @@
 #define VITRO_CLOCK_H
 
 #include <linux/init.h>
-#include <linux/kvm.h>
 #include <asm/tsc.h>
-#include <uapi/asm/kvm_para.h>
 #include "vcpu.h"
 
 /* ---- clock.c ---- */

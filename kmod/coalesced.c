@@ -4,7 +4,6 @@
  * reads when it next exits, instead of an exit each.
  * Documentation/virt/kvm/api.rst "KVM_(UN)REGISTER_COALESCED_MMIO".
  */
-#include <linux/list.h>
 #include <linux/rcupdate.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>

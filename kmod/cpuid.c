@@ -16,13 +16,7 @@
  * IA32_MISC_ENABLE has it, which needs KVM_CAP_DISABLE_QUIRKS.
  */
 #include <linux/build_bug.h>
-#include <linux/slab.h>
-#include <linux/string.h>
-#include <linux/uaccess.h>
-#include <asm/cpufeature.h>
 #include <asm/msr-index.h>
-#include <asm/processor.h>
-#include <uapi/asm/kvm_para.h>
 #include "backend.h"
 #include "cpuid.h"
 #include "fpu.h"

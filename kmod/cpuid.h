@@ -11,8 +11,6 @@
 #define VITRO_CPUID_H
 
 #include <linux/init.h>
-#include <linux/kvm.h>
-#include <asm/processor.h>
 #include "vcpu.h"
 
 /*

@@ -10,11 +10,6 @@
  * NOTDONE: nested virtualization, a virtual PMU, SGX, SEV, Hyper-V's leaves,
  * and AMX (its state needs XFD, whose #NM would have to be shared with the host).
  */
-#include <linux/string.h>
-#include <linux/uaccess.h>
-#include <asm/cpufeature.h>
-#include <asm/processor.h>
-#include <uapi/asm/kvm_para.h>
 #include "cpuid.h"
 #include "fpu.h"
 

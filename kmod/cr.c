@@ -4,9 +4,7 @@
  * SDM 3A "Control Registers"; SDM 3B "Debug Registers".
  */
 #include <linux/percpu.h>
-#include <asm/cpufeature.h>
 #include <asm/debugreg.h>
-#include <asm/processor-flags.h>
 #include "backend.h"
 #include "cpuid.h"
 #include "cr.h"

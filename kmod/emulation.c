@@ -12,12 +12,7 @@
  *   op has a write	-> pieces; they go out when the instruction is done,
  *			   or when the next access needs the room
  */
-#include <linux/kvm.h>
-#include <linux/mm.h>
-#include <linux/sched/signal.h>
-#include <linux/string.h>
 #include <asm/trap_pf.h>
-#include <asm/trapnr.h>
 #include "backend.h"
 #include "cpuid.h"
 #include "cr.h"
@@ -553,10 +548,8 @@ static int conclude(struct vcpu *vcpu, int result)
 			vcpu_advance(vcpu, emu->rip);
 		}
 		fallthrough;
-	case EMU_NEED_IO:
-		return vcpu->io.nr ? piece_to_user(vcpu) : EXIT_RESUME;
-	default:
-		return emulation_failed(vcpu);
+	case EMU_NEED_IO: return vcpu->io.nr ? piece_to_user(vcpu) : EXIT_RESUME;
+	default: return emulation_failed(vcpu);
 	}
 }
 

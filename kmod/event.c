@@ -13,12 +13,10 @@
  */
 #include <linux/atomic.h>
 #include <asm/trap_pf.h>
-#include <asm/trapnr.h>
 #include "backend.h"
 #include "cr.h"
 #include "irq/irq.h"
 #include "trace.h"
-#include "vcpu.h"
 
 /* ---- exceptions ---- */
 
@@ -28,16 +26,13 @@ enum exception_class { EXC_BENIGN, EXC_CONTRIBUTORY, EXC_PAGE_FAULT };
 static enum exception_class exception_class(u8 vector)
 {
 	switch (vector) {
-	case PF_VECTOR:
-		return EXC_PAGE_FAULT;
+	case PF_VECTOR: return EXC_PAGE_FAULT;
 	case DE_VECTOR:
 	case TS_VECTOR:
 	case NP_VECTOR:
 	case SS_VECTOR:
-	case GP_VECTOR:
-		return EXC_CONTRIBUTORY;
-	default:
-		return EXC_BENIGN;
+	case GP_VECTOR: return EXC_CONTRIBUTORY;
+	default: return EXC_BENIGN;
 	}
 }
 

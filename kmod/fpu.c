@@ -16,17 +16,10 @@
  * guest's would need the #NM exits that come with it.
  */
 #include <linux/jump_label.h>
-#include <linux/kernel.h>
 #include <linux/sched.h>
-#include <linux/slab.h>
-#include <linux/uaccess.h>
-#include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
-#include <asm/fpu/types.h>
 #include <asm/fpu/xcr.h>
-#include <asm/msr.h>
 #include <asm/pkru.h>
-#include <asm/processor.h>
 #include "cpuid.h"
 #include "fpu.h"
 

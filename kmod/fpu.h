@@ -4,7 +4,6 @@
 #define VITRO_FPU_H
 
 #include <linux/init.h>
-#include <linux/kvm.h>
 #include "vcpu.h"
 
 void __init fpu_module_init(void);	/* before cpuid_module_init() */

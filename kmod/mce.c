@@ -10,10 +10,7 @@
  * NOTDONE: corrected-error interrupts (CMCI).
  */
 #include <linux/nospec.h>
-#include <linux/slab.h>
-#include <asm/mce.h>
 #include <asm/msr-index.h>
-#include <asm/trapnr.h>
 #include "cpuid.h"
 #include "msr.h"
 
@@ -114,8 +111,7 @@ int mce_write(struct vcpu *vcpu, u32 index, u64 val, bool host)
 	int reg = mce_bank_reg(vcpu, index);
 
 	switch (index) {
-	case MSR_IA32_MCG_CAP:
-		return MSR_GP;
+	case MSR_IA32_MCG_CAP: return MSR_GP;
 	case MSR_IA32_MCG_CTL:
 		if (!(vcpu->mcg_cap & MCG_CTL_P))
 			return host && !val ? MSR_OK : MSR_GP;

@@ -15,17 +15,9 @@
  * IA32_ARCH_CAPABILITIES, which only Intel's CPUs have.
  */
 #include <linux/bug.h>
-#include <linux/kernel.h>
-#include <linux/slab.h>
-#include <linux/uaccess.h>
 #include <asm/apic.h>
-#include <asm/cpufeature.h>
-#include <asm/mce.h>
-#include <asm/msr.h>
 #include <asm/mtrr.h>
 #include <asm/page.h>
-#include <asm/processor.h>
-#include <uapi/asm/kvm_para.h>
 #include "backend.h"
 #include "clock.h"
 #include "cpuid.h"
@@ -157,10 +149,8 @@ static int write_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool
 	case MSR_IA32_TSC_ADJUST:
 		clock_write_tsc_adjust(vcpu, val, host);
 		return MSR_OK;
-	case MSR_IA32_APICBASE:
-		return lapic_set_base(vcpu, val, host);
-	case MSR_EFER:
-		return set_efer(vcpu, val, host);
+	case MSR_IA32_APICBASE: return lapic_set_base(vcpu, val, host);
+	case MSR_EFER: return set_efer(vcpu, val, host);
 	case MSR_IA32_CR_PAT:
 		if (!mtrr_pat_valid(val))
 			return MSR_GP;
@@ -192,10 +182,8 @@ static int write_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool
 	case MSR_KVM_WALL_CLOCK_NEW:
 	case MSR_KVM_SYSTEM_TIME:
 	case MSR_KVM_SYSTEM_TIME_NEW:
-	case MSR_KVM_STEAL_TIME:
-		return clock_msr_write(vcpu, reg->index, val);
-	case MSR_KVM_PV_EOI_EN:
-		return set_pv_eoi(vcpu, val);
+	case MSR_KVM_STEAL_TIME: return clock_msr_write(vcpu, reg->index, val);
+	case MSR_KVM_PV_EOI_EN: return set_pv_eoi(vcpu, val);
 	}
 	*msr_field(vcpu, reg) = val;
 	return MSR_OK;
@@ -300,13 +288,11 @@ int msr_read(struct vcpu *vcpu, u32 index, u64 *val, bool host)
 		*val = clock_guest_tsc(vcpu);
 		return MSR_OK;
 	case MSR_IA32_TSC_DEADLINE:
-	case APIC_BASE_MSR ... APIC_BASE_MSR + 0xff:
-		return lapic_msr_read(vcpu, index, val);
+	case APIC_BASE_MSR ... APIC_BASE_MSR + 0xff: return lapic_msr_read(vcpu, index, val);
 	case MSR_MTRRcap:
 	case MTRRphysBase_MSR(0) ... MTRRphysMask_MSR(MTRR_NR_VARIABLE - 1):
 	case MSR_MTRRfix64K_00000 ... MSR_MTRRfix4K_F8000:
-	case MSR_MTRRdefType:
-		return mtrr_read(vcpu, index, val);
+	case MSR_MTRRdefType: return mtrr_read(vcpu, index, val);
 	case MSR_IA32_MCG_CAP:
 	case MSR_IA32_MCG_CTL:
 	case MSR_IA32_MC0_CTL ... MSR_IA32_MCx_CTL(MCE_MAX_BANKS) - 1:
@@ -347,13 +333,11 @@ int msr_write(struct vcpu *vcpu, u32 index, u64 val, bool host)
 		clock_write_tsc(vcpu, val, host);
 		return MSR_OK;
 	case MSR_IA32_TSC_DEADLINE:
-	case APIC_BASE_MSR ... APIC_BASE_MSR + 0xff:
-		return lapic_msr_write(vcpu, index, val);
+	case APIC_BASE_MSR ... APIC_BASE_MSR + 0xff: return lapic_msr_write(vcpu, index, val);
 	case MSR_MTRRcap:
 	case MTRRphysBase_MSR(0) ... MTRRphysMask_MSR(MTRR_NR_VARIABLE - 1):
 	case MSR_MTRRfix64K_00000 ... MSR_MTRRfix4K_F8000:
-	case MSR_MTRRdefType:
-		return mtrr_write(vcpu, index, val);
+	case MSR_MTRRdefType: return mtrr_write(vcpu, index, val);
 	case MSR_IA32_MCG_CAP:
 	case MSR_IA32_MCG_CTL:
 	case MSR_IA32_MC0_CTL ... MSR_IA32_MCx_CTL(MCE_MAX_BANKS) - 1:
@@ -368,8 +352,7 @@ int msr_write(struct vcpu *vcpu, u32 index, u64 val, bool host)
 	case MSR_IA32_FLUSH_CMD:
 		return write_command(index, val, L1D_FLUSH, X86_FEATURE_FLUSH_L1D,
 				     host || vcpu_has(vcpu, CAP_FLUSH_L1D));
-	case MSR_AMD64_DE_CFG:
-		return val == de_cfg() ? MSR_OK : MSR_GP;
+	case MSR_AMD64_DE_CFG: return val == de_cfg() ? MSR_OK : MSR_GP;
 	case MSR_FS_BASE:	/* SDM 4 "Model-Specific Registers (MSRs)": addresses */
 	case MSR_GS_BASE:
 	case MSR_KERNEL_GS_BASE:
@@ -424,13 +407,11 @@ static int host_write(struct vcpu *vcpu, u32 index, u64 *val)
 static int read_feature(struct vcpu *none, u32 index, u64 *val)
 {
 	switch (index) {
-	case MSR_IA32_UCODE_REV:
-		return rdmsrl_safe(index, val) ? MSR_GP : MSR_OK;
+	case MSR_IA32_UCODE_REV: return rdmsrl_safe(index, val) ? MSR_GP : MSR_OK;
 	case MSR_AMD64_DE_CFG:
 		*val = de_cfg();
 		return MSR_OK;
-	default:
-		return MSR_UNKNOWN;
+	default: return MSR_UNKNOWN;
 	}
 }
 

@@ -4,7 +4,6 @@
 #define VITRO_MSR_H
 
 #include <linux/init.h>
-#include <linux/kvm.h>
 #include <asm/mce.h>
 #include "vcpu.h"
 

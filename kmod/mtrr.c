@@ -7,7 +7,6 @@
  * from its PAT, which the CPU combines with the second-level entry: RAM is
  * write-back whatever the MTRRs say, device memory uncached.
  */
-#include <linux/kernel.h>
 #include <asm/msr-index.h>
 #include <asm/mtrr.h>
 #include "msr.h"
@@ -56,16 +55,13 @@ static u64 *mtrr_reg(struct vcpu *vcpu, u32 index)
 	switch (index) {
 	case MTRRphysBase_MSR(0) ... MTRRphysMask_MSR(MTRR_NR_VARIABLE - 1):
 		return &vcpu->mtrr_var[index - MTRRphysBase_MSR(0)];
-	case MSR_MTRRfix64K_00000:
-		return &vcpu->mtrr_fixed[0];
+	case MSR_MTRRfix64K_00000: return &vcpu->mtrr_fixed[0];
 	case MSR_MTRRfix16K_80000 ... MSR_MTRRfix16K_A0000:
 		return &vcpu->mtrr_fixed[1 + index - MSR_MTRRfix16K_80000];
 	case MSR_MTRRfix4K_C0000 ... MSR_MTRRfix4K_F8000:
 		return &vcpu->mtrr_fixed[3 + index - MSR_MTRRfix4K_C0000];
-	case MSR_MTRRdefType:
-		return &vcpu->mtrr_def_type;
-	default:
-		return NULL;
+	case MSR_MTRRdefType: return &vcpu->mtrr_def_type;
+	default: return NULL;
 	}
 }
 

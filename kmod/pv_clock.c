@@ -23,13 +23,10 @@
  * NOTDONE: KVM_CLOCK_REALTIME and KVM_CLOCK_HOST_TSC, KVM_HC_CLOCK_PAIRING.
  */
 #include <linux/irqflags.h>
-#include <linux/kvm.h>
 #include <linux/math64.h>
 #include <linux/sched.h>
 #include <linux/timekeeping.h>
-#include <asm/msr.h>
 #include <asm/pvclock.h>
-#include <asm/tsc.h>
 #include <uapi/linux/kvm_para.h>
 #include "backend.h"
 #include "clock.h"
@@ -390,9 +387,7 @@ int clock_msr_write(struct vcpu *vcpu, u32 msr, u64 val)
 		vcpu->kvmclock_new = msr == MSR_KVM_SYSTEM_TIME_NEW;
 		vcpu_request(vcpu, REQ_CLOCK_UPDATE);
 		return 0;
-	case MSR_KVM_STEAL_TIME:
-		return write_steal_msr(vcpu, val);
-	default:
-		return 1;
+	case MSR_KVM_STEAL_TIME: return write_steal_msr(vcpu, val);
+	default: return 1;
 	}
 }

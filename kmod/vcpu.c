@@ -9,18 +9,9 @@
  */
 #include <linux/anon_inodes.h>
 #include <linux/entry-kvm.h>
-#include <linux/errno.h>
 #include <linux/fs.h>
-#include <linux/mm.h>
-#include <linux/rcuwait.h>
-#include <linux/sched/signal.h>
 #include <linux/sched/stat.h>
-#include <linux/slab.h>
-#include <linux/smp.h>
-#include <linux/uaccess.h>
 #include <linux/vtime.h>
-#include <asm/trapnr.h>
-#include <uapi/asm/kvm_para.h>
 #include "backend.h"
 #include "clock.h"
 #include "compat.h"
@@ -33,7 +24,6 @@
 #include "mmu/memslot.h"
 #include "msr.h"
 #include "trace.h"
-#include "vcpu.h"
 
 static struct kmem_cache *vcpu_cache;
 
@@ -548,8 +538,7 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 		if (!page)
 			return VM_FAULT_OOM;
 		break;
-	default:
-		return VM_FAULT_SIGBUS;
+	default: return VM_FAULT_SIGBUS;
 	}
 	vmf->page = virt_to_page(page);
 	get_page(vmf->page);

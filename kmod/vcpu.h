@@ -9,16 +9,25 @@
 #ifndef VITRO_VCPU_H
 #define VITRO_VCPU_H
 
+/* What most files of the module need of the kernel; the rest they include themselves. */
+#include <linux/errno.h>
 #include <linux/hrtimer.h>
-#include <linux/kvm.h>
-#include <linux/mutex.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
 #include <linux/rcuwait.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <asm/cpufeature.h>
 #include <asm/fpu/types.h>
+#include <asm/msr.h>
+#include <asm/processor.h>
 #include <asm/processor-flags.h>
-#include "types.h"
+#include <asm/trapnr.h>
+#include <uapi/asm/kvm_para.h>
 #include "emulate/emu.h"
 #include "mmu/gwalk.h"
-#include "mmu/tdp.h"
 #include "vm.h"
 
 struct lapic;

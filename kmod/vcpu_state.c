@@ -3,12 +3,7 @@
  * ioctls of the vCPU fd that read and write its state, each checked here, once.
  * Documentation/virt/kvm/api.rst; called under vcpu->mutex, outside the guest.
  */
-#include <linux/kvm.h>
-#include <linux/slab.h>
-#include <linux/srcu.h>
-#include <linux/uaccess.h>
 #include <asm/irq_vectors.h>
-#include <asm/trapnr.h>
 #include "backend.h"
 #include "clock.h"
 #include "cpuid.h"
@@ -18,7 +13,6 @@
 #include "irq/irq.h"
 #include "mmu/memslot.h"
 #include "msr.h"
-#include "vcpu.h"
 
 /* ---- general registers ---- */
 
@@ -175,8 +169,7 @@ static int set_mp_state(struct vcpu *vcpu, const struct kvm_mp_state *mp)
 		if (!vcpu->lapic)
 			return -EINVAL;
 		break;
-	default:
-		return -EINVAL;
+	default: return -EINVAL;
 	}
 	if (mp->mp_state == KVM_MP_STATE_SIPI_RECEIVED) {
 		vcpu->mp_state = KVM_MP_STATE_INIT_RECEIVED;
@@ -448,8 +441,7 @@ static int handle_payload(void *vcpu, unsigned int ioctl, void *data)
 #define CASE(nr, function) case nr: return data ? function(vcpu, data) : 0;
 	STATE_IOCTLS(CASE)
 #undef CASE
-	default:
-		return -ENOTTY;
+	default: return -ENOTTY;
 	}
 }
 
@@ -458,32 +450,19 @@ static long other_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg
 	void __user *user = (void __user *)arg;
 
 	switch (ioctl) {
-	case KVM_SET_CPUID2:
-		return cpuid_ioctl_set2(vcpu, user);
-	case KVM_GET_CPUID2:
-		return cpuid_ioctl_get2(vcpu, user);
-	case KVM_GET_MSRS:
-		return msr_ioctl_get(vcpu, user);
-	case KVM_SET_MSRS:
-		return msr_ioctl_set(vcpu, user);
-	case KVM_GET_XSAVE:
-		return fpu_ioctl_get_xsave(vcpu, user, sizeof(struct kvm_xsave));
-	case KVM_GET_XSAVE2:
-		return fpu_ioctl_get_xsave(vcpu, user, fpu_xsave_size(vcpu->vm));
-	case KVM_SET_XSAVE:
-		return fpu_ioctl_set_xsave(vcpu, user);
-	case KVM_NMI:
-		return queue_nmi(vcpu);
-	case KVM_SET_SIGNAL_MASK:
-		return set_signal_mask(vcpu, user);
-	case KVM_SET_TSC_KHZ:
-		return clock_set_tsc_khz(vcpu, arg);
-	case KVM_GET_TSC_KHZ:
-		return vcpu->tsc_khz;
-	case KVM_KVMCLOCK_CTRL:
-		return clock_ioctl_kvmclock_ctrl(vcpu);
-	default:
-		return ioctl_with_payload(vcpu, ioctl, user, handle_payload);
+	case KVM_SET_CPUID2: return cpuid_ioctl_set2(vcpu, user);
+	case KVM_GET_CPUID2: return cpuid_ioctl_get2(vcpu, user);
+	case KVM_GET_MSRS: return msr_ioctl_get(vcpu, user);
+	case KVM_SET_MSRS: return msr_ioctl_set(vcpu, user);
+	case KVM_GET_XSAVE: return fpu_ioctl_get_xsave(vcpu, user, sizeof(struct kvm_xsave));
+	case KVM_GET_XSAVE2: return fpu_ioctl_get_xsave(vcpu, user, fpu_xsave_size(vcpu->vm));
+	case KVM_SET_XSAVE: return fpu_ioctl_set_xsave(vcpu, user);
+	case KVM_NMI: return queue_nmi(vcpu);
+	case KVM_SET_SIGNAL_MASK: return set_signal_mask(vcpu, user);
+	case KVM_SET_TSC_KHZ: return clock_set_tsc_khz(vcpu, arg);
+	case KVM_GET_TSC_KHZ: return vcpu->tsc_khz;
+	case KVM_KVMCLOCK_CTRL: return clock_ioctl_kvmclock_ctrl(vcpu);
+	default: return ioctl_with_payload(vcpu, ioctl, user, handle_payload);
 	}
 }
 

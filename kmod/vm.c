@@ -7,9 +7,6 @@
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
-#include <linux/slab.h>
-#include <linux/srcu.h>
-#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include "backend.h"
 #include "clock.h"
@@ -19,8 +16,6 @@
 #include "irq/irq.h"
 #include "mmu/memslot.h"
 #include "msr.h"
-#include "vcpu.h"
-#include "vm.h"
 
 /* ---- life ---- */
 
@@ -138,26 +133,16 @@ int vm_check_extension(struct vm *vm, long cap)
 	unsigned int i;
 
 	switch (cap) {
-	case KVM_CAP_COALESCED_MMIO:
-		return KVM_COALESCED_MMIO_PAGE_OFFSET;
-	case KVM_CAP_NR_VCPUS:
-		return min_t(unsigned int, num_online_cpus(), VM_MAX_VCPUS);
-	case KVM_CAP_MAX_VCPUS:
-		return VM_MAX_VCPUS;
-	case KVM_CAP_MAX_VCPU_ID:
-		return VM_MAX_VCPU_ID;
-	case KVM_CAP_NR_MEMSLOTS:
-		return MEMSLOT_MAX_USER;
-	case KVM_CAP_ADJUST_CLOCK:
-		return KVM_CLOCK_TSC_STABLE;
-	case KVM_CAP_IRQ_ROUTING:
-		return IRQ_MAX_ROUTES;
-	case KVM_CAP_MCE:
-		return MCE_MAX_BANKS;
-	case KVM_CAP_XSAVE2:
-		return fpu_xsave_size(vm);
-	case KVM_CAP_TSC_CONTROL:
-		return backend_ops->has_tsc_scaling;
+	case KVM_CAP_COALESCED_MMIO: return KVM_COALESCED_MMIO_PAGE_OFFSET;
+	case KVM_CAP_NR_VCPUS: return min_t(unsigned int, num_online_cpus(), VM_MAX_VCPUS);
+	case KVM_CAP_MAX_VCPUS: return VM_MAX_VCPUS;
+	case KVM_CAP_MAX_VCPU_ID: return VM_MAX_VCPU_ID;
+	case KVM_CAP_NR_MEMSLOTS: return MEMSLOT_MAX_USER;
+	case KVM_CAP_ADJUST_CLOCK: return KVM_CLOCK_TSC_STABLE;
+	case KVM_CAP_IRQ_ROUTING: return IRQ_MAX_ROUTES;
+	case KVM_CAP_MCE: return MCE_MAX_BANKS;
+	case KVM_CAP_XSAVE2: return fpu_xsave_size(vm);
+	case KVM_CAP_TSC_CONTROL: return backend_ops->has_tsc_scaling;
 	}
 	for (i = 0; i < ARRAY_SIZE(plain_caps); i++)
 		if (plain_caps[i] == cap)
@@ -176,8 +161,7 @@ static int vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
 		vm->triple_fault_event = cap->args[0];
 		return 0;
-	default:
-		return -EINVAL;
+	default: return -EINVAL;
 	}
 }
 
@@ -275,20 +259,13 @@ static long vm_locked_ioctl(struct vm *vm, unsigned int ioctl, unsigned long arg
 	void __user *user = (void __user *)arg;
 
 	switch (ioctl) {
-	case KVM_CREATE_VCPU:
-		return arg > U32_MAX ? -EINVAL : vcpu_create(vm, arg);
-	case KVM_CREATE_IRQCHIP:
-		return irq_create_irqchip(vm);
-	case KVM_CREATE_PIT2:
-		return vm_create_pit(vm, user);
-	case KVM_SET_GSI_ROUTING:
-		return vm_set_gsi_routing(vm, user);
-	case KVM_SET_BOOT_CPU_ID:
-		return vm_set_boot_cpu_id(vm, arg);
-	case KVM_SET_IDENTITY_MAP_ADDR:
-		return vm_set_identity_map_addr(vm, user);
-	default:
-		return -ENOTTY;
+	case KVM_CREATE_VCPU: return arg > U32_MAX ? -EINVAL : vcpu_create(vm, arg);
+	case KVM_CREATE_IRQCHIP: return irq_create_irqchip(vm);
+	case KVM_CREATE_PIT2: return vm_create_pit(vm, user);
+	case KVM_SET_GSI_ROUTING: return vm_set_gsi_routing(vm, user);
+	case KVM_SET_BOOT_CPU_ID: return vm_set_boot_cpu_id(vm, arg);
+	case KVM_SET_IDENTITY_MAP_ADDR: return vm_set_identity_map_addr(vm, user);
+	default: return -ENOTTY;
 	}
 }
 
@@ -315,8 +292,7 @@ static int handle_payload(void *vm, unsigned int ioctl, void *data)
 #define CASE(nr, function) case nr: return data ? function(vm, data) : 0;
 	VM_IOCTLS(CASE)
 #undef CASE
-	default:
-		return -ENOTTY;
+	default: return -ENOTTY;
 	}
 }
 
@@ -329,16 +305,12 @@ static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	if (vm->mm != current->mm)
 		return -EIO;
 	switch (ioctl) {
-	case KVM_CHECK_EXTENSION:
-		return vm_check_extension(vm, arg);
-	case KVM_SET_TSS_ADDR:
-		return vm_set_tss_addr(vm, arg);
+	case KVM_CHECK_EXTENSION: return vm_check_extension(vm, arg);
+	case KVM_SET_TSS_ADDR: return vm_set_tss_addr(vm, arg);
 	case KVM_REINJECT_CONTROL:	/* its number tells no size */
 		return vm_reinject(vm, user);
-	case KVM_IRQ_LINE:
-		return vm_irq_line(vm, user, false);
-	case KVM_IRQ_LINE_STATUS:
-		return vm_irq_line(vm, user, true);
+	case KVM_IRQ_LINE: return vm_irq_line(vm, user, false);
+	case KVM_IRQ_LINE_STATUS: return vm_irq_line(vm, user, true);
 	}
 	mutex_lock(&vm->lock);
 	r = vm_locked_ioctl(vm, ioctl, arg);

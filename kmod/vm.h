@@ -19,8 +19,6 @@
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
-#include <linux/spinlock.h>
-#include "types.h"
 #include "mmu/tdp.h"
 
 #define VM_MAX_VCPUS	255

@@ -35,8 +35,7 @@ static inline int source_read(struct emu *emu, u64 *val)
 	struct emu_insn *insn = &emu->insn;
 
 	switch (insn->desc & F_SRC) {
-	case F_SRC_RM:
-		return rm_read(emu, val, insn->rm_size, EMU_READ);
+	case F_SRC_RM: return rm_read(emu, val, insn->rm_size, EMU_READ);
 	case F_SRC_REG:
 		*val = emu_reg(emu, insn->reg, insn->size);
 		break;
@@ -302,24 +301,15 @@ static noinline int execute_other(struct emu *emu)
 	case OP_NOP:
 		return emu_linear(emu, emu->insn.seg, emu->insn.ea, 1, EMU_READ, &la) ?:
 		       emu_advance(emu);
-	case OP_ADD ... OP_BSR:
-		return exec_alu(emu);
-	case OP_MUL ... OP_IDIV:
-		return exec_muldiv(emu);
-	case OP_CMPXCHG8B:
-		return exec_cmpxchg8b(emu);
-	case OP_PUSH:
-		return exec_push(emu);
-	case OP_POP:
-		return exec_pop(emu);
-	case OP_LODS ... OP_INS:
-		return emu_exec_string(emu);
-	case OP_IN ... OP_OUT:
-		return emu_exec_io(emu);
-	case OP_MOV_FROM_CR ... OP_INVLPG:
-		return emu_exec_system(emu);
-	case OP_VEC:
-		return emu_exec_vec(emu);
+	case OP_ADD ... OP_BSR: return exec_alu(emu);
+	case OP_MUL ... OP_IDIV: return exec_muldiv(emu);
+	case OP_CMPXCHG8B: return exec_cmpxchg8b(emu);
+	case OP_PUSH: return exec_push(emu);
+	case OP_POP: return exec_pop(emu);
+	case OP_LODS ... OP_INS: return emu_exec_string(emu);
+	case OP_IN ... OP_OUT: return emu_exec_io(emu);
+	case OP_MOV_FROM_CR ... OP_INVLPG: return emu_exec_system(emu);
+	case OP_VEC: return emu_exec_vec(emu);
 	}
 	return EMU_UNKNOWN;
 }

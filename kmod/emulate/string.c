@@ -42,8 +42,7 @@ static int string_transfer(struct emu *emu, unsigned int size)
 	case OP_MOVS:
 		r = emu_read(emu, seg, si, &val, size, EMU_READ);
 		return r ?: emu_write(emu, EMU_ES, di, &val, size);
-	case OP_STOS:
-		return emu_write(emu, EMU_ES, di, &emu->regs[EMU_RAX], size);
+	case OP_STOS: return emu_write(emu, EMU_ES, di, &emu->regs[EMU_RAX], size);
 	case OP_LODS:
 		r = emu_read(emu, seg, si, &val, size, EMU_READ);
 		if (!r)

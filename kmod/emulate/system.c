@@ -115,20 +115,13 @@ int emu_exec_system(struct emu *emu)
 		return emu_raise(emu, GP_VECTOR);
 
 	switch (op) {
-	case OP_MOV_FROM_CR:
-		return mov_from(emu, ops->get_cr);
-	case OP_MOV_TO_CR:
-		return mov_to(emu, ops->set_cr);
-	case OP_MOV_FROM_DR:
-		return mov_from(emu, ops->get_dr);
-	case OP_MOV_TO_DR:
-		return mov_to(emu, ops->set_dr);
-	case OP_CLTS:
-		return exec_clts(emu);
-	case OP_LMSW:
-		return exec_lmsw(emu);
-	case OP_SMSW:
-		return exec_smsw(emu);
+	case OP_MOV_FROM_CR: return mov_from(emu, ops->get_cr);
+	case OP_MOV_TO_CR: return mov_to(emu, ops->set_cr);
+	case OP_MOV_FROM_DR: return mov_from(emu, ops->get_dr);
+	case OP_MOV_TO_DR: return mov_to(emu, ops->set_dr);
+	case OP_CLTS: return exec_clts(emu);
+	case OP_LMSW: return exec_lmsw(emu);
+	case OP_SMSW: return exec_smsw(emu);
 	}
 	return exec_invlpg(emu);
 }

@@ -8,9 +8,6 @@
 #ifndef IRQ_CHIPS_H
 #define IRQ_CHIPS_H
 
-#include <linux/kvm.h>
-#include <linux/spinlock.h>
-#include "../vm.h"
 #include "irq.h"
 
 #define PIC_PINS	16

@@ -14,10 +14,8 @@
 #include <linux/hashtable.h>
 #include <linux/poll.h>
 #include <linux/rculist.h>
-#include <linux/slab.h>
 #include <linux/workqueue.h>
 #include "../compat.h"
-#include "../vm.h"
 #include "irq.h"
 
 /* ---- irqfd ---- */
@@ -400,15 +398,12 @@ static bool ioeventfd_args_valid(const struct kvm_ioeventfd *args)
 			    KVM_IOEVENTFD_FLAG_DEASSIGN))
 		return false;
 	switch (args->len) {
-	case 0:
-		return !(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH);
+	case 0: return !(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH);
 	case 1:
 	case 2:
 	case 4:
-	case 8:
-		return args->addr + args->len > args->addr;
-	default:
-		return false;
+	case 8: return args->addr + args->len > args->addr;
+	default: return false;
 	}
 }
 

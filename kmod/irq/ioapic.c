@@ -14,7 +14,6 @@
  * it in "Interrupt Mask".
  */
 #include <linux/bitmap.h>
-#include <asm/apicdef.h>
 #include "chips.h"
 #include "lapic.h"
 
@@ -217,10 +216,8 @@ static u32 ioapic_read_reg(const struct ioapic *ioapic)
 
 	switch (reg) {
 	case IOAPIC_ID:
-	case IOAPIC_ARB:
-		return ioapic->state.id & IOAPIC_ID_MASK;
-	case IOAPIC_VER:
-		return IOAPIC_VERSION;
+	case IOAPIC_ARB: return ioapic->state.id & IOAPIC_ID_MASK;
+	case IOAPIC_VER: return IOAPIC_VERSION;
 	}
 	if (reg < IOAPIC_REDTBL || index >= 2 * IOAPIC_PINS)
 		return 0;

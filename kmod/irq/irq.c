@@ -3,7 +3,6 @@
  * The interrupt controllers of a VM as a whole, and what a vCPU may take from
  * them: ExtINT from the PIC first, then what its local APIC has.
  */
-#include <linux/slab.h>
 #include "chips.h"
 #include "lapic.h"
 

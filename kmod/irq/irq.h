@@ -21,10 +21,7 @@
 #ifndef IRQ_IRQ_H
 #define IRQ_IRQ_H
 
-#include <linux/kvm.h>
-#include <linux/mm.h>
 #include <asm/apicdef.h>
-#include "../types.h"
 #include "../vcpu.h"
 
 struct vm;

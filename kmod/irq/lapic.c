@@ -6,8 +6,6 @@
  * SDM 3A "Local APIC", "Extended XAPIC (x2APIC)".
  */
 #include <linux/gfp.h>
-#include <linux/mm.h>
-#include <linux/slab.h>
 #include <asm/msr-index.h>
 #include "../cpuid.h"
 #include "lapic.h"
@@ -224,12 +222,9 @@ static void lapic_write_reg(struct lapic *apic, unsigned int reg, u32 val)
 static u32 lapic_read_reg(struct lapic *apic, unsigned int reg)
 {
 	switch (reg) {
-	case APIC_LVR:
-		return lapic_version(apic);
-	case APIC_TMCCT:
-		return lapic_timer_count(apic);
-	default:
-		return lapic_get(apic, reg);
+	case APIC_LVR: return lapic_version(apic);
+	case APIC_TMCCT: return lapic_timer_count(apic);
+	default: return lapic_get(apic, reg);
 	}
 }
 

@@ -16,9 +16,6 @@
 #define IRQ_LAPIC_H
 
 #include <linux/bitops.h>
-#include <linux/hrtimer.h>
-#include <asm/apicdef.h>
-#include "../vcpu.h"
 #include "irq.h"
 
 /* Bits of @events. */

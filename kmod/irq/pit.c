@@ -15,15 +15,10 @@
  * 8254 "Programmable Interval Timer": Control Word, Counter Latch Command,
  * Read-Back Command, Modes 0 to 5.
  */
-#include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
-#include <linux/mutex.h>
-#include <linux/slab.h>
-#include <linux/spinlock.h>
 #include <linux/timex.h>
 #include "../compat.h"
-#include "../vm.h"
 #include "irq.h"
 
 enum {
@@ -124,10 +119,8 @@ static u16 channel_count(struct pit *pit, const struct kvm_pit_channel_state *c)
 	if (!c->count)
 		return 0;
 	switch (c->mode) {
-	case MODE_RATE:
-		return c->count - clocks % c->count;
-	case MODE_SQUARE_WAVE:
-		return c->count - 2 * clocks % c->count;
+	case MODE_RATE: return c->count - clocks % c->count;
+	case MODE_SQUARE_WAVE: return c->count - 2 * clocks % c->count;
 	default:	/* counts on below zero */
 		return c->count - clocks;
 	}
@@ -141,14 +134,10 @@ static bool channel_output(struct pit *pit, const struct kvm_pit_channel_state *
 		return c->mode != MODE_TERMINAL_COUNT;
 	switch (c->mode) {
 	case MODE_TERMINAL_COUNT:
-	case MODE_ONE_SHOT:
-		return clocks >= c->count;
-	case MODE_RATE:
-		return !c->gate || clocks % c->count != c->count - 1;
-	case MODE_SQUARE_WAVE:
-		return !c->gate || clocks % c->count < (c->count + 1) / 2;
-	default:
-		return clocks != c->count;
+	case MODE_ONE_SHOT: return clocks >= c->count;
+	case MODE_RATE: return !c->gate || clocks % c->count != c->count - 1;
+	case MODE_SQUARE_WAVE: return !c->gate || clocks % c->count < (c->count + 1) / 2;
+	default: return clocks != c->count;
 	}
 }
 

@@ -7,10 +7,7 @@
  * GSI 0 to 15 are the pins of that number of PIC and I/O APIC, 16 to 23 those
  * of the I/O APIC; without, there are none.
  */
-#include <linux/kvm.h>
 #include <linux/rcupdate.h>
-#include <linux/slab.h>
-#include <asm/apicdef.h>
 #include "chips.h"
 #include "lapic.h"
 

@@ -18,12 +18,8 @@
  */
 #include <linux/hugetlb.h>
 #include <linux/ioport.h>
-#include <linux/mm.h>
-#include <linux/mmu_notifier.h>
 #include <linux/pgtable.h>
-#include <linux/sched/signal.h>
 #include <linux/swap.h>
-#include "vcpu.h"
 #include "memslot.h"
 
 /* ---- out of the tables ---- */

@@ -6,10 +6,6 @@
  */
 #include <linux/cache.h>
 #include <linux/minmax.h>
-#include <linux/mm.h>
-#include <linux/string.h>
-#include <linux/uaccess.h>
-#include "vcpu.h"
 #include "memslot.h"
 
 static void __user *guest_ptr(const struct memslot *slot, gpa_t gpa)
@@ -82,16 +78,11 @@ static int guest_cmpxchg16(void __user *ptr, u64 old[2], const u64 new[2])
 static int guest_cmpxchg_user(void __user *ptr, void *old, const void *new, unsigned int len)
 {
 	switch (len) {
-	case 1:
-		return guest_try_cmpxchg(u8, ptr, old, new);
-	case 2:
-		return guest_try_cmpxchg(u16, ptr, old, new);
-	case 4:
-		return guest_try_cmpxchg(u32, ptr, old, new);
-	case 8:
-		return guest_try_cmpxchg(u64, ptr, old, new);
-	default:
-		return guest_cmpxchg16(ptr, old, new);
+	case 1: return guest_try_cmpxchg(u8, ptr, old, new);
+	case 2: return guest_try_cmpxchg(u16, ptr, old, new);
+	case 4: return guest_try_cmpxchg(u32, ptr, old, new);
+	case 8: return guest_try_cmpxchg(u64, ptr, old, new);
+	default: return guest_cmpxchg16(ptr, old, new);
 	}
 }
 

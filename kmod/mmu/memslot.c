@@ -15,14 +15,8 @@
  *                                                   leaves may come back larger
  */
 #include <linux/bitmap.h>
-#include <linux/mm.h>
-#include <linux/mmu_notifier.h>
 #include <linux/overflow.h>
-#include <linux/sched/signal.h>
-#include <linux/slab.h>
-#include <linux/uaccess.h>
 #include "backend.h"
-#include "vcpu.h"
 #include "memslot.h"
 
 #define MEMSLOT_MAX_PAGES	((1ULL << 31) - 1)	/* a slot; bit numbers of its log are ints */

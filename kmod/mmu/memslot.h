@@ -22,13 +22,11 @@
 #ifndef MMU_MEMSLOT_H
 #define MMU_MEMSLOT_H
 
-#include <linux/kvm.h>
 #include <linux/mm_types.h>
 #include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/srcu.h>
 #include <linux/wait_bit.h>
-#include "../types.h"
 #include "../vcpu.h"
 
 #define MEMSLOT_MAX_USER	32764	/* KVM_CAP_NR_MEMSLOTS: ids are below */
