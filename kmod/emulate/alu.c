@@ -179,8 +179,9 @@ static void alu_scan(struct emu_alu *alu)
 
 static void alu_imul(struct emu_alu *alu, u64 factor)
 {
-	emu_wide_t product;
-	bool overflow = emu_mul(true, alu->size, alu->src, factor, &product);
+	__int128 product = (__int128)sign_extend(alu->src, alu->size) *
+			   sign_extend(factor, alu->size);
+	bool overflow = product != sign_extend(product, alu->size);
 
 	alu->result = product & size_mask(alu->size);
 	set_carry_overflow(alu, overflow, overflow);
@@ -253,62 +254,6 @@ void emu_alu(struct emu_alu *alu)
 		alu_scan(alu);
 		break;
 	}
-}
-
-/**
- * emu_mul() - multiply to twice the size
- * @is_signed: IMUL rather than MUL
- * @size: of the factors, in bytes
- * @a: a factor; bits beyond @size do not matter
- * @b: the other
- * @product: gets the product; bits beyond twice the size do not matter
- *
- * Return: whether the product does not fit @size (CF and OF).
- */
-bool emu_mul(bool is_signed, unsigned int size, u64 a, u64 b, emu_wide_t *product)
-{
-	if (is_signed) {
-		*product = (__int128)sign_extend(a, size) * sign_extend(b, size);
-		return (__int128)*product != sign_extend(*product, size);
-	}
-	*product = (emu_wide_t)(a & size_mask(size)) * (b & size_mask(size));
-	return *product >> 8 * size;
-}
-
-/**
- * emu_div() - divide a number of twice the size
- * @is_signed: IDIV rather than DIV
- * @size: of the divisor, in bytes
- * @wide: the dividend; gets the quotient in its lower half, the remainder in its upper
- * @divisor: bits beyond @size are zero
- *
- * Works on magnitudes; the remainder has the sign of the dividend.
- *
- * Return: false, and nothing changed, where the CPU raises #DE.
- */
-bool emu_div(bool is_signed, unsigned int size, emu_wide_t *wide, u64 divisor)
-{
-	unsigned int bits = 8 * size;
-	u64 mask = size_mask(size), quotient, rest, limit = mask;
-	emu_wide_t dividend = *wide;
-	bool minus = is_signed && bit(dividend >> bits, bits - 1);
-	bool minus_divisor = is_signed && bit(divisor, bits - 1);
-
-	if (minus)	/* its two's complement, in twice the bits */
-		dividend = -dividend << (128 - 2 * bits) >> (128 - 2 * bits);
-	if (minus_divisor)
-		divisor = -divisor & mask;
-	if (is_signed)
-		limit = (mask >> 1) + (minus != minus_divisor);
-	if ((u64)(dividend >> 64) >= divisor)
-		return false;
-	asm("divq %[divisor]" : "=a" (quotient), "=d" (rest)
-	    : "a" ((u64)dividend), "d" ((u64)(dividend >> 64)), [divisor] "r" (divisor) : "cc");
-	if (quotient > limit)
-		return false;
-	*wide = (emu_wide_t)((minus ? -rest : rest) & mask) << bits |
-		((minus != minus_divisor ? -quotient : quotient) & mask);
-	return true;
 }
 
 /**

@@ -165,81 +165,6 @@ static int exec_alu(struct emu *emu)
 	return commit_alu(emu, &alu, alu.dst);
 }
 
-/* Two registers as one operand, of twice the size. */
-static emu_wide_t reg_pair(struct emu *emu, enum emu_reg high, enum emu_reg low)
-{
-	unsigned int size = emu->insn.size;
-
-	return (emu_wide_t)emu_reg(emu, high, size) << 8 * size | emu_reg(emu, low, size);
-}
-
-/*
- * MUL, IMUL, DIV and IDIV by the accumulator: RDX:RAX, or AX for bytes.  Flags
- * that the manual leaves undefined stay as they are.
- */
-static int exec_muldiv(struct emu *emu)
-{
-	unsigned int op = emu->insn.desc & F_OP, size = emu->insn.size;
-	bool is_signed = op == OP_IMUL || op == OP_IDIV;
-	emu_wide_t wide;
-	u64 factor;
-	int r = rm_read(emu, &factor, size, EMU_READ);
-
-	if (r)
-		return r;
-	wide = size == 1 ? (u16)emu->regs[EMU_RAX] : reg_pair(emu, EMU_RDX, EMU_RAX);
-	if (op == OP_MUL || op == OP_IMUL) {
-		emu->rflags &= ~(u64)(X86_EFLAGS_CF | X86_EFLAGS_OF);
-		if (emu_mul(is_signed, size, wide, factor, &wide))
-			emu->rflags |= X86_EFLAGS_CF | X86_EFLAGS_OF;
-	} else if (!emu_div(is_signed, size, &wide, factor)) {
-		return emu_raise(emu, DE_VECTOR);
-	}
-	if (size == 1) {
-		emu_set_reg(emu, EMU_RAX, 2, wide);
-	} else {
-		emu_set_reg(emu, EMU_RAX, size, wide);
-		emu_set_reg(emu, EMU_RDX, size, wide >> 8 * size);
-	}
-	return emu_advance(emu);
-}
-
-/* CMPXCHG8B and CMPXCHG16B; they write whether it compares equal or not. */
-static int exec_cmpxchg8b(struct emu *emu)
-{
-	struct emu_insn *insn = &emu->insn;
-	unsigned int size = insn->size, len = 2 * size;
-	emu_wide_t expected = reg_pair(emu, EMU_RDX, EMU_RAX);
-	emu_wide_t memory = 0, found, new;
-	u64 la;
-	int r = emu_linear(emu, insn->seg, insn->ea, len, EMU_RMW, &la);
-
-	if (len == 16 && la % 16)
-		r = emu_raise(emu, GP_VECTOR);		/* comes before #SS */
-	r = r ?: emu->ops->read(emu, la, &memory, len, EMU_RMW);
-	while (!r) {
-		new = memory == expected ? reg_pair(emu, EMU_RCX, EMU_RBX) : memory;
-		found = memory;
-		if (insn->prefixes & PREFIX_LOCK)
-			r = emu->ops->cmpxchg(emu, la, &found, &new, len);
-		else
-			r = emu->ops->write(emu, la, &new, len);
-		if (!r && found == memory)
-			break;
-		memory = found;
-	}
-	if (r)
-		return r;
-	if (memory == expected) {
-		emu->rflags |= X86_EFLAGS_ZF;
-	} else {
-		emu->rflags &= ~(u64)X86_EFLAGS_ZF;
-		emu_set_reg(emu, EMU_RAX, size, memory);
-		emu_set_reg(emu, EMU_RDX, size, memory >> 8 * size);
-	}
-	return emu_advance(emu);
-}
-
 /* Width of the stack pointer: APM 2 "Stack-Address Size" follows SS.B. */
 static unsigned int stack_size(struct emu *emu)
 {
@@ -302,8 +227,6 @@ static noinline int execute_other(struct emu *emu)
 		return emu_linear(emu, emu->insn.seg, emu->insn.ea, 1, EMU_READ, &la) ?:
 		       emu_advance(emu);
 	case OP_ADD ... OP_BSR: return exec_alu(emu);
-	case OP_MUL ... OP_IDIV: return exec_muldiv(emu);
-	case OP_CMPXCHG8B: return exec_cmpxchg8b(emu);
 	case OP_PUSH: return exec_push(emu);
 	case OP_POP: return exec_pop(emu);
 	case OP_LODS ... OP_INS: return emu_exec_string(emu);

@@ -43,9 +43,7 @@ enum emu_op {
 	OP_IMUL3,		/* reg = r/m * imm */
 	OP_BSF, OP_BSR,
 
-	/* a function each, the first four share one */
-	OP_MUL, OP_IMUL, OP_DIV, OP_IDIV,
-	OP_CMPXCHG8B, OP_PUSH, OP_POP,
+	OP_PUSH, OP_POP,
 
 	/* emu_exec_string() */
 	OP_LODS, OP_OUTS,		/* read at rSI */
@@ -155,9 +153,6 @@ extern const u32 emu_opcodes_0f38[256];
 extern const u32 emu_groups[][8];
 extern const u16 emu_vec_forms[256][4];
 
-/* An operand of twice the size. */
-typedef unsigned __int128 emu_wide_t;
-
 /* An arithmetic step, free of registers and memory. */
 struct emu_alu {
 	u8	op;
@@ -170,8 +165,6 @@ struct emu_alu {
 };
 
 void emu_alu(struct emu_alu *alu);
-bool emu_mul(bool is_signed, unsigned int size, u64 a, u64 b, emu_wide_t *product);
-bool emu_div(bool is_signed, unsigned int size, emu_wide_t *wide, u64 divisor);
 bool emu_condition(u64 flags, unsigned int cc);
 
 int emu_raise(struct emu *emu, u8 vector);

@@ -7,8 +7,9 @@
  * they share a row with one that does.
  *
  * NOTDONE: x87, MMX and EVEX moves, vector arithmetic, loads of segment and
- * descriptor-table registers, PUSHA and POPA, XLAT, calls and jumps through
- * memory: no driver touches a device with them.
+ * descriptor-table registers, PUSHA and POPA, XLAT, MUL and DIV by the
+ * accumulator, CMPXCHG8B and CMPXCHG16B, calls and jumps through memory: no
+ * driver touches a device with them.
  */
 #include "insn.h"
 
@@ -173,7 +174,7 @@ const u32 emu_groups[][8] = {
 	},
 	[GRP_3] = {
 		OP_TEST | IMM | F_NOWRITE, OP_TEST | IMM | F_NOWRITE,
-		OP_NOT | F_LOCK, OP_NEG | F_LOCK, OP_MUL, OP_IMUL, OP_DIV, OP_IDIV,
+		OP_NOT | F_LOCK, OP_NEG | F_LOCK,
 	},
 	[GRP_4] = { OP_INC | F_LOCK, OP_DEC | F_LOCK },
 	[GRP_5] = {
@@ -190,7 +191,7 @@ const u32 emu_groups[][8] = {
 		[4] = OP_BT | F_NOWRITE, [5] = OP_BTS | F_LOCK,
 		[6] = OP_BTR | F_LOCK, [7] = OP_BTC | F_LOCK,
 	},
-	[GRP_9] = { [1] = OP_CMPXCHG8B | F_LOCK | F_NO16 },
+	[GRP_9] = { [1] = OP_LENGTH | F_LOCK },			/* CMPXCHG8B, CMPXCHG16B */
 	[GRP_9_REG] = { [6] = OP_LENGTH, [7] = OP_LENGTH },	/* RDRAND, RDSEED, RDPID */
 	[GRP_11] = { OP_MOV },
 	[GRP_15] = { [7] = OP_NOP },				/* CLFLUSH, CLFLUSHOPT */

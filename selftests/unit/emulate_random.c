@@ -26,9 +26,7 @@ enum spec_flags {
 	SHIFT	= 1 << 13,
 	ROTATE	= 1 << 14,
 	DOUBLE	= 1 << 15,	/* SHLD, SHRD */
-	DIVIDE	= 1 << 16,
 	CMPXCHG	= 1 << 17,
-	PAIR	= 1 << 18,	/* CMPXCHG8B and 16B */
 	SEGREG	= 1 << 19,	/* ModRM.reg is a segment register */
 	NO66	= 1 << 20,
 	VEC	= 1 << 21,
@@ -113,10 +111,6 @@ static const struct spec specs[] = {
 	TWO("neg", 0, 0xf6, 3, NONE, LOCK, 0),
 	TWO("inc", 0, 0xfe, 0, NONE, LOCK, 0),
 	TWO("dec", 0, 0xfe, 1, NONE, LOCK, 0),
-	TWO("mul", 0, 0xf6, 4, NONE, 0, SF | ZF | AF | PF),
-	TWO("imul", 0, 0xf6, 5, NONE, 0, SF | ZF | AF | PF),
-	TWO("div", 0, 0xf6, 6, NONE, DIVIDE, STATUS),
-	TWO("idiv", 0, 0xf6, 7, NONE, DIVIDE, STATUS),
 	ONE("imul", 1, 0xaf, -1, NONE, 0, SF | ZF | AF | PF),
 	ONE("imul", 0, 0x69, -1, IMMZ, 0, SF | ZF | AF | PF),
 	ONE("imul", 0, 0x6b, -1, IMM8, 0, SF | ZF | AF | PF),
@@ -139,7 +133,6 @@ static const struct spec specs[] = {
 	TWO("xchg", 0, 0x86, -1, NONE, LOCK | ATOMIC, 0),
 	TWO("xadd", 1, 0xc0, -1, NONE, LOCK, 0),
 	TWO("cmpxchg", 1, 0xb0, -1, NONE, LOCK | CMPXCHG, 0),
-	ONE("cmpxchg8b", 1, 0xc7, 1, NONE, MEM | LOCK | PAIR | NO66, 0),
 	CONDITIONS("setcc", 0x90, BYTE), CONDITIONS("setcc", 0x98, BYTE),
 	CONDITIONS("cmovcc", 0x40, 0), CONDITIONS("cmovcc", 0x48, 0),
 
@@ -335,8 +328,6 @@ static void choose_sizes(struct making *m)
 		m->bytes = m->vec_len;
 	else if (m->bytes == W)
 		m->bytes = m->rex & 8 ? 8 : 4;
-	else if (flags & PAIR)
-		m->bytes = m->size == 8 ? 16 : 8;
 	else if (m->spec->bytes && !(flags & VEC) && m->bytes > m->size)
 		m->bytes = m->size;
 }
@@ -492,7 +483,7 @@ static void make_modrm(struct making *m)
 		return;
 	}
 	la = target(m, m->bytes, align, m->asize == 8);
-	if (!(flags & (CMPXCHG | PAIR)))
+	if (!(flags & CMPXCHG))
 		poke(m, la);
 	if (flags & BITS) {
 		set_reg(m, m->reg, m->asize == 2 ? (s16)value(m) % 2048 : value(m));
@@ -540,17 +531,9 @@ static void prepare_operands(struct making *m)
 	u32 flags = m->spec->flags;
 	u64 *memory = (u64 *)(NATIVE_DATA + 64 + below(m, NATIVE_PAGE / 8 - 32) * 8);
 
-	if (flags & DIVIDE && !one_in(m, 4)) {
-		if (m->size == 1)
-			set_reg(m, EMU_RAX, (s64)(s8)value(m));
-		else
-			set_reg(m, EMU_RAX, value(m));
-		set_reg(m, EMU_RDX, one_in(m, 2) ? 0 : (s64)m->regs[EMU_RAX] >> 63);
-	}
-	if (flags & (CMPXCHG | PAIR) && one_in(m, 2)) {
+	if (flags & CMPXCHG && one_in(m, 2)) {
 		memset((void *)NATIVE_DATA, one_in(m, 2) ? 0 : 0x55, NATIVE_PAGE);
 		set_reg(m, EMU_RAX, *memory);
-		set_reg(m, EMU_RDX, m->size == 4 ? *memory >> 32 : memory[1]);
 	}
 	if (flags & DOUBLE && flags & CL)
 		set_reg(m, EMU_RCX, value(m) & (m->size == 2 ? ~0x10 : ~0));
