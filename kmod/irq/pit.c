@@ -21,24 +21,16 @@
 #include "../compat.h"
 #include "irq.h"
 
-enum {
-	PIT_CHANNEL0	= 0x40,
-	PIT_CONTROL	= 0x43,
-	PIT_SPEAKER	= 0x61,
-	PIT_NR_CHANNELS	= 3,
-	PIT_GSI		= 0,
-	PIT_MAX_COUNT	= 0x10000,	/* written as 0 */
-};
+/* Ports; a count of PIT_MAX_COUNT is written as 0 */
+enum { PIT_CHANNEL0 = 0x40, PIT_CONTROL = 0x43, PIT_SPEAKER = 0x61 };
+enum { PIT_NR_CHANNELS = 3, PIT_GSI = 0, PIT_MAX_COUNT = 0x10000 };
 
 /* 8254 "Control Word Format" */
 enum {
 	CW_BCD			= 1 << 0,
-	CW_MODE_SHIFT		= 1,
-	CW_MODE_MASK		= 7,
-	CW_ACCESS_SHIFT		= 4,
-	CW_ACCESS_MASK		= 3,
-	CW_CHANNEL_SHIFT	= 6,
-	CW_READ_BACK		= 3,		/* in place of a channel */
+	CW_MODE_SHIFT		= 1,	CW_MODE_MASK	= 7,
+	CW_ACCESS_SHIFT		= 4,	CW_ACCESS_MASK	= 3,
+	CW_CHANNEL_SHIFT	= 6,	CW_READ_BACK	= 3,	/* in place of a channel */
 };
 
 /* 8254 "Read-Back Command Format", "Status Byte": both latches are low-active */
@@ -173,13 +165,8 @@ static enum hrtimer_restart pit_expired(struct hrtimer *timer)
 	return pit->period_ns ? HRTIMER_RESTART : HRTIMER_NORESTART;
 }
 
-/**
- * pit_irq0_acked() - the guest is done with IRQ 0
- * @vm: with or without a PIT
- *
- * Hands in the next tick that it has missed.  Any context.
- */
-void pit_irq0_acked(struct vm *vm)
+/* The guest takes ticks again: @missed, the ones it has missed too, or not. */
+static void pit_irq0_ready(struct vm *vm, bool missed)
 {
 	struct pit *pit = READ_ONCE(vm->pit);
 	unsigned long flags;
@@ -188,9 +175,22 @@ void pit_irq0_acked(struct vm *vm)
 		return;
 	raw_spin_lock_irqsave(&pit->lock, flags);
 	pit->acked = true;
+	if (!missed)
+		pit->pending = 0;
 	if (READ_ONCE(pit->reinject) && pit->pending)
 		pit_tick(pit);
 	raw_spin_unlock_irqrestore(&pit->lock, flags);
+}
+
+/**
+ * pit_irq0_acked() - the guest is done with IRQ 0
+ * @vm: with or without a PIT
+ *
+ * Hands in the next tick that it has missed.  Any context.
+ */
+void pit_irq0_acked(struct vm *vm)
+{
+	pit_irq0_ready(vm, true);
 }
 
 /**
@@ -201,15 +201,7 @@ void pit_irq0_acked(struct vm *vm)
  */
 void pit_irq0_rewired(struct vm *vm)
 {
-	struct pit *pit = READ_ONCE(vm->pit);
-	unsigned long flags;
-
-	if (!pit)
-		return;
-	raw_spin_lock_irqsave(&pit->lock, flags);
-	pit->pending = 0;
-	pit->acked = true;
-	raw_spin_unlock_irqrestore(&pit->lock, flags);
+	pit_irq0_ready(vm, false);
 }
 
 /**
