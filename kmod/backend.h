@@ -84,6 +84,7 @@
 	HOOK(cpuid_changed, void, (struct vcpu *vcpu))				\
 	HOOK(exit_info, void, (struct vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2, u32 *intr_info, u32 *error_code))
 
+/* A vendor calls its hooks PREFIX_name: it declares all, and lists all in its struct backend, by a macro each. */
 #define BACKEND_DECLARE(name, ret, args) typeof(ret args) *name;
 
 struct backend {

@@ -120,6 +120,32 @@ int exit_hlt(struct vcpu *vcpu)
 }
 
 /**
+ * exit_pause() - a loop around PAUSE: the vCPU waits for another one
+ * @vcpu: under its mutex
+ *
+ * That one may have been preempted, holding a lock: the first that is outside
+ * the guest and not halted gets this CPU.
+ *
+ * Return: EXIT_ADVANCE.
+ */
+int exit_pause(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	int i, nr = smp_load_acquire(&vm->nr_vcpus);	/* pairs with vcpu_publish() */
+
+	for (i = 1; i < nr; i++) {
+		struct vcpu *other = vm->vcpus[(vcpu->idx + i) % nr];
+
+		if (READ_ONCE(other->mode) == VCPU_OUTSIDE &&
+		    READ_ONCE(other->mp_state) == KVM_MP_STATE_RUNNABLE) {
+			vcpu_yield_to(other);
+			break;
+		}
+	}
+	return EXIT_ADVANCE;
+}
+
+/**
  * exit_ud() - an instruction that this guest's CPU does not have
  * @vcpu: under its mutex
  *

@@ -242,7 +242,7 @@ int svm_handle_exit(struct vcpu *vcpu)
 	case SVM_EXIT_IRET:
 		return svm_exit_iret(vcpu);
 	case SVM_EXIT_PAUSE:
-		return svm_finish(vcpu, INSN_PAUSE, EXIT_ADVANCE);
+		return svm_finish(vcpu, INSN_PAUSE, exit_pause(vcpu));
 	case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_CR4:
 	case SVM_EXIT_CR0_SEL_WRITE:
 		return vcpu_emulate(vcpu, NULL, 0);

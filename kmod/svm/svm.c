@@ -66,7 +66,7 @@ static int svm_cpu_alloc(struct svm_cpu *cpu)
 }
 
 /* APM 2 "Enabling SVM". Also after resume: the CPU comes back with SVM off. */
-static int svm_enable_cpu(void)
+int svm_enable_cpu(void)
 {
 	struct svm_cpu *cpu = this_cpu_ptr(&svm_cpus);
 	u64 efer;
@@ -84,7 +84,7 @@ static int svm_enable_cpu(void)
 	return 0;
 }
 
-static void svm_disable_cpu(void)
+void svm_disable_cpu(void)
 {
 	u64 efer;
 
@@ -140,12 +140,12 @@ static int svm_hardware_setup(void)
 
 /* ---- one vCPU ---- */
 
-static int svm_vcpu_init(struct vcpu *vcpu)
+int svm_vcpu_init(struct vcpu *vcpu)
 {
 	return svm_vmcb_alloc(to_svm(vcpu));
 }
 
-static void svm_vcpu_free(struct vcpu *vcpu)
+void svm_vcpu_free(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	int i;
@@ -198,7 +198,7 @@ static void svm_flush_at_entry(struct svm_vcpu *svm, struct svm_cpu *cpu)
 }
 
 /* An ASID has both kinds. */
-static void svm_flush_tlb(struct vcpu *vcpu, bool all)
+void svm_flush_tlb(struct vcpu *vcpu, bool all)
 {
 	to_svm(vcpu)->flush = true;
 }
@@ -239,13 +239,13 @@ static void svm_save_host(struct svm_vcpu *svm, struct svm_cpu *cpu)
 	svm->host_saved = true;
 }
 
-static void svm_run_begin(struct vcpu *vcpu)
+void svm_run_begin(struct vcpu *vcpu)
 {
 	to_svm(vcpu)->host_saved = false;
 }
 
 /* All that the guest borrowed went back at its exit. */
-static void svm_run_end(struct vcpu *vcpu)
+void svm_run_end(struct vcpu *vcpu)
 {
 }
 
@@ -314,7 +314,7 @@ static void svm_fetch(struct svm_vcpu *svm)
  *
  * Return: true.
  */
-static bool svm_run(struct vcpu *vcpu)
+bool svm_run(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	struct svm_cpu *cpu = this_cpu_ptr(&svm_cpus);
@@ -356,7 +356,7 @@ static bool svm_run(struct vcpu *vcpu)
 	return true;
 }
 
-static void svm_set_tsc_offset(struct vcpu *vcpu)
+void svm_set_tsc_offset(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
@@ -364,12 +364,12 @@ static void svm_set_tsc_offset(struct vcpu *vcpu)
 	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
 }
 
-static int svm_cpl(struct vcpu *vcpu)
+int svm_cpl(struct vcpu *vcpu)
 {
 	return to_svm(vcpu)->vmcb->save.cpl;
 }
 
-static void svm_exit_info(struct vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2,
+void svm_exit_info(struct vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2,
 			  u32 *intr_info, u32 *error_code)
 {
 	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
@@ -399,41 +399,7 @@ const struct backend svm_backend = {
 	.hardware_setup	= svm_hardware_setup,
 	.hardware_unsetup = svm_hardware_unsetup,
 
-	.enable_cpu	= svm_enable_cpu,
-	.disable_cpu	= svm_disable_cpu,
-	.vcpu_init	= svm_vcpu_init,
-	.vcpu_free	= svm_vcpu_free,
-	.vcpu_reset	= svm_vmcb_reset,
-	.run_begin	= svm_run_begin,
-	.run_end	= svm_run_end,
-	.run		= svm_run,
-	.handle_exit_irqoff = svm_handle_exit_irqoff,
-	.handle_exit	= svm_handle_exit,
-	.get_sregs	= svm_get_sregs,
-	.set_sregs	= svm_set_sregs,
-	.set_cr0	= svm_set_cr0,
-	.set_cr3	= svm_set_cr3,
-	.set_cr4	= svm_set_cr4,
-	.set_efer	= svm_set_efer,
-	.get_segment	= svm_get_segment,
-	.cpl		= svm_cpl,
-	.code_mode	= svm_code_mode,
-	.get_msr	= svm_get_msr,
-	.set_msr	= svm_set_msr,
-	.inject_exception = svm_inject_exception,
-	.inject_nmi	= svm_inject_nmi,
-	.inject_irq	= svm_inject_irq,
-	.irq_allowed	= svm_irq_allowed,
-	.nmi_allowed	= svm_nmi_allowed,
-	.set_nmi_mask	= svm_set_nmi_mask,
-	.irq_window	= svm_irq_window,
-	.nmi_window	= svm_nmi_window,
-	.tpr_window	= svm_tpr_window,
-	.get_shadow	= svm_get_shadow,
-	.set_shadow	= svm_set_shadow,
-	.set_tsc_offset	= svm_set_tsc_offset,
-	.flush_tlb	= svm_flush_tlb,
-	.update_intercepts = svm_update_intercepts,
-	.cpuid_changed	= svm_cpuid_changed,
-	.exit_info	= svm_exit_info,
+#define SVM_HOOK(name, ret, args) .name = svm_##name,
+	BACKEND_HOOKS(SVM_HOOK)
+#undef SVM_HOOK
 };

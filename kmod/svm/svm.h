@@ -5,6 +5,7 @@
 
 #include <linux/container_of.h>
 #include <asm/svm.h>
+#include "../backend.h"
 #include "../vcpu.h"
 
 /*
@@ -93,6 +94,11 @@ static inline void svm_intercept(struct svm_vcpu *svm, unsigned int bit, bool on
 		svm_intercept_clear(svm, bit);
 }
 
+/* The hooks of backend.h, svm_enable_cpu() and so on: the file of that subject has each. */
+#define SVM_DECLARE(name, ret, args) ret svm_##name args;
+BACKEND_HOOKS(SVM_DECLARE)
+#undef SVM_DECLARE
+
 /* entry.S */
 void svm_world_switch(struct svm_vcpu *svm, hpa_t host_pa);
 
@@ -100,39 +106,11 @@ void svm_world_switch(struct svm_vcpu *svm, hpa_t host_pa);
 int svm_maps_create(void);
 void svm_maps_destroy(void);
 int svm_vmcb_alloc(struct svm_vcpu *svm);
-void svm_vmcb_reset(struct vcpu *vcpu, bool init);
-void svm_get_sregs(struct vcpu *vcpu, struct kvm_sregs2 *sregs);
-void svm_set_sregs(struct vcpu *vcpu, const struct kvm_sregs2 *sregs);
-void svm_get_segment(struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *out);
-enum emu_mode svm_code_mode(struct vcpu *vcpu, gva_t *rip);
-void svm_set_cr0(struct vcpu *vcpu, u64 cr0);
-void svm_set_cr3(struct vcpu *vcpu, u64 cr3);
-void svm_set_cr4(struct vcpu *vcpu, u64 cr4);
-void svm_set_efer(struct vcpu *vcpu, u64 efer);
-int svm_get_msr(struct vcpu *vcpu, u32 index, u64 *val);
-int svm_set_msr(struct vcpu *vcpu, u32 index, u64 val);
-void svm_update_intercepts(struct vcpu *vcpu);
-void svm_cpuid_changed(struct vcpu *vcpu);
 void svm_give_debug_regs(struct svm_vcpu *svm);
 void svm_take_debug_regs(struct svm_vcpu *svm);
 
-/* exits.c */
-int svm_handle_exit(struct vcpu *vcpu);
-void svm_handle_exit_irqoff(struct vcpu *vcpu);
-
 /* events.c: what goes into the guest */
-void svm_inject_exception(struct vcpu *vcpu);
-void svm_inject_nmi(struct vcpu *vcpu);
-void svm_inject_irq(struct vcpu *vcpu, u8 vector, bool soft);
-bool svm_irq_allowed(struct vcpu *vcpu);
-bool svm_nmi_allowed(struct vcpu *vcpu);
-void svm_set_nmi_mask(struct vcpu *vcpu, bool masked);
-void svm_irq_window(struct vcpu *vcpu);
-void svm_nmi_window(struct vcpu *vcpu);
-void svm_tpr_window(struct vcpu *vcpu, bool on);
 void svm_events_after_exit(struct svm_vcpu *svm);
 void svm_nmi_step_end(struct svm_vcpu *svm);
-u8 svm_get_shadow(struct vcpu *vcpu);
-void svm_set_shadow(struct vcpu *vcpu, u8 shadow);
 
 #endif /* SVM_SVM_H */

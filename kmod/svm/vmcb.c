@@ -128,6 +128,8 @@ static const u8 svm_intercepts[] = {
  */
 static const u8 svm_exceptions[] = { UD_VECTOR, MC_VECTOR, DB_VECTOR, AC_VECTOR };
 
+enum { SVM_PAUSES = 3000 };		/* so many in one run of the guest are a spin */
+
 /* Words 0 and 1: one bit for each of 16 registers read, then written. */
 enum { SVM_DR_ALL = 0xffffffff };
 
@@ -156,6 +158,10 @@ int svm_vmcb_alloc(struct svm_vcpu *svm)
 	control->iopm_base_pa = page_to_phys(svm_iopm);
 	control->msrpm_base_pa = page_to_phys(svm_msrpm);
 	control->int_ctl = V_INTR_MASKING_MASK;
+	if (boot_cpu_has(X86_FEATURE_PAUSEFILTER)) {
+		control->pause_filter_count = SVM_PAUSES;
+		svm_intercept_set(svm, INTERCEPT_PAUSE);
+	}
 	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
 	control->nested_cr3 = svm->vcpu.vm->tdp.root_hpa;
 	control->asid = 1;
@@ -413,14 +419,14 @@ void svm_set_efer(struct vcpu *vcpu, u64 efer)
 }
 
 /**
- * svm_vmcb_reset() - guest state after RESET or INIT
+ * svm_vcpu_reset() - guest state after RESET or INIT
  * @vcpu: under its mutex
  * @init: INIT, which keeps MSRs
  *
  * APM 2 "Processor Initialization State".  Segments and CRs come through
  * set_sregs and set_cr*; the rest is here.
  */
-void svm_vmcb_reset(struct vcpu *vcpu, bool init)
+void svm_vcpu_reset(struct vcpu *vcpu, bool init)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	struct vmcb_save_area *save = &svm->vmcb->save;

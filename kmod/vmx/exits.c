@@ -243,6 +243,8 @@ int vmx_handle_exit(struct vcpu *vcpu)
 		return vmx_exit_cr_access(vcpu);
 	case EXIT_REASON_DR_ACCESS:
 		return vmx_exit_dr(vcpu);
+	case EXIT_REASON_PAUSE_INSTRUCTION:
+		return vmx_finish(vcpu, exit_pause(vcpu));
 	case EXIT_REASON_XSETBV:
 		return vmx_finish(vcpu, exit_xsetbv(vcpu));
 	/* Caches are coherent and devices see them: nothing to write back. */

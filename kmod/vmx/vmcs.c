@@ -97,6 +97,9 @@ void vmx_maps_destroy(void)
  */
 #define VMX_EXCEPTIONS	(BIT(UD_VECTOR) | BIT(MC_VECTOR) | BIT(DB_VECTOR) | BIT(AC_VECTOR))
 
+/* A loop whose PAUSEs are at most that far apart, for that long, spins; in TSC cycles. */
+enum { VMX_PAUSE_GAP = 128, VMX_PAUSE_WINDOW = 4096 };
+
 enum { VMCS_REVISION = 0x7fffffff };	/* of IA32_VMX_BASIC: SDM 3D "Basic VMX Information" */
 
 /**
@@ -133,6 +136,10 @@ static void vmx_write_controls(struct vmx_vcpu *vmx)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, vmx->vpid);
 	if (vmx_controls.proc2 & SECONDARY_EXEC_XSAVES)
 		vmcs_write(XSS_EXIT_BITMAP, 0);
+	if (vmx_controls.proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
+		vmcs_write(PLE_GAP, VMX_PAUSE_GAP);
+		vmcs_write(PLE_WINDOW, VMX_PAUSE_WINDOW);
+	}
 	/* With EPT the guest has its page faults for itself: no error code matches all of none. */
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
@@ -522,14 +529,14 @@ void vmx_set_efer(struct vcpu *vcpu, u64 efer)
 }
 
 /**
- * vmx_vmcs_reset() - guest state after RESET or INIT
+ * vmx_vcpu_reset() - guest state after RESET or INIT
  * @vcpu: under its mutex
  * @init: INIT, which keeps MSRs
  *
  * SDM 3A "Processor State After Reset".  Segments and CRs come through
  * set_sregs and set_cr*; the rest is here.
  */
-void vmx_vmcs_reset(struct vcpu *vcpu, bool init)
+void vmx_vcpu_reset(struct vcpu *vcpu, bool init)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 

@@ -105,6 +105,7 @@ static const struct vmx_control {
 	MAY(proc2, SECONDARY_EXEC_ENABLE_RDTSCP),
 	MAY(proc2, SECONDARY_EXEC_ENABLE_INVPCID),
 	MAY(proc2, SECONDARY_EXEC_XSAVES),
+	MAY(proc2, SECONDARY_EXEC_PAUSE_LOOP_EXITING),
 	MAY(proc2, SECONDARY_EXEC_TSC_SCALING),
 	NEED(exit, VM_EXIT_HOST_ADDR_SPACE_SIZE, "64-bit hosts"),
 	NEED(exit, VM_EXIT_SAVE_DEBUG_CONTROLS, "saving debug controls"),
@@ -207,7 +208,7 @@ fault:
 }
 
 /* SDM 3C "Enabling and Entering VMX Operation". Also after resume: the CPU comes back with VMX off. */
-static int vmx_enable_cpu(void)
+int vmx_enable_cpu(void)
 {
 	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
 	u64 control;
@@ -228,7 +229,7 @@ static int vmx_enable_cpu(void)
 	return -EBUSY;
 }
 
-static void vmx_disable_cpu(void)
+void vmx_disable_cpu(void)
 {
 	if (!(cr4_read_shadow() & X86_CR4_VMXE))
 		return;
@@ -317,7 +318,7 @@ static struct preempt_ops vmx_preempt_ops = {
 	.sched_out	= vmx_sched_out,
 };
 
-static int vmx_vcpu_init(struct vcpu *vcpu)
+int vmx_vcpu_init(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	int vpid;
@@ -358,7 +359,7 @@ static void vmx_clear(struct vmx_vcpu *vmx)
 		smp_call_function_single(cpu->id, vmx_clear_here, vmx, true);
 }
 
-static void vmx_vcpu_free(struct vcpu *vcpu)
+void vmx_vcpu_free(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	int i;
@@ -417,7 +418,7 @@ static void vmx_flush_at_entry(struct vmx_vcpu *vmx)
 	vmx->flush = VMX_FLUSH_NONE;
 }
 
-static void vmx_flush_tlb(struct vcpu *vcpu, bool all)
+void vmx_flush_tlb(struct vcpu *vcpu, bool all)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
@@ -535,7 +536,7 @@ void vmx_return(struct vmx_vcpu *vmx)
 
 /* ---- into the guest and back ---- */
 
-static void vmx_run_begin(struct vcpu *vcpu)
+void vmx_run_begin(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
@@ -545,7 +546,7 @@ static void vmx_run_begin(struct vcpu *vcpu)
 	vmx_release();
 }
 
-static void vmx_run_end(struct vcpu *vcpu)
+void vmx_run_end(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
@@ -659,7 +660,7 @@ static void vmx_fetch(struct vmx_vcpu *vmx)
  *
  * Return: false if another CPU holds the VMCS: vmx_run_begin() brings it here.
  */
-static bool vmx_run(struct vcpu *vcpu)
+bool vmx_run(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
@@ -704,7 +705,7 @@ static bool vmx_run(struct vcpu *vcpu)
 	return true;
 }
 
-static void vmx_exit_info(struct vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2,
+void vmx_exit_info(struct vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2,
 			  u32 *intr_info, u32 *error_code)
 {
 	const struct vmx_exit *exit = &to_vmx(vcpu)->exit;
@@ -738,41 +739,7 @@ struct backend vmx_backend = {
 	.hardware_setup	= vmx_hardware_setup,
 	.hardware_unsetup = vmx_hardware_unsetup,
 
-	.enable_cpu	= vmx_enable_cpu,
-	.disable_cpu	= vmx_disable_cpu,
-	.vcpu_init	= vmx_vcpu_init,
-	.vcpu_free	= vmx_vcpu_free,
-	.vcpu_reset	= vmx_vmcs_reset,
-	.run_begin	= vmx_run_begin,
-	.run_end	= vmx_run_end,
-	.run		= vmx_run,
-	.handle_exit_irqoff = vmx_handle_exit_irqoff,
-	.handle_exit	= vmx_handle_exit,
-	.get_sregs	= vmx_get_sregs,
-	.set_sregs	= vmx_set_sregs,
-	.set_cr0	= vmx_set_cr0,
-	.set_cr3	= vmx_set_cr3,
-	.set_cr4	= vmx_set_cr4,
-	.set_efer	= vmx_set_efer,
-	.get_segment	= vmx_get_segment,
-	.cpl		= vmx_cpl,
-	.code_mode	= vmx_code_mode,
-	.get_msr	= vmx_get_msr,
-	.set_msr	= vmx_set_msr,
-	.inject_exception = vmx_inject_exception,
-	.inject_nmi	= vmx_inject_nmi,
-	.inject_irq	= vmx_inject_irq,
-	.irq_allowed	= vmx_irq_allowed,
-	.nmi_allowed	= vmx_nmi_allowed,
-	.set_nmi_mask	= vmx_set_nmi_mask,
-	.irq_window	= vmx_irq_window,
-	.nmi_window	= vmx_nmi_window,
-	.tpr_window	= vmx_tpr_window,
-	.get_shadow	= vmx_get_shadow,
-	.set_shadow	= vmx_set_shadow,
-	.set_tsc_offset	= vmx_set_tsc_offset,
-	.flush_tlb	= vmx_flush_tlb,
-	.update_intercepts = vmx_update_intercepts,
-	.cpuid_changed	= vmx_cpuid_changed,
-	.exit_info	= vmx_exit_info,
+#define VMX_HOOK(name, ret, args) .name = vmx_##name,
+	BACKEND_HOOKS(VMX_HOOK)
+#undef VMX_HOOK
 };

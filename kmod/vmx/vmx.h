@@ -9,6 +9,7 @@
 #include <linux/preempt.h>
 #include <asm/asm.h>
 #include <asm/vmx.h>
+#include "../backend.h"
 #include "../vcpu.h"
 #include "caps.h"
 
@@ -121,6 +122,11 @@ static inline void vmx_release(void)
 	preempt_enable();
 }
 
+/* The hooks of backend.h, vmx_enable_cpu() and so on: the file of that subject has each. */
+#define VMX_DECLARE(name, ret, args) ret vmx_##name args;
+BACKEND_HOOKS(VMX_DECLARE)
+#undef VMX_DECLARE
+
 /* entry.S */
 void vmx_world_switch(struct vmx_vcpu *vmx);
 extern const char vmx_world_switch_back[];
@@ -136,40 +142,10 @@ int vmx_maps_create(void);
 void vmx_maps_destroy(void);
 struct vmcs *vmx_vmcs_alloc(int node);
 int vmx_vmcs_init(struct vmx_vcpu *vmx);
-void vmx_vmcs_reset(struct vcpu *vcpu, bool init);
-void vmx_get_sregs(struct vcpu *vcpu, struct kvm_sregs2 *sregs);
-void vmx_set_sregs(struct vcpu *vcpu, const struct kvm_sregs2 *sregs);
-void vmx_get_segment(struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *out);
-int vmx_cpl(struct vcpu *vcpu);
-enum emu_mode vmx_code_mode(struct vcpu *vcpu, gva_t *rip);
-void vmx_set_cr0(struct vcpu *vcpu, u64 cr0);
-void vmx_set_cr3(struct vcpu *vcpu, u64 cr3);
-void vmx_set_cr4(struct vcpu *vcpu, u64 cr4);
-void vmx_set_efer(struct vcpu *vcpu, u64 efer);
-int vmx_get_msr(struct vcpu *vcpu, u32 index, u64 *val);
-int vmx_set_msr(struct vcpu *vcpu, u32 index, u64 val);
-void vmx_set_tsc_offset(struct vcpu *vcpu);
-void vmx_update_intercepts(struct vcpu *vcpu);
-void vmx_cpuid_changed(struct vcpu *vcpu);
 void vmx_give_debug_regs(struct vmx_vcpu *vmx);
 void vmx_take_debug_regs(struct vmx_vcpu *vmx);
 
-/* exits.c */
-int vmx_handle_exit(struct vcpu *vcpu);
-void vmx_handle_exit_irqoff(struct vcpu *vcpu);
-
 /* events.c: what goes into the guest */
-void vmx_inject_exception(struct vcpu *vcpu);
-void vmx_inject_nmi(struct vcpu *vcpu);
-void vmx_inject_irq(struct vcpu *vcpu, u8 vector, bool soft);
-bool vmx_irq_allowed(struct vcpu *vcpu);
-bool vmx_nmi_allowed(struct vcpu *vcpu);
-void vmx_set_nmi_mask(struct vcpu *vcpu, bool masked);
-void vmx_irq_window(struct vcpu *vcpu);
-void vmx_nmi_window(struct vcpu *vcpu);
-void vmx_tpr_window(struct vcpu *vcpu, bool on);
 void vmx_events_after_exit(struct vmx_vcpu *vmx);
-u8 vmx_get_shadow(struct vcpu *vcpu);
-void vmx_set_shadow(struct vcpu *vcpu, u8 shadow);
 
 #endif /* VMX_VMX_H */
