@@ -212,7 +212,7 @@ TEST_F(entry, an_interrupt_while_they_are_off)
 		       vcpu_set_events(self->vcpu, &events));
 }
 
-/* ---- virtual-8086 mode ---- */
+/* ---- virtual-8086 mode; AMD-V has no rules, and Bochs's ends the machine at such a guest ---- */
 
 #define V86(name, rule, change)							\
 TEST_F(entry, name)								\
@@ -226,7 +226,9 @@ TEST_F(entry, name)								\
 	load_mmio(&self->vm, &s->ds);						\
 	change;									\
 	vcpu_set_regs(self->vcpu, &regs);					\
-	EXPECT_REFUSED(AMD_RUNS, rule, vcpu_set_sregs(self->vcpu, s));		\
+	vcpu_set_sregs(self->vcpu, s);						\
+	if (!kvm_cpu_is_amd())							\
+		EXPECT_REFUSED(AMD_RUNS, rule, vcpu_set_sregs(self->vcpu, s));	\
 }
 
 V86(a_v86_base_that_is_not_16_selectors, "ES: base must be 16 selectors", s->es.base = 0x10)
@@ -278,14 +280,16 @@ REFUSED_FOR(a_reserved_bit_of_efer_beyond_32, s->efer |= 1ULL << 40)
 
 TEST_F(entry, a_vcpu_that_was_refused_runs_once_its_state_is_good)
 {
-	struct kvm_sregs bad = self->sregs;
+	struct kvm_sregs bad = self->sregs, now;
 
 	bad.cs.db = 1;
 	vcpu_set_sregs(self->vcpu, &bad);
 	ASSERT_EQ(KVM_EXIT_FAIL_ENTRY, vcpu_enter(self->vcpu));
 	ASSERT_EQ(KVM_EXIT_FAIL_ENTRY, vcpu_enter(self->vcpu));
+	/* Bochs's AMD-V leaves the host's state behind, TCG its RIP: not for user space to see. */
+	now = vcpu_sregs(self->vcpu);
+	EXPECT_TRUE(kvm_is_stock() || !memcmp(&bad, &now, sizeof(bad)));
 	vcpu_set_sregs(self->vcpu, &self->sregs);
-	/* TCG mixes the host's RIP into the guest's, which only this module knows better. */
 	if (kvm_is_stock() && kvm_cpu_is_tcg())
 		vcpu_start(self->vcpu, guest_answers, 41);
 	EXPECT_EQ(42, vcpu_finish(self->vcpu));

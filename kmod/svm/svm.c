@@ -305,6 +305,20 @@ static void svm_fetch(struct svm_vcpu *svm)
 		lapic_set_cr8(vcpu, tpr);
 }
 
+/*
+ * Did VMRUN refuse what user space had set?  Then nothing of the guest has
+ * changed, but some CPUs have written their own, the host's, state to the VMCB.
+ */
+static bool svm_refused(struct svm_vcpu *svm, const struct svm_cpu *cpu)
+{
+	svm->sregs_set = svm->vmcb->control.exit_code == (u32)SVM_EXIT_ERR;
+	if (svm->sregs_set) {
+		svm->vmcb->save = cpu->save;
+		svm->vmcb->control.clean = 0;
+	}
+	return svm->sregs_set;
+}
+
 /**
  * svm_run() - one entry into the guest, up to its exit
  * @vcpu: its events are injected, its requests done
@@ -330,6 +344,8 @@ bool svm_run(struct vcpu *vcpu)
 	if (vcpu_has(vcpu, CAP_TSC_AUX))
 		host_msr_load(HOST_MSR_TSC_AUX, vcpu->tsc_aux);
 	svm_commit(svm);
+	if (unlikely(svm->sregs_set))
+		cpu->save = svm->vmcb->save;
 
 	svm_asm("clgi");
 	fpu_enter(vcpu);
@@ -346,10 +362,8 @@ bool svm_run(struct vcpu *vcpu)
 	if (unlikely(hw_breakpoint_active()))
 		hw_breakpoint_restore();
 	svm->vmcb->control.tlb_ctl = TLB_CONTROL_DO_NOTHING;
-	if (unlikely(svm->vmcb->control.exit_code == (u32)SVM_EXIT_ERR)) {
-		svm->vmcb->control.clean = 0;
-		return true;		/* it was not entered: nothing of the guest has changed */
-	}
+	if (unlikely(svm->sregs_set) && svm_refused(svm, cpu))
+		return true;
 	svm->vmcb->control.clean = SVM_CLEAN_ALL;
 	svm_fetch(svm);
 	svm_events_after_exit(svm);

@@ -41,6 +41,7 @@ struct svm_vcpu {
 	bool		nmi_step;	/* RFLAGS.TF is ours, to stop right after that IRET */
 	bool		step_tf_was;	/* the guest's own TF meanwhile */
 	bool		dr_owned;	/* debug registers are the guest's until the next exit */
+	bool		sregs_set;	/* by user space: VMRUN may refuse them */
 	u8		tpr;		/* V_TPR at the last entry */
 	u64		iret_rip;
 };
@@ -50,6 +51,7 @@ struct svm_cpu {
 	struct page	*hsave;		/* VM_HSAVE_PA: the CPU's own, opaque */
 	struct page	*host;		/* VMSAVE and VMLOAD of the host's state */
 	struct svm_vcpu	*current_vcpu;	/* the last one that ran here */
+	struct vmcb_save_area save;	/* of a guest that VMRUN may refuse */
 	u64		asid_generation;
 	u32		next_asid;
 	u32		max_asid;

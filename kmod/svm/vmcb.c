@@ -347,6 +347,7 @@ void svm_set_sregs(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
 	save->gdtr.limit = sregs->gdt.limit;
 	save->idtr.base = sregs->idt.base;
 	save->idtr.limit = sregs->idt.limit;
+	svm->sregs_set = true;
 	svm_dirty(svm, SVM_CLEAN_SEG | SVM_CLEAN_DT);
 }
 
