@@ -23,7 +23,8 @@ ap_spin:
 	xor	%ax, %ax
 	mov	%ax, %ds
 	movw	$1, (0x5000)
-1:	jmp	1b
+1:	pause		/* Bochs holds interrupts off in a guest that has IF clear: PAUSE exits */
+	jmp	1b
 ap_spin_end:
 
 	.section .note.GNU-stack, "", @progbits
