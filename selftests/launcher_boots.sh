@@ -6,7 +6,7 @@
 
 number=0
 failed=0
-cmdline="quiet lab.typed=no"
+cmdline="$GUEST_QUICK lab.typed=no"
 
 # claim TEXT COMMAND...
 claim()
@@ -145,7 +145,7 @@ claim "without MSI, disks interrupt by their lines" answer "lines=2 messages=0"
 claim "one disk is read beside the other" answer "vdb is read"
 
 # ---- Ends ----
-cmdline="quiet lab.typed=no"
+cmdline="$GUEST_QUICK lab.typed=no"
 mkfifo typing
 : >console
 guest_typing()
@@ -176,13 +176,13 @@ guest --no-reboot
 claim "with --no-reboot a reboot ends the launcher with status 0" status_is 0
 claim "and boots nothing" same 1 "$(greetings)"
 
-cmdline="quiet lab.typed=no reboot=t"
+cmdline="$GUEST_QUICK lab.typed=no reboot=t"
 guest
 claim "a triple fault ends the launcher with status 2" status_is 2
 claim "it says so" grep -q '^vitro: vCPU 0: triple fault$' errors
 claim "it shows the registers" grep -qE '^rip [0-9a-f]{16}  rflags [0-9a-f]{8}$' errors
 
-cmdline="quiet lab.typed=no"
+cmdline="$GUEST_QUICK lab.typed=no"
 timeout 200 vitro run -m 256M -i "$GUEST_INITRD" -a "$cmdline" "$GUEST_KERNEL" \
 	</dev/null >console 2>errors &
 vitro=$!

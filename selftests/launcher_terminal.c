@@ -31,7 +31,7 @@ struct terminal {
 static void run_vitro(void)
 {
 	execlp("vitro", "vitro", "run", "-v", "-m", "256M", "-i", getenv("GUEST_INITRD"),
-	       "-a", "quiet", getenv("GUEST_KERNEL"), NULL);
+	       "-a", getenv("GUEST_QUICK"), getenv("GUEST_KERNEL"), NULL);
 	_exit(127);
 }
 

@@ -31,7 +31,7 @@ type_in >typed &
 timeout 150 qemu-system-x86_64 -nodefaults -no-user-config -display none \
 	-machine q35,accel=kvm -cpu host -smp 2 -m 256 -no-reboot \
 	-kernel "$GUEST_KERNEL" -initrd "$GUEST_INITRD" \
-	-append "console=ttyS0 quiet lab.typed=no" \
+	-append "console=ttyS0 $GUEST_QUICK lab.typed=no" \
 	-drive "if=virtio,format=raw,file=$GUEST_DISK" \
 	-chardev stdio,id=con,signal=off -serial chardev:con <typed >console 2>errors
 status=$?

@@ -1,15 +1,16 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 # What exits and VMs cost, in guest instructions, on our module and on stock
-# KVM: the same programs in the same VM.  Under -icount time counts instructions
-# (one TSC tick each), so the figures repeat to the last few.
+# KVM: the same programs in the same VM.  Time counts instructions there, one TSC
+# tick each: in QEMU under -icount, in Bochs always.  So the figures repeat to the
+# last few, and are to be compared on one machine alone.
 #
 # A program in selftests/bench prints lines "NAME VALUE"; selftests/bench/marks
 # says for a NAME which ratio to stock KVM is the aim.
 
 lab_bench()
 {
-	[ $# -eq 0 ] || misuse "bench takes no option '$1'"
+	bench_options "$@"
 	lab_prepare
 	lab_lock
 	build_kmod || exit 1
@@ -20,19 +21,31 @@ lab_bench()
 	mkdir "$tmp/job"
 	cp "$lab/vm/bench" "$tmp/job/main"
 	vm_cpus=1
-	vm_timeout=900
+	vm_timeout=1800
 	vm_icount=yes
 	bench_on stock || die "the bench failed on stock KVM"
 	bench_on vitro || die "the bench failed on our module"
 	bench_table
 }
 
+bench_options()
+{
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--cpu) [ $# -ge 2 ] || misuse "option $1 wants a value" ;;
+		*) misuse "bench takes no option '$1'" ;;
+		esac
+		vm_choose "$2"
+		shift 2
+	done
+}
+
 # bench_on KVM: its figures in $tmp/KVM.
 bench_on()
 {
 	vm_kvm=$1
-	step "measuring $1 kvm"
-	vm_run "bench-$1" </dev/null >"$tmp/$1"
+	step "measuring $1 kvm ($vm_cpu)"
+	vm_run "bench-$vm_cpu-$1" </dev/null >"$tmp/$1"
 }
 
 bench_table()

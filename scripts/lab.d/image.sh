@@ -57,11 +57,22 @@ put_program()
 	done
 }
 
+# put_heartbeat ROOT: see vm/heartbeat.
+put_heartbeat()
+{
+	local dir=$image/heartbeat
+
+	rm -rf "$dir"
+	cp -r "$lab/vm/heartbeat" "$dir"
+	logged make-heartbeat.log make -C "$kdir" M="$dir"
+	strip --strip-debug -o "$1/lab/heartbeat.ko" "$dir/heartbeat.ko"
+}
+
 image_system()
 {
 	local root=$image/system
 
-	stale "$image/system.cpio" "$lab/image.sh" "$lab"/vm/* "$kroot/.done" || return 0
+	stale "$image/system.cpio" "$lab/image.sh" "$lab"/vm/* "$lab"/vm/*/* "$kroot/.done" || return 0
 	step "making the test VM's initramfs"
 	rm -rf "$root"
 	mkdir -p "$root"/{dev,proc,sys,tmp,run,root,lab/bin,lab/disk,qemu}
@@ -71,6 +82,7 @@ image_system()
 	cp "$lab/vm/init" "$root/init"
 	cp "$lab/vm/profile" "$root/lab/profile"
 	cp "$lab"/vm/bin/* "$root/lab/bin/"
+	put_heartbeat "$root"
 	gcc -std=gnu11 -O2 -Wall -static -s -o "$root/lab/bin/ports" "$lab/vm/ports.c"
 	pack "$root" "$image/system.cpio"
 }

@@ -1,8 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 # All tests.  Here: "check" (what a script can prove about the source), "lab"
-# (the lab's own manners) and the unit tests.  In the test VM: the kselftests.
+# (the lab's own manners) and the unit tests.  In the test VM, on each machine
+# that it can be: the kselftests.
 
+test_machines=()
 test_passed=0
 test_failed=0
 test_skipped=0
@@ -14,6 +16,12 @@ lab_test()
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--stock) vm_kvm=stock ;;
+		--cpu)
+			[ $# -ge 2 ] || misuse "option $1 wants a value"
+			vm_choose "$2"
+			test_machines+=("$2")
+			shift
+			;;
 		-*) misuse "test takes no option '$1'" ;;
 		*) wanted+=("$1") ;;
 		esac
@@ -24,7 +32,7 @@ lab_test()
 	test_select "${wanted[@]}"
 	lab_prepare
 	test_here
-	test_in_vm
+	test_in_vms
 	printf '%d passed, %d failed, %d skipped\n' \
 		$test_passed $test_failed $test_skipped
 	[ $test_failed -eq 0 ] && [ $((test_passed + test_skipped)) -gt 0 ]
@@ -154,9 +162,13 @@ test_builds()
 	logged make-test.log make -s -C "$top/selftests/$1" KSELFTEST="$kselftest" "$2"
 }
 
-test_in_vm()
+# test_in_vms: on one machine after the other.
+test_in_vms()
 {
+	local machine
+
 	[ ${#vm[@]} -gt 0 ] || return 0
+	[ ${#test_machines[@]} -gt 0 ] || test_machines=("${vm_machines[@]}")
 	lab_lock
 	if [ "$vm_kvm" != stock ] && ! build_kmod; then
 		lab_unlock
@@ -171,7 +183,34 @@ test_in_vm()
 	if [[ " ${vm[*]} " = *" qemu_boot "* ]]; then
 		vm_qemu_disk
 	fi
-	test_rounds
+	vm_judge=test_vm_ended
+	for machine in "${test_machines[@]}"; do
+		test_on "$machine"
+	done
+}
+
+# test_on MACHINE: all of vm there, and what came of it.
+test_on()
+{
+	local begin=$SECONDS passed=$test_passed failed=$test_failed skipped=$test_skipped
+	local one=() two=() name round=1
+
+	vm_choose "$1"
+	for name in "${vm[@]}"; do
+		if test_wants_two "$name"; then two+=("$name"); else one+=("$name"); fi
+	done
+	test_rounds 1 "${one[@]}"
+	test_rounds 2 "${two[@]}"
+	printf '%-10s %4d passed, %d failed, %d skipped, in %d s\n' "$1:" \
+		$((test_passed - passed)) $((test_failed - failed)) \
+		$((test_skipped - skipped)) $((SECONDS - begin))
+}
+
+# test_wants_two NAME: shall it run in a test VM with two CPUs?  In QEMU all do,
+# as two are as quick as one there.
+test_wants_two()
+{
+	[ "$(vm_emulator)" = qemu ] || grep -qx "cpus_$1=2" "$top/selftests/settings"
 }
 
 # test_build: build the programs among vm and drop those that do not build.
@@ -197,25 +236,24 @@ test_build()
 	vm=("${built[@]}")
 }
 
-# test_rounds: one test VM runs all; when it dies, another runs the rest.
+# test_patience: how much longer than on the quickest machine a test may take.
+test_patience()
+{
+	[ "$(vm_emulator)" = qemu ] && echo 1 || echo 5
+}
+
+# test_rounds CPUS NAME...: one test VM with so many CPUs runs them all; when it
+# dies, another runs the rest.
 test_rounds()
 {
-	local left=("${vm[@]}") round=1 name
+	local left=("${@:2}") name
 
-	vm_judge=test_vm_ended
+	vm_cpus=$1
 	while [ ${#left[@]} -gt 0 ]; do
-		step "starting the test VM for ${#left[@]} tests"
-		rm -rf "$tmp/job"
-		mkdir "$tmp/job"
-		cp "$lab/vm/test" "$tmp/job/main"
-		cp "$top/selftests/settings" "$tmp/job/settings"
-		printf '%s\n' "${left[@]}" >"$tmp/job/tests"
-		: >"$tmp/begun"
-		vm_run "test-$round" </dev/null | test_collect || :
-		test_splats "$build/logs/test-$round.log"
+		test_round "${left[@]}"
 		mapfile -t begun <"$tmp/begun"
 		if [ ${#begun[@]} -eq 0 ]; then
-			tail -n 25 "$build/logs/test-$round.log"
+			tail -n 25 "$vm_log"
 			test_broken "test VM" "did not come up, ${#left[@]} tests did not run"
 			return 0
 		fi
@@ -224,8 +262,24 @@ test_rounds()
 				"$(cat "$tmp/result/$name.seconds")"
 		done
 		left=("${left[@]:${#begun[@]}}")
-		round=$((round + 1))
 	done
+}
+
+# test_round NAME...: as many of them as one test VM lives for.
+test_round()
+{
+	step "starting the test VM ($vm_cpu) for $# tests"
+	vm_log=$build/logs/test-$vm_cpu-$round.log
+	rm -rf "$tmp/job" "$tmp/result"
+	mkdir "$tmp/job" "$tmp/result"
+	cp "$lab/vm/test" "$tmp/job/main"
+	cp "$top/selftests/settings" "$tmp/job/settings"
+	echo "patience=$(test_patience)" >>"$tmp/job/settings"
+	printf '%s\n' "$@" >"$tmp/job/tests"
+	: >"$tmp/begun"
+	vm_run "test-$vm_cpu-$round" </dev/null | test_collect || :
+	test_splats "$vm_log"
+	round=$((round + 1))
 }
 
 # test_vm_ended STATUS: the end of a test VM; its tests tell how it went.
@@ -238,8 +292,9 @@ test_vm_ended()
 # keeps silent for longer than a test may take hangs, and is ended.
 test_collect()
 {
-	local line name='' limit=60 status=0 begin=0 result=/dev/null
+	local line name='' limit status=0 begin=0 result=/dev/null
 
+	limit=$((60 * $(test_patience)))
 	while IFS= read -r -t $((limit + 30)) line || { status=$?; false; }; do
 		case $line in
 		'@begin '*)

@@ -25,6 +25,8 @@ vm_splat+='|rcu.*(stall|starved)|INFO: task .* blocked|unchecked MSR|lockup'
 vm_splat+='|UBSAN|KASAN|refcount_t:|Bad page|corruption|list_(add|del)'
 vm_splat+='|scheduling while atomic|sleeping function|suspicious RCU|lockdep'
 
+vm_machines=(amd intel amd-bochs)
+
 # vm_choose CPU: the machine that has it.
 vm_choose()
 {
