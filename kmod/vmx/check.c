@@ -379,8 +379,12 @@ static void check_guest_pdptes(struct vmcs_check *c)
 
 /* Fields that are shown with the broken rules of their section; some have a rule of their kind. */
 enum field_kind { SHOWN, CANONICAL, PHYSICAL, SELECTOR, SELECTOR_NOT_NULL, LIMIT_16 };
-#define FIELD(field, kind)	{ #field, field, kind }
-#define SHOW(field)		FIELD(field, SHOWN)
+#define SHOW(field)	{ #field, field, SHOWN }
+#define CANON(field)	{ #field, field, CANONICAL }
+#define PHYS(field)	{ #field, field, PHYSICAL }
+#define SELECT(field)	{ #field, field, SELECTOR }
+#define NOT_NULL(field)	{ #field, field, SELECTOR_NOT_NULL }
+#define LIMIT16(field)	{ #field, field, LIMIT_16 }
 
 static const struct section {
 	const char *title;
@@ -395,27 +399,24 @@ static const struct section {
 		SHOW(VM_ENTRY_CONTROLS), SHOW(VM_ENTRY_INTR_INFO_FIELD), SHOW(GUEST_CR0),
 		SHOW(VM_ENTRY_EXCEPTION_ERROR_CODE), SHOW(VM_ENTRY_INSTRUCTION_LEN) } },
 	{ "Checks on Host Control Registers, MSRs, and SSP", check_host_registers, {
-		SHOW(HOST_CR0), FIELD(HOST_CR3, PHYSICAL), SHOW(HOST_CR4), SHOW(HOST_IA32_PAT),
-		SHOW(HOST_IA32_EFER), FIELD(HOST_IA32_SYSENTER_ESP, CANONICAL),
-		FIELD(HOST_IA32_SYSENTER_EIP, CANONICAL) } },
+		SHOW(HOST_CR0), PHYS(HOST_CR3), SHOW(HOST_CR4), SHOW(HOST_IA32_PAT),
+		SHOW(HOST_IA32_EFER), CANON(HOST_IA32_SYSENTER_ESP),
+		CANON(HOST_IA32_SYSENTER_EIP) } },
 	{ "Checks on Host Segment and Descriptor-Table Registers", NULL, {
-		FIELD(HOST_ES_SELECTOR, SELECTOR), FIELD(HOST_CS_SELECTOR, SELECTOR_NOT_NULL),
-		FIELD(HOST_SS_SELECTOR, SELECTOR), FIELD(HOST_DS_SELECTOR, SELECTOR),
-		FIELD(HOST_FS_SELECTOR, SELECTOR), FIELD(HOST_GS_SELECTOR, SELECTOR),
-		FIELD(HOST_TR_SELECTOR, SELECTOR_NOT_NULL), FIELD(HOST_FS_BASE, CANONICAL),
-		FIELD(HOST_GS_BASE, CANONICAL), FIELD(HOST_TR_BASE, CANONICAL),
-		FIELD(HOST_GDTR_BASE, CANONICAL), FIELD(HOST_IDTR_BASE, CANONICAL) } },
+		SELECT(HOST_ES_SELECTOR), NOT_NULL(HOST_CS_SELECTOR), SELECT(HOST_SS_SELECTOR),
+		SELECT(HOST_DS_SELECTOR), SELECT(HOST_FS_SELECTOR), SELECT(HOST_GS_SELECTOR),
+		NOT_NULL(HOST_TR_SELECTOR), CANON(HOST_FS_BASE), CANON(HOST_GS_BASE),
+		CANON(HOST_TR_BASE), CANON(HOST_GDTR_BASE), CANON(HOST_IDTR_BASE) } },
 	{ "Checks Related to Address-Space Size", check_host_mode, {
-		SHOW(VM_EXIT_CONTROLS), SHOW(HOST_CR4), FIELD(HOST_RIP, CANONICAL) } },
+		SHOW(VM_EXIT_CONTROLS), SHOW(HOST_CR4), CANON(HOST_RIP) } },
 	{ "Checks on Guest Control Registers, Debug Registers, and MSRs", check_guest_registers, {
-		SHOW(GUEST_CR0), FIELD(GUEST_CR3, PHYSICAL), SHOW(GUEST_CR4), SHOW(GUEST_DR7),
+		SHOW(GUEST_CR0), PHYS(GUEST_CR3), SHOW(GUEST_CR4), SHOW(GUEST_DR7),
 		SHOW(GUEST_IA32_EFER), SHOW(GUEST_IA32_DEBUGCTL), SHOW(GUEST_IA32_PAT),
-		SHOW(VM_ENTRY_CONTROLS), FIELD(GUEST_SYSENTER_ESP, CANONICAL),
-		FIELD(GUEST_SYSENTER_EIP, CANONICAL) } },
+		SHOW(VM_ENTRY_CONTROLS), CANON(GUEST_SYSENTER_ESP), CANON(GUEST_SYSENTER_EIP) } },
 	{ "Checks on Guest Segment Registers", check_guest_segments },
 	{ "Checks on Guest Descriptor-Table Registers", NULL, {
-		FIELD(GUEST_GDTR_BASE, CANONICAL), FIELD(GUEST_GDTR_LIMIT, LIMIT_16),
-		FIELD(GUEST_IDTR_BASE, CANONICAL), FIELD(GUEST_IDTR_LIMIT, LIMIT_16) } },
+		CANON(GUEST_GDTR_BASE), LIMIT16(GUEST_GDTR_LIMIT), CANON(GUEST_IDTR_BASE),
+		LIMIT16(GUEST_IDTR_LIMIT) } },
 	{ "Checks on Guest RIP, RFLAGS, and SSP", check_guest_rip, {
 		SHOW(GUEST_RIP), SHOW(GUEST_CS_AR_BYTES), SHOW(GUEST_RFLAGS), SHOW(GUEST_CR0),
 		SHOW(VM_ENTRY_CONTROLS), SHOW(VM_ENTRY_INTR_INFO_FIELD) } },
@@ -496,10 +497,9 @@ const char *vmx_instruction_error_text(u32 error)
 		"VMPTRLD: wrong VMCS revision", "VMREAD or VMWRITE: no such field",
 		"VMWRITE: read-only field", "unknown", "VMXON in VMX root operation",
 		"VM entry: bad executive-VMCS pointer", "VM entry: executive VMCS not launched",
-		"VM entry: executive-VMCS pointer not the VMXON pointer",
-		"VMCALL: VMCS not clear", "VMCALL: bad VM-exit control field", "unknown",
-		"VMCALL: wrong MSEG revision", "VMXOFF under dual-monitor treatment",
-		"VMCALL: bad SMM-monitor features",
+		"VM entry: executive-VMCS pointer not the VMXON pointer", "VMCALL: VMCS not clear",
+		"VMCALL: bad VM-exit control field", "unknown", "VMCALL: wrong MSEG revision",
+		"VMXOFF under dual-monitor treatment", "VMCALL: bad SMM-monitor features",
 		"VM entry: bad control field in the executive VMCS",
 		"VM entry: events blocked by MOV SS", "unknown", "INVEPT or INVVPID: bad operand",
 	};

@@ -55,6 +55,7 @@ static void legacy_mode(void)
 {
 	real_mode();
 	vmcb.save.cr0 = X86_CR0_PE | X86_CR0_PG;
+	vmcb.save.cr4 = X86_CR4_PAE;
 	vmcb.save.cs.attrib = 0x9b | SVM_SELECTOR_DB_MASK | SVM_SELECTOR_L_MASK;
 }
 
@@ -142,6 +143,7 @@ static void registers(struct __test_metadata *_metadata)
 	BREAK(long_mode, save.cr4, 0, lme_pae);
 	BREAK(long_mode, save.cr0, X86_CR0_PG, lme_pe);
 	BREAK(long_mode, save.cs.attrib, CODE64 | SVM_SELECTOR_DB_MASK, l_d);
+	BREAK2(long_mode, save.cs.attrib, CODE64 | SVM_SELECTOR_DB_MASK, save.cr4, 0, lme_pae);
 	/* LME decides, not LMA */
 	BREAK2(long_mode, save.cr4, 0, save.efer, LONG_EFER & ~EFER_LMA, lme_pae);
 	BREAK2(long_mode, save.cr4, 0, save.efer, LONG_EFER & ~EFER_LME, "");

@@ -508,6 +508,7 @@ static const struct breakage segments[] = {
 	{ long_mode, "CS: DPL must be SS.DPL for types 9 and 11\n", { { GUEST_CS_AR_BYTES, CODE64 | 1 << 5 } } },
 	{ long_user, "CS: DPL must be SS.DPL for types 9 and 11\n", { { GUEST_CS_AR_BYTES, CODE64 ^ 2 } } },
 	{ long_user, "", { { GUEST_CS_AR_BYTES, CODE64 | 4 } } },
+	{ long_user, "", { { GUEST_CS_AR_BYTES, CPL3(CODE64 | 4) } } },
 	{ long_mode, "CS: DPL must not exceed SS.DPL for types 13 and 15\n",
 		{ { GUEST_CS_AR_BYTES, CODE64 | 4 | 1 << 5 } } },
 	{ long_mode, "CS: DPL must not exceed SS.DPL for types 13 and 15\n",
@@ -553,6 +554,7 @@ static const struct breakage segments[] = {
 	{ long_mode, "DS: must be present\n", { { GUEST_DS_AR_BYTES, (DATA | FLAT) & ~VMX_AR_P_MASK } } },
 	{ long_mode, "DS: rights: reserved bits must be 0\n", { { GUEST_DS_AR_BYTES, DATA | FLAT | 1 << 9 } } },
 	{ long_mode, "DS: G must be 0: the limit ends within a page\n", { { GUEST_DS_LIMIT, 0xfffff000 } } },
+	{ long_mode, "DS: G must be 0: the limit ends within a page\n", { { GUEST_DS_LIMIT, 0xfffff7ff } } },
 	{ long_mode, "DS: G must be 1: the limit is 1M or more\n", { { GUEST_DS_AR_BYTES, DATA } } },
 	{ v86_mode, "ES: base must be 16 selectors in virtual-8086 mode\n", { { GUEST_ES_BASE, 0 } } },
 	{ v86_mode, "CS: limit must be 0xffff in virtual-8086 mode\n", { { GUEST_CS_LIMIT, ~0u } } },
@@ -750,6 +752,7 @@ static const struct breakage others[] = {
 	{ long_mode, "", { { GUEST_RFLAGS, TF } } },
 
 	{ long_mode, LINK_RULE, { { VMCS_LINK_POINTER, 0x1001 } } },
+	{ long_mode, LINK_RULE, { { VMCS_LINK_POINTER, 0x1800 } } },
 	{ long_mode, LINK_RULE, { { VMCS_LINK_POINTER, 1ull << 39 } } },
 	{ long_mode, "", { { VMCS_LINK_POINTER, 0x1000 } } },
 };
