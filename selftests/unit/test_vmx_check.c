@@ -246,8 +246,7 @@ TEST(a_vmcs_that_can_be_entered_breaks_no_rule)
 TEST(a_rule_is_logged_with_its_section_and_values)
 {
 	run(&(struct breakage) { real_mode, "", { { GUEST_RFLAGS, 0x100 } } });
-	EXPECT_NE(NULL, strstr(check_text, "kvm: SDM 3C \"Checks on Guest RIP, RFLAGS, and SSP\": "
-					   "RFLAGS: bit 1 must be 1\n"));
+	EXPECT_NE(NULL, strstr(check_text, "kvm: SDM 3C \"Checks on Guest RIP, RFLAGS, and SSP\": RFLAGS: "));
 	EXPECT_NE(NULL, strstr(check_text, "kvm:   GUEST_RFLAGS = 0x100\n"));
 
 	run(&(struct breakage) { long_mode, "", { { GUEST_SS_AR_BYTES, DATA | FLAT | 1 << 8 } } });
