@@ -84,6 +84,7 @@ static const struct vmx_control {
 	{ offsetof(struct vmx_caps, which), offsetof(struct vmx_controls, which), optional, bit, name }
 #define NEED(which, bit, name)	CONTROL(which, false, bit, name)
 #define MAY(which, bit)		CONTROL(which, true, bit, NULL)
+	/* NOTDONE: preemption timer, page-modification logging, virtual APIC, posted interrupts. */
 	NEED(pin, PIN_BASED_EXT_INTR_MASK, "external-interrupt exiting"),
 	NEED(pin, PIN_BASED_NMI_EXITING, "NMI exiting"),
 	NEED(pin, PIN_BASED_VIRTUAL_NMIS, "virtual NMIs"),
@@ -575,16 +576,20 @@ static inline void vmx_flush_l1d(void)
 }
 
 /*
- * An interrupt shadow with TF set but no trap pending is a state that no CPU
- * can be in; it is refused.  SDM 3C "Checks on Guest Non-Register State".
- * Where user space steps, the shadow ends; else the trap is pending.
+ * With TF set, a trap is pending exactly where an interrupt shadow holds it
+ * off: other states are refused.  SDM 3C "Checks on Guest Non-Register State".
+ * Where user space steps, the shadow ends.  The trap of an instruction that was
+ * done in software is queued already; Bochs would raise it once more.
  */
 static void vmx_settle_step(struct vmx_vcpu *vmx)
 {
+	u64 pending = 0;
+
 	if (vmx->vcpu.guest_debug & KVM_GUESTDBG_SINGLESTEP)
 		vmx_set_shadow(&vmx->vcpu, 0);
 	else if (vmx_get_shadow(&vmx->vcpu) && !(vmx->debugctl & DEBUGCTLMSR_BTF))
-		vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, DR_STEP);
+		pending = vmcs_read(GUEST_PENDING_DBG_EXCEPTIONS) | DR_STEP;
+	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, pending);
 }
 
 /* Registers that live in struct vcpu outside the guest, into the VMCS. */
