@@ -19,20 +19,24 @@ long ioctl_with_payload(void *object, unsigned int ioctl, void __user *user, ioc
 {
 	unsigned int size = _IOC_SIZE(ioctl), dir = _IOC_DIR(ioctl);
 	long r = handle(object, ioctl, NULL);
-	void *data;
+	u64 few[8];		/* spares most an allocation */
+	void *data = few;
 
 	if (r)
 		return r;
 	/* One number of the ABI says that it gives, and takes. */
 	if (ioctl == KVM_SET_IRQCHIP)
 		dir = _IOC_WRITE;
-	data = kzalloc(size, GFP_KERNEL);
+	if (size > sizeof(few))
+		data = kmalloc(size, GFP_KERNEL);
 	if (!data)
 		return -ENOMEM;
+	memset(data, 0, size);
 	r = dir & _IOC_WRITE && copy_from_user(data, user, size) ? -EFAULT : 0;
 	r = r ?: handle(object, ioctl, data);
 	if (r >= 0 && dir & _IOC_READ && copy_to_user(user, data, size))
 		r = -EFAULT;
-	kfree(data);
+	if (data != few)
+		kfree(data);
 	return r;
 }

@@ -16,10 +16,7 @@
 
 enum {
 	MCE_BANK_REGS	= 4,	/* CTL, STATUS, ADDR, MISC, in the order of their numbers */
-	MCE_CTL		= 0,
-	MCE_STATUS	= 1,
-	MCE_ADDR	= 2,
-	MCE_MISC	= 3,
+	MCE_CTL = 0, MCE_STATUS = 1, MCE_ADDR = 2, MCE_MISC = 3,
 
 	/* Old Linux clears one bit of bank 4 (a GART erratum), UnixWare bit 0. */
 	MCE_CTL_MAY_CLEAR = 1 << 10 | 1 << 0,

@@ -393,18 +393,8 @@ void msr_reset(struct vcpu *vcpu, bool init)
 
 /* ---- ioctls ---- */
 
-static int host_read(struct vcpu *vcpu, u32 index, u64 *val)
-{
-	return msr_read(vcpu, index, val, true);
-}
-
-static int host_write(struct vcpu *vcpu, u32 index, u64 *val)
-{
-	return msr_write(vcpu, index, *val, true);
-}
-
 /* MSRs that tell user space about the host, before there is a vCPU. */
-static int read_feature(struct vcpu *none, u32 index, u64 *val)
+static int read_feature(u32 index, u64 *val)
 {
 	switch (index) {
 	case MSR_IA32_UCODE_REV: return rdmsrl_safe(index, val) ? MSR_GP : MSR_OK;
@@ -415,9 +405,20 @@ static int read_feature(struct vcpu *none, u32 index, u64 *val)
 	}
 }
 
+static int msr_io_one(struct vcpu *vcpu, struct kvm_msr_entry *entry, bool write)
+{
+	u64 val = entry->data;
+	int r = !vcpu ? read_feature(entry->index, &val) :
+		write ? msr_write(vcpu, entry->index, val, true) :
+			msr_read(vcpu, entry->index, &val, true);
+
+	if (!r)
+		entry->data = val;
+	return r;
+}
+
 /* One by one, up to the first that fails. Returns how many, or a negative errno. */
-static long msr_io(struct vcpu *vcpu, struct kvm_msrs __user *user,
-		   int (*one)(struct vcpu *vcpu, u32 index, u64 *val), bool give_back)
+static long msr_io(struct vcpu *vcpu, struct kvm_msrs __user *user, bool write)
 {
 	struct kvm_msr_entry *entries;
 	u32 i, nr;
@@ -430,15 +431,10 @@ static long msr_io(struct vcpu *vcpu, struct kvm_msrs __user *user,
 	entries = memdup_user(user->entries, nr * sizeof(*entries));
 	if (IS_ERR(entries))
 		return PTR_ERR(entries);
-	for (i = 0; i < nr; i++) {
-		u64 val = entries[i].data;
-
-		if (one(vcpu, entries[i].index, &val))
-			break;
-		entries[i].data = val;
-	}
+	for (i = 0; i < nr && !msr_io_one(vcpu, &entries[i], write); i++)
+		;
 	r = i;
-	if (give_back && copy_to_user(user->entries, entries, nr * sizeof(*entries)))
+	if (!write && copy_to_user(user->entries, entries, nr * sizeof(*entries)))
 		r = -EFAULT;
 	kfree(entries);
 	return r;
@@ -454,7 +450,7 @@ static long msr_io(struct vcpu *vcpu, struct kvm_msrs __user *user,
  */
 long msr_ioctl_get(struct vcpu *vcpu, struct kvm_msrs __user *user)
 {
-	return msr_io(vcpu, user, host_read, true);
+	return msr_io(vcpu, user, false);
 }
 
 /**
@@ -467,7 +463,7 @@ long msr_ioctl_get(struct vcpu *vcpu, struct kvm_msrs __user *user)
  */
 long msr_ioctl_set(struct vcpu *vcpu, struct kvm_msrs __user *user)
 {
-	return msr_io(vcpu, user, host_write, false);
+	return msr_io(vcpu, user, true);
 }
 
 /**
@@ -478,7 +474,7 @@ long msr_ioctl_set(struct vcpu *vcpu, struct kvm_msrs __user *user)
  */
 long msr_ioctl_get_features(struct kvm_msrs __user *user)
 {
-	return msr_io(NULL, user, read_feature, true);
+	return msr_io(NULL, user, false);
 }
 
 /* ---- which there are ---- */

@@ -169,25 +169,15 @@ static int vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 
 enum { TSS_REGION = 3 * PAGE_SIZE };
 
-/* Kept for user space's sake: AMD-V and unrestricted guests need neither page. */
-static int vm_set_tss_addr(struct vm *vm, unsigned long addr)
+/* Checked for user space's sake: AMD-V and unrestricted guests need neither page. */
+static int vm_set_tss_addr(unsigned long addr)
 {
-	if (addr > (unsigned int)(-3 * PAGE_SIZE))
-		return -EINVAL;
-	vm->tss_addr = addr;
-	return 0;
+	return addr > (unsigned int)-TSS_REGION ? -EINVAL : 0;
 }
 
-static int vm_set_identity_map_addr(struct vm *vm, u64 __user *user)
+static int vm_set_identity_map_addr(struct vm *vm, const u64 *addr)
 {
-	u64 addr;
-
-	if (copy_from_user(&addr, user, sizeof(addr)))
-		return -EFAULT;
-	if (vm->nr_vcpus)
-		return -EINVAL;
-	vm->identity_map_addr = addr;
-	return 0;
+	return vm->nr_vcpus ? -EINVAL : 0;
 }
 
 static int vm_set_boot_cpu_id(struct vm *vm, unsigned long id)
@@ -218,30 +208,18 @@ static long vm_set_gsi_routing(struct vm *vm, struct kvm_irq_routing __user *use
 	return r;
 }
 
-/* KVM_IRQ_LINE tells nothing, KVM_IRQ_LINE_STATUS whether the guest will see it. */
-static long vm_irq_line(struct vm *vm, struct kvm_irq_level __user *user, bool status)
+/* KVM_IRQ_LINE tells nothing, KVM_IRQ_LINE_STATUS whether the guest will see it: so say their numbers. */
+static int vm_irq_line(struct vm *vm, struct kvm_irq_level *line)
 {
-	struct kvm_irq_level line;
-	int r;
-
-	if (copy_from_user(&line, user, sizeof(line)))
-		return -EFAULT;
 	if (vm->irqchip == IRQCHIP_NONE)
 		return -ENXIO;
-	r = irq_set_gsi(vm, line.irq, IRQ_SOURCE_USER, line.level);
-	line.status = r;
-	if (status && copy_to_user(user, &line, sizeof(line)))
-		return -EFAULT;
+	line->status = irq_set_gsi(vm, line->irq, IRQ_SOURCE_USER, line->level);
 	return 0;
 }
 
-static long vm_create_pit(struct vm *vm, const struct kvm_pit_config __user *user)
+static int vm_create_pit(struct vm *vm, const struct kvm_pit_config *config)
 {
-	struct kvm_pit_config config;
-
-	if (copy_from_user(&config, user, sizeof(config)))
-		return -EFAULT;
-	return pit_create(vm, config.flags);
+	return pit_create(vm, config->flags);
 }
 
 static int vm_reinject(struct vm *vm, const struct kvm_reinject_control __user *user)
@@ -253,7 +231,48 @@ static int vm_reinject(struct vm *vm, const struct kvm_reinject_control __user *
 	return pit_reinject(vm, control.pit_reinject);
 }
 
+/* These lock what they need themselves; their payload is copied by ioctl.c. */
+#define VM_IOCTLS(X)								\
+	X(KVM_SET_USER_MEMORY_REGION, memslot_ioctl_set)			\
+	X(KVM_GET_DIRTY_LOG, memslot_ioctl_get_dirty_log)			\
+	X(KVM_GET_IRQCHIP, irq_ioctl_get_irqchip)				\
+	X(KVM_SET_IRQCHIP, irq_ioctl_set_irqchip)				\
+	X(KVM_IRQ_LINE, vm_irq_line)						\
+	X(KVM_IRQ_LINE_STATUS, vm_irq_line)					\
+	X(KVM_IRQFD, irqfd_assign)						\
+	X(KVM_IOEVENTFD, ioeventfd_ioctl)					\
+	X(KVM_SIGNAL_MSI, irq_send_msi)						\
+	X(KVM_GET_PIT2, pit_get_state)						\
+	X(KVM_SET_PIT2, pit_set_state)						\
+	X(KVM_GET_CLOCK, clock_ioctl_get)					\
+	X(KVM_SET_CLOCK, clock_ioctl_set)
+
 /* vm->lock is held for these. */
+#define VM_LOCKED_IOCTLS(X)							\
+	X(KVM_CREATE_PIT2, vm_create_pit)					\
+	X(KVM_SET_IDENTITY_MAP_ADDR, vm_set_identity_map_addr)			\
+	X(KVM_ENABLE_CAP, vm_enable_cap)					\
+	X(KVM_REGISTER_COALESCED_MMIO, coalesced_register)			\
+	X(KVM_UNREGISTER_COALESCED_MMIO, coalesced_unregister)
+
+#define CASE(nr, function) case nr: return data ? function(vm, data) : 0;
+
+static int handle_payload(void *vm, unsigned int ioctl, void *data)
+{
+	switch (ioctl) {
+	VM_IOCTLS(CASE)
+	default: return -ENOTTY;
+	}
+}
+
+static int handle_locked_payload(void *vm, unsigned int ioctl, void *data)
+{
+	switch (ioctl) {
+	VM_LOCKED_IOCTLS(CASE)
+	default: return -ENOTTY;
+	}
+}
+
 static long vm_locked_ioctl(struct vm *vm, unsigned int ioctl, unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
@@ -261,38 +280,9 @@ static long vm_locked_ioctl(struct vm *vm, unsigned int ioctl, unsigned long arg
 	switch (ioctl) {
 	case KVM_CREATE_VCPU: return arg > U32_MAX ? -EINVAL : vcpu_create(vm, arg);
 	case KVM_CREATE_IRQCHIP: return irq_create_irqchip(vm);
-	case KVM_CREATE_PIT2: return vm_create_pit(vm, user);
 	case KVM_SET_GSI_ROUTING: return vm_set_gsi_routing(vm, user);
 	case KVM_SET_BOOT_CPU_ID: return vm_set_boot_cpu_id(vm, arg);
-	case KVM_SET_IDENTITY_MAP_ADDR: return vm_set_identity_map_addr(vm, user);
-	default: return -ENOTTY;
-	}
-}
-
-/* These lock what they need themselves; their payload is copied by ioctl.c. */
-#define VM_IOCTLS(X)								\
-	X(KVM_SET_USER_MEMORY_REGION, memslot_ioctl_set)			\
-	X(KVM_GET_DIRTY_LOG, memslot_ioctl_get_dirty_log)			\
-	X(KVM_GET_IRQCHIP, irq_ioctl_get_irqchip)				\
-	X(KVM_SET_IRQCHIP, irq_ioctl_set_irqchip)				\
-	X(KVM_IRQFD, irqfd_assign)						\
-	X(KVM_IOEVENTFD, ioeventfd_ioctl)					\
-	X(KVM_SIGNAL_MSI, irq_send_msi)						\
-	X(KVM_GET_PIT2, pit_get_state)						\
-	X(KVM_SET_PIT2, pit_set_state)						\
-	X(KVM_GET_CLOCK, clock_ioctl_get)					\
-	X(KVM_SET_CLOCK, clock_ioctl_set)					\
-	X(KVM_ENABLE_CAP, vm_enable_cap)					\
-	X(KVM_REGISTER_COALESCED_MMIO, coalesced_register)			\
-	X(KVM_UNREGISTER_COALESCED_MMIO, coalesced_unregister)
-
-static int handle_payload(void *vm, unsigned int ioctl, void *data)
-{
-	switch (ioctl) {
-#define CASE(nr, function) case nr: return data ? function(vm, data) : 0;
-	VM_IOCTLS(CASE)
-#undef CASE
-	default: return -ENOTTY;
+	default: return ioctl_with_payload(vm, ioctl, user, handle_locked_payload);
 	}
 }
 
@@ -306,16 +296,14 @@ static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 		return -EIO;
 	switch (ioctl) {
 	case KVM_CHECK_EXTENSION: return vm_check_extension(vm, arg);
-	case KVM_SET_TSS_ADDR: return vm_set_tss_addr(vm, arg);
-	case KVM_REINJECT_CONTROL:	/* its number tells no size */
-		return vm_reinject(vm, user);
-	case KVM_IRQ_LINE: return vm_irq_line(vm, user, false);
-	case KVM_IRQ_LINE_STATUS: return vm_irq_line(vm, user, true);
+	case KVM_SET_TSS_ADDR: return vm_set_tss_addr(arg);
+	case KVM_REINJECT_CONTROL: return vm_reinject(vm, user);	/* its number tells no size */
 	}
-	mutex_lock(&vm->lock);
-	r = vm_locked_ioctl(vm, ioctl, arg);
-	mutex_unlock(&vm->lock);
-	return r == -ENOTTY ? ioctl_with_payload(vm, ioctl, user, handle_payload) : r;
+	r = ioctl_with_payload(vm, ioctl, user, handle_payload);
+	if (r != -ENOTTY)
+		return r;
+	guard(mutex)(&vm->lock);
+	return vm_locked_ioctl(vm, ioctl, arg);
 }
 
 static int vm_release(struct inode *inode, struct file *file)

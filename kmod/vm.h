@@ -47,8 +47,6 @@ struct vm {
 	struct mutex	slots_lock;
 	struct memslots __rcu *slots;		/* [S], read under memslot_srcu */
 	struct tdp	tdp;			/* [T] */
-	gpa_t		tss_addr;		/* VMX real-mode TSS, kept for its ABI */
-	gpa_t		identity_map_addr;
 
 	/* vCPUs: slots [0, nr_vcpus) are published in order and stay until the VM ends */
 	int		nr_vcpus;		/* read with smp_load_acquire() */

@@ -147,9 +147,7 @@ static int exec_alu(struct emu *emu)
 {
 	struct emu_insn *insn = &emu->insn;
 	struct emu_alu alu = {
-		.op = insn->desc & F_OP,
-		.size = insn->size,
-		.flags = emu->rflags,
+		.op = insn->desc & F_OP, .size = insn->size, .flags = emu->rflags,
 		.third = insn->imm,
 	};
 	int r = source_read(emu, &alu.src);

@@ -202,8 +202,7 @@ long lapic_send_ipis(struct vm *vm, u64 bitmap_low, u64 bitmap_high, u32 min, u3
 {
 	const unsigned long ids[] = { bitmap_low, bitmap_high };
 	struct apic_msg msg = {
-		.vector = icr & APIC_VECTOR_MASK,
-		.delivery = icr & APIC_MODE_MASK,
+		.vector = icr & APIC_VECTOR_MASK, .delivery = icr & APIC_MODE_MASK,
 		.level = true,
 	};
 	struct vcpu *vcpu;

@@ -120,12 +120,11 @@ static int irqfd_bind(struct irqfd *irqfd, struct file *file)
 	struct irqfd_poll poll = { .irqfd = irqfd };
 	struct vm *vm = irqfd->vm;
 	struct irqfd *other;
-	int ret = -EBUSY;
 
-	mutex_lock(&vm->eventfd_lock);
+	guard(mutex)(&vm->eventfd_lock);
 	list_for_each_entry(other, &vm->irqfds, node)
 		if (other->eventfd == irqfd->eventfd)
-			goto out;
+			return -EBUSY;
 	list_add_tail(&irqfd->node, &vm->irqfds);
 	if (irqfd->resamplefd) {
 		hlist_add_head_rcu(&irqfd->resample_node, &vm->resamplers);
@@ -136,10 +135,7 @@ static int irqfd_bind(struct irqfd *irqfd, struct file *file)
 	/* What was signalled before we listened counts. */
 	if (vfs_poll(file, &poll.table) & EPOLLIN)
 		irqfd_inject(irqfd);
-	ret = 0;
-out:
-	mutex_unlock(&vm->eventfd_lock);
-	return ret;
+	return 0;
 }
 
 static int irqfd_add(struct vm *vm, const struct kvm_irqfd *args, struct file *file)
@@ -254,10 +250,9 @@ void irqfd_release_all(struct vm *vm)
 {
 	struct irqfd *irqfd, *next;
 
-	mutex_lock(&vm->eventfd_lock);
+	guard(mutex)(&vm->eventfd_lock);
 	list_for_each_entry_safe(irqfd, next, &vm->irqfds, node)
 		irqfd_release(irqfd);
-	mutex_unlock(&vm->eventfd_lock);
 }
 
 /* ---- ioeventfd ---- */
@@ -419,8 +414,7 @@ static bool ioeventfd_args_valid(const struct kvm_ioeventfd *args)
 int ioeventfd_ioctl(struct vm *vm, const struct kvm_ioeventfd *args)
 {
 	struct ioeventfd fd = {
-		.vm = vm,
-		.addr = args->addr,
+		.vm = vm, .addr = args->addr,
 		.pio = args->flags & KVM_IOEVENTFD_FLAG_PIO,
 		.any_value = !(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH),
 		.len = args->len,
@@ -456,11 +450,10 @@ void ioeventfd_release_all(struct vm *vm)
 
 	if (!vm->nr_ioeventfds)
 		return;
-	mutex_lock(&ioeventfd_lock);
+	guard(mutex)(&ioeventfd_lock);
 	hash_for_each_safe(ioeventfds, bucket, next, fd, node)
 		if (fd->vm == vm)
 			ioeventfd_del(vm, fd);
-	mutex_unlock(&ioeventfd_lock);
 }
 
 /**

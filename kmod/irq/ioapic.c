@@ -18,19 +18,10 @@
 #include "lapic.h"
 
 /* 82093AA "Memory Mapped Registers for Accessing IOAPIC Registers" */
-enum {
-	IOAPIC_REGSEL	= 0x00,
-	IOAPIC_WINDOW	= 0x10,
-	IOAPIC_LENGTH	= 0x100,
-};
+enum { IOAPIC_REGSEL = 0x00, IOAPIC_WINDOW = 0x10, IOAPIC_LENGTH = 0x100 };
 
 /* 82093AA "IOAPIC Registers" */
-enum {
-	IOAPIC_ID	= 0x00,
-	IOAPIC_VER	= 0x01,
-	IOAPIC_ARB	= 0x02,
-	IOAPIC_REDTBL	= 0x10,
-};
+enum { IOAPIC_ID = 0x00, IOAPIC_VER = 0x01, IOAPIC_ARB = 0x02, IOAPIC_REDTBL = 0x10 };
 
 #define IOAPIC_ID_MASK		(0xfu << 24)
 #define IOAPIC_VERSION		(0x11 | (IOAPIC_PINS - 1) << 16)
@@ -52,11 +43,9 @@ static int ioapic_send(struct vm *vm, const ioapic_entry *entry)
 {
 	struct apic_msg msg = {
 		.dest = GET_XAPIC_DEST_FIELD(upper_32_bits(entry->bits)),
-		.delivery = entry_delivery(entry),
-		.vector = entry->fields.vector,
+		.delivery = entry_delivery(entry), .vector = entry->fields.vector,
 		.logical = entry->fields.dest_mode,
-		.level_triggered = entry->fields.trig_mode,
-		.level = true,
+		.level_triggered = entry->fields.trig_mode, .level = true,
 	};
 
 	return lapic_deliver_from_device(vm, &msg);

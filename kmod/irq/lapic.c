@@ -117,10 +117,8 @@ static void lapic_send_ipi(struct lapic *apic, u32 icr)
 	u32 icr2 = lapic_get(apic, APIC_ICR2);
 	struct apic_msg msg = {
 		.dest = x2apic ? icr2 : GET_XAPIC_DEST_FIELD(icr2),
-		.delivery = icr & APIC_MODE_MASK,
-		.shorthand = icr & APIC_DEST_ALLBUT,
-		.vector = icr & APIC_VECTOR_MASK,
-		.logical = icr & APIC_DEST_LOGICAL,
+		.delivery = icr & APIC_MODE_MASK, .shorthand = icr & APIC_DEST_ALLBUT,
+		.vector = icr & APIC_VECTOR_MASK, .logical = icr & APIC_DEST_LOGICAL,
 		.level_triggered = icr & APIC_INT_LEVELTRIG,
 		.level = icr & APIC_INT_ASSERT,
 	};

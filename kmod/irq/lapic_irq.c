@@ -319,8 +319,7 @@ int lapic_local_deliver(struct vcpu *vcpu, unsigned int lvt)
 	struct lapic *apic = vcpu->lapic;
 	u32 entry = lapic_get(apic, lvt);
 	struct apic_msg msg = {
-		.vector = entry & APIC_VECTOR_MASK,
-		.delivery = entry & APIC_MODE_MASK,
+		.vector = entry & APIC_VECTOR_MASK, .delivery = entry & APIC_MODE_MASK,
 		.level_triggered = (lvt == APIC_LVT0 || lvt == APIC_LVT1) &&
 				   (entry & APIC_LVT_LEVEL_TRIGGER),
 		.level = true,

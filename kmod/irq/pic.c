@@ -20,11 +20,7 @@ enum { MASTER, SLAVE };
 #define PIC_SPURIOUS		7
 
 /* Ports: a pair a chip, and one of the ELCR */
-enum {
-	PIC_MASTER_PORT	= 0x20,
-	PIC_SLAVE_PORT	= 0xa0,
-	PIC_ELCR_PORT	= 0x4d0,
-};
+enum { PIC_MASTER_PORT = 0x20, PIC_SLAVE_PORT = 0xa0, PIC_ELCR_PORT = 0x4d0 };
 
 /* 8259A "Initialization Command Words", "Operation Command Words" */
 enum {
@@ -204,13 +200,9 @@ static void chip_init(struct pic *pic, int which, u8 icw1)
 
 	chip_clear_isr(pic, which, 0xff);
 	*s = (struct kvm_pic_state) {
-		.last_irr = s->last_irr,
-		.irr = s->irr & s->elcr,
-		.irq_base = s->irq_base,
-		.elcr = s->elcr,
-		.elcr_mask = s->elcr_mask,
-		.init4 = icw1 & ICW1_ICW4_NEEDED,
-		.init_state = PIC_ICW2,
+		.last_irr = s->last_irr, .irr = s->irr & s->elcr,
+		.irq_base = s->irq_base, .elcr = s->elcr, .elcr_mask = s->elcr_mask,
+		.init4 = icw1 & ICW1_ICW4_NEEDED, .init_state = PIC_ICW2,
 	};
 }
 

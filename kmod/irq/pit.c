@@ -414,14 +414,13 @@ void pit_port_read(struct vm *vm, u16 port, u8 *val)
 {
 	struct pit *pit = vm->pit;
 
-	mutex_lock(&pit->mutex);
+	guard(mutex)(&pit->mutex);
 	if (port == PIT_SPEAKER)
 		*val = pit_read_speaker(pit);
 	else if (port == PIT_CONTROL)
 		*val = 0;
 	else
 		*val = pit_read_channel(pit, &pit->state.channels[port - PIT_CHANNEL0]);
-	mutex_unlock(&pit->mutex);
 }
 
 /**
@@ -434,14 +433,13 @@ void pit_port_write(struct vm *vm, u16 port, u8 val)
 {
 	struct pit *pit = vm->pit;
 
-	mutex_lock(&pit->mutex);
+	guard(mutex)(&pit->mutex);
 	if (port == PIT_SPEAKER)
 		pit_write_speaker(pit, val);
 	else if (port == PIT_CONTROL)
 		pit_write_control(pit, val);
 	else
 		pit_write_channel(pit, port - PIT_CHANNEL0, val);
-	mutex_unlock(&pit->mutex);
 }
 
 /* ---- state ---- */
@@ -457,9 +455,8 @@ int pit_get_state(struct vm *vm, struct kvm_pit_state2 *state)
 {
 	if (!vm->pit)
 		return -ENXIO;
-	mutex_lock(&vm->pit->mutex);
+	guard(mutex)(&vm->pit->mutex);
 	*state = vm->pit->state;
-	mutex_unlock(&vm->pit->mutex);
 	return 0;
 }
 
@@ -494,7 +491,7 @@ int pit_set_state(struct vm *vm, const struct kvm_pit_state2 *state)
 		return -ENXIO;
 	if (state->flags & ~(KVM_PIT_FLAGS_HPET_LEGACY | KVM_PIT_FLAGS_SPEAKER_DATA_ON))
 		return -EINVAL;
-	mutex_lock(&pit->mutex);
+	guard(mutex)(&pit->mutex);
 	pit->state = *state;
 	memset(pit->state.reserved, 0, sizeof(pit->state.reserved));
 	for (nr = 0; nr < PIT_NR_CHANNELS; nr++)
@@ -503,7 +500,6 @@ int pit_set_state(struct vm *vm, const struct kvm_pit_state2 *state)
 	pit->state.channels[1].gate = 1;
 	pit->stopped_at = ktime_get_ns();
 	pit_restart_timer(pit);
-	mutex_unlock(&pit->mutex);
 	return 0;
 }
 

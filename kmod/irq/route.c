@@ -36,11 +36,9 @@ static int msi_deliver(struct vm *vm, u32 address_lo, u32 address_hi, u32 data)
 {
 	struct apic_msg msg = {
 		.dest = (u8)(address_lo >> MSI_ADDR_DEST_SHIFT),
-		.delivery = data & APIC_MODE_MASK,
-		.vector = data & APIC_VECTOR_MASK,
+		.delivery = data & APIC_MODE_MASK, .vector = data & APIC_VECTOR_MASK,
 		.logical = address_lo & MSI_ADDR_LOGICAL,
-		.level_triggered = data & MSI_DATA_LEVEL,
-		.level = true,
+		.level_triggered = data & MSI_DATA_LEVEL, .level = true,
 	};
 
 	if (vm->x2apic_api & KVM_X2APIC_API_USE_32BIT_IDS)

@@ -74,12 +74,9 @@ void gwalk_set_mode(struct gwalk_mode *mode, u64 cr0, u64 cr4, u64 efer, u8 maxp
 		    bool gbpages)
 {
 	*mode = (struct gwalk_mode) {
-		.entry_shift = 3,
-		.nxe = cr4 & X86_CR4_PAE && efer & EFER_NX,
-		.wp = cr0 & X86_CR0_WP,
-		.smep = cr4 & X86_CR4_SMEP,
-		.smap = cr4 & X86_CR4_SMAP,
-		.reserved = GENMASK_ULL(62, maxphyaddr),
+		.entry_shift = 3, .nxe = cr4 & X86_CR4_PAE && efer & EFER_NX,
+		.wp = cr0 & X86_CR0_WP, .smep = cr4 & X86_CR4_SMEP,
+		.smap = cr4 & X86_CR4_SMAP, .reserved = GENMASK_ULL(62, maxphyaddr),
 	};
 	if (!(cr0 & X86_CR0_PG))
 		return;

@@ -263,14 +263,10 @@ static int memslot_set(struct vm *vm, const struct kvm_userspace_memory_region *
  */
 int memslot_ioctl_set(struct vm *vm, const struct kvm_userspace_memory_region *mem)
 {
-	int r;
-
 	if (!memslot_region_valid(vm, mem))
 		return -EINVAL;
-	mutex_lock(&vm->slots_lock);
-	r = memslot_set(vm, mem);
-	mutex_unlock(&vm->slots_lock);
-	return r;
+	guard(mutex)(&vm->slots_lock);
+	return memslot_set(vm, mem);
 }
 
 /* ---- the dirty log ---- */
@@ -324,16 +320,12 @@ static int dirty_log_copy(struct vm *vm, const struct memslot *slot, unsigned lo
 int memslot_ioctl_get_dirty_log(struct vm *vm, const struct kvm_dirty_log *log)
 {
 	const struct memslot *slot;
-	int r = -ENOENT;
 
 	if (log->slot >= MEMSLOT_MAX_USER)
 		return -EINVAL;
-	mutex_lock(&vm->slots_lock);
+	guard(mutex)(&vm->slots_lock);
 	slot = memslot_by_id(memslot_all(vm), log->slot);
-	if (slot && slot->dirty)
-		r = dirty_log_copy(vm, slot, log->dirty_bitmap);
-	mutex_unlock(&vm->slots_lock);
-	return r;
+	return slot && slot->dirty ? dirty_log_copy(vm, slot, log->dirty_bitmap) : -ENOENT;
 }
 
 /* ---- a VM's memory begins and ends ---- */
