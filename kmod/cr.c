@@ -210,21 +210,16 @@ enum { DR7_FIXED_ZERO = 0xd000, DR6_WRITABLE = DR_TRAP_BITS | DR6_BD | DR_STEP |
  */
 int vcpu_set_dr(struct vcpu *vcpu, unsigned int nr, u64 val)
 {
-	switch (nr) {
-	case 6:
-		if (val >> 32)
-			return 1;
-		vcpu->dr6 = DR6_RESERVED | (val & DR6_WRITABLE);
-		break;
-	case 7:
-		if (val >> 32)
-			return 1;
-		vcpu->dr7 = (val & ~(u64)DR7_FIXED_ZERO) | DR7_FIXED_1;
-		break;
-	default:
+	if (nr < 6) {
 		vcpu->dr[nr & 3] = val;
 		return 0;
 	}
+	if (val >> 32)
+		return 1;
+	if (nr == 6)
+		vcpu->dr6 = DR6_RESERVED | (val & DR6_WRITABLE);
+	else
+		vcpu->dr7 = (val & ~(u64)DR7_FIXED_ZERO) | DR7_FIXED_1;
 	backend(update_intercepts)(vcpu);
 	return 0;
 }

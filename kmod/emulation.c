@@ -153,7 +153,6 @@ static int device_read(struct vcpu *vcpu, gpa_t addr, bool pio, void *data, unsi
 		return EMU_UNKNOWN;
 
 	log = &io->read[io->nr_reads];
-	log->len = len;
 	if (pio ? pio_kernel(vcpu, addr, log->data, len, true) :
 		  mmio_kernel_read(vcpu, addr, log->data, len)) {
 		io->nr_reads++;

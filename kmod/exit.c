@@ -3,12 +3,9 @@
  * What both vendors do on an exit.  A vendor's exits.c finds out what it was
  * and calls one function here; enum in exit.h says what the answers mean.
  */
-#include <linux/kvm.h>
 #include <linux/kvm_para.h>
-#include <linux/string.h>
 #include <asm/kvm_para.h>
 #include <asm/trap_pf.h>
-#include <asm/trapnr.h>
 #include "backend.h"
 #include "clock.h"
 #include "coalesced.h"
@@ -184,8 +181,7 @@ static long hypercall_sched_yield(struct vcpu *vcpu, u32 id)
 static long hypercall(struct vcpu *vcpu, u64 nr, const u64 a[4])
 {
 	switch (nr) {
-	case KVM_HC_VAPIC_POLL_IRQ:
-		return 0;
+	case KVM_HC_VAPIC_POLL_IRQ: return 0;
 	case KVM_HC_KICK_CPU:
 		return vcpu_has(vcpu, CAP_KVM_UNHALT) ? hypercall_kick(vcpu, a[1]) : -KVM_ENOSYS;
 	case KVM_HC_SEND_IPI:
@@ -194,8 +190,7 @@ static long hypercall(struct vcpu *vcpu, u64 nr, const u64 a[4])
 	case KVM_HC_SCHED_YIELD:
 		return vcpu_has(vcpu, CAP_KVM_SCHED_YIELD) ?
 		       hypercall_sched_yield(vcpu, a[0]) : -KVM_ENOSYS;
-	default:
-		return -KVM_ENOSYS;
+	default: return -KVM_ENOSYS;
 	}
 }
 
@@ -266,21 +261,12 @@ bool pio_kernel(struct vcpu *vcpu, u16 port, void *data, unsigned int len, bool 
 	return !in && ioeventfd_write(vm, true, port, data, len);
 }
 
-/* Into AL, AX or EAX; as for any 32-bit result, EAX clears the upper half. */
-static void set_accumulator(struct vcpu *vcpu, const void *data, unsigned int size)
+/* Into AL, AX or EAX: the rest of RAX stays, but EAX clears the upper half. @data has four bytes. */
+static void set_accumulator(struct vcpu *vcpu, const u32 *data, unsigned int size)
 {
-	u64 *rax = &vcpu->regs[EMU_RAX];
+	u64 mask = ~0ULL >> (64 - 8 * size), kept = size < 4 ? ~mask : 0;
 
-	switch (size) {
-	case 1:
-		*rax = (*rax & ~0xffULL) | *(const u8 *)data;
-		break;
-	case 2:
-		*rax = (*rax & ~0xffffULL) | *(const u16 *)data;
-		break;
-	default:
-		*rax = *(const u32 *)data;
-	}
+	vcpu->regs[EMU_RAX] = (vcpu->regs[EMU_RAX] & kept) | (*data & mask);
 }
 
 /* User space has done it.  If it also moved RIP (a reset, say), that stands. */

@@ -3,7 +3,6 @@
 #ifndef VITRO_EXIT_H
 #define VITRO_EXIT_H
 
-#include <asm/processor-flags.h>
 #include "vcpu.h"
 
 /*

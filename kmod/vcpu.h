@@ -87,7 +87,7 @@ struct vcpu_io {
 	u8		nr, next;	/* pieces there are; the one user space works on */
 	bool		write;
 	bool		unfinished;	/* the instruction goes on when the pieces are through */
-	struct io_read { u8 len; u8 data[32]; } read[VCPU_IO_PIECES];
+	struct io_read { u8 data[32]; } read[VCPU_IO_PIECES];
 	u8		nr_reads, cursor;
 	u32		step;		/* the REP iteration (emu.step) that the reads belong to */
 	/* a plain IN or OUT that needed no emulator */

@@ -159,23 +159,13 @@ static int get_mp_state(struct vcpu *vcpu, struct kvm_mp_state *mp)
 
 static int set_mp_state(struct vcpu *vcpu, const struct kvm_mp_state *mp)
 {
-	switch (mp->mp_state) {
-	case KVM_MP_STATE_RUNNABLE:
-		break;
-	case KVM_MP_STATE_UNINITIALIZED:
-	case KVM_MP_STATE_HALTED:
-	case KVM_MP_STATE_INIT_RECEIVED:
-	case KVM_MP_STATE_SIPI_RECEIVED:
-		if (!vcpu->lapic)
-			return -EINVAL;
-		break;
-	default: return -EINVAL;
-	}
+	/* Without a local APIC there is none but RUNNABLE, the first of them. */
+	if (mp->mp_state > (vcpu->lapic ? KVM_MP_STATE_SIPI_RECEIVED : KVM_MP_STATE_RUNNABLE))
+		return -EINVAL;
+	vcpu->mp_state = mp->mp_state;
 	if (mp->mp_state == KVM_MP_STATE_SIPI_RECEIVED) {
 		vcpu->mp_state = KVM_MP_STATE_INIT_RECEIVED;
 		lapic_post_sipi(vcpu);
-	} else {
-		vcpu->mp_state = mp->mp_state;
 	}
 	vcpu_request(vcpu, REQ_EVENT);
 	return 0;
@@ -300,12 +290,6 @@ static int queue_interrupt(struct vcpu *vcpu, const struct kvm_interrupt *irq)
 	return 0;
 }
 
-static int queue_nmi(struct vcpu *vcpu)
-{
-	vcpu_nmi(vcpu);
-	return 0;
-}
-
 /* ---- debugging ---- */
 
 static int get_debugregs(struct vcpu *vcpu, struct kvm_debugregs *regs)
@@ -398,16 +382,6 @@ static int set_vapic_addr(struct vcpu *vcpu, const struct kvm_vapic_addr *vapic)
 	return vcpu->lapic && !vapic->vapic_addr ? 0 : -EINVAL;
 }
 
-static int get_lapic(struct vcpu *vcpu, struct kvm_lapic_state *state)
-{
-	return vcpu->lapic ? lapic_get_state(vcpu, state) : -EINVAL;
-}
-
-static int set_lapic(struct vcpu *vcpu, const struct kvm_lapic_state *state)
-{
-	return vcpu->lapic ? lapic_set_state(vcpu, state) : -EINVAL;
-}
-
 /* ioctls whose payload has a fixed size: ioctl.c copies it. */
 #define STATE_IOCTLS(X)						\
 	X(KVM_GET_REGS, get_regs)				\
@@ -432,8 +406,8 @@ static int set_lapic(struct vcpu *vcpu, const struct kvm_lapic_state *state)
 	X(KVM_X86_SETUP_MCE, mce_ioctl_setup)			\
 	X(KVM_X86_SET_MCE, mce_ioctl_set)			\
 	X(KVM_SET_VAPIC_ADDR, set_vapic_addr)			\
-	X(KVM_GET_LAPIC, get_lapic)				\
-	X(KVM_SET_LAPIC, set_lapic)
+	X(KVM_GET_LAPIC, lapic_get_state)			\
+	X(KVM_SET_LAPIC, lapic_set_state)
 
 static int handle_payload(void *vcpu, unsigned int ioctl, void *data)
 {
@@ -457,7 +431,9 @@ static long other_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg
 	case KVM_GET_XSAVE: return fpu_ioctl_get_xsave(vcpu, user, sizeof(struct kvm_xsave));
 	case KVM_GET_XSAVE2: return fpu_ioctl_get_xsave(vcpu, user, fpu_xsave_size(vcpu->vm));
 	case KVM_SET_XSAVE: return fpu_ioctl_set_xsave(vcpu, user);
-	case KVM_NMI: return queue_nmi(vcpu);
+	case KVM_NMI:
+		vcpu_nmi(vcpu);
+		return 0;
 	case KVM_SET_SIGNAL_MASK: return set_signal_mask(vcpu, user);
 	case KVM_SET_TSC_KHZ: return clock_set_tsc_khz(vcpu, arg);
 	case KVM_GET_TSC_KHZ: return vcpu->tsc_khz;

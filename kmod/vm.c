@@ -28,15 +28,18 @@
  */
 struct vcpu *vm_vcpu_by_id(struct vm *vm, u32 id)
 {
-	struct vcpu *vcpu;
-	int i;
+	int i, nr = vm_nr_vcpus(vm);
 
-	/* Most VMMs number them from 0 on. */
-	if (id < smp_load_acquire(&vm->nr_vcpus) && vm->vcpus[id]->id == id)
-		return vm->vcpus[id];
-	vm_for_each_vcpu(i, vcpu, vm)
-		if (vcpu->id == id)
-			return vcpu;
+	if (!nr)
+		return NULL;
+	/* The ids of most VMs are ascending and nearly dense. */
+	for (i = min_t(u32, id, nr - 1); i > 0 && vm->vcpus[i]->id > id; i--)
+		;
+	if (likely(vm->vcpus[i]->id == id))
+		return vm->vcpus[i];
+	for (i = 0; i < nr; i++)
+		if (vm->vcpus[i]->id == id)
+			return vm->vcpus[i];
 	return NULL;
 }
 

@@ -174,6 +174,16 @@ TEST_F(bad, an_msi_with_unknown_flags_is_einval)
 	EXPECT_ERRNO(EINVAL, ioctl(self->vm.fd, KVM_SIGNAL_MSI, &msi));
 }
 
+TEST(an_msi_before_the_first_vcpu_reaches_nobody)
+{
+	struct kvm_msi msi = { .address_lo = APIC_BASE_ADDR | 5 << 12, .data = 0x51 };
+	struct vm vm;
+
+	NEED_CAP(KVM_CAP_SIGNAL_MSI);
+	vm_create(&vm, VM_IRQCHIP);
+	EXPECT_EQ(0, ioctl(vm.fd, KVM_SIGNAL_MSI, &msi));
+}
+
 TEST_F(bad, a_gsi_that_nobody_routed_does_no_harm)
 {
 	struct kvm_irq_level level = { .irq = 0x7fffffff, .level = 1 };

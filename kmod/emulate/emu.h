@@ -100,7 +100,7 @@ struct emu_ops {
 	/** @write: @len bytes (1 to 32) at @la; may cross a page; all or nothing. */
 	int (*write)(struct emu *emu, u64 la, const void *data, unsigned int len);
 	/**
-	 * @cmpxchg: atomically replace @len bytes (1, 2, 4, 8 or 16) at @la by
+	 * @cmpxchg: atomically replace @len bytes (1, 2, 4 or 8) at @la by
 	 * @new if they equal @old; *@old gets what was there.  Used for every
 	 * LOCKed or implicitly locked read-modify-write.
 	 */

@@ -16,21 +16,6 @@
 #define X2APIC_CLUSTER_SHIFT	4	/* 16 APICs a cluster */
 #define X2APIC_LOGICAL_SHIFT	16	/* cluster number above a bit for each */
 
-/* By the id of KVM_CREATE_VCPU; the ids of most VMs are ascending and nearly dense. */
-static struct vcpu *vcpu_by_id(struct vm *vm, u32 id)
-{
-	int i, nr = smp_load_acquire(&vm->nr_vcpus);	/* pairs with vcpu_create() */
-
-	for (i = min_t(u32, id, nr - 1); i > 0 && vm->vcpus[i]->id > id; i--)
-		;
-	if (likely(nr && vm->vcpus[i]->id == id))
-		return vm->vcpus[i];
-	for (i = 0; i < nr; i++)
-		if (vm->vcpus[i]->id == id)
-			return vm->vcpus[i];
-	return NULL;
-}
-
 /**
  * lapic_vcpu_by_apic_id() - the vCPU that answers to an APIC id
  * @vm: any
@@ -44,7 +29,7 @@ struct vcpu *lapic_vcpu_by_apic_id(struct vm *vm, u32 apic_id)
 	int i;
 
 	if (likely(!READ_ONCE(vm->apic_ids_moved)))
-		return vcpu_by_id(vm, apic_id);
+		return vm_vcpu_by_id(vm, apic_id);
 	vm_for_each_vcpu(i, vcpu, vm)
 		if (lapic_id(vcpu->lapic) == apic_id)
 			return vcpu;
@@ -85,7 +70,7 @@ static void find_cluster(struct vm *vm, u32 dest, unsigned long *targets)
 	unsigned int bit;
 
 	for_each_set_bit(bit, &bits, 16) {
-		vcpu = vcpu_by_id(vm, first + bit);
+		vcpu = vm_vcpu_by_id(vm, first + bit);
 		if (vcpu && lapic_x2apic(vcpu->lapic))
 			__set_bit(vcpu->idx, targets);
 	}
@@ -165,7 +150,7 @@ int lapic_deliver(struct vm *vm, struct vcpu *src, const struct apic_msg *msg)
 	if (unlikely(msg->shorthand || msg->logical || msg->dest == XAPIC_BROADCAST ||
 		     READ_ONCE(vm->apic_ids_moved)))
 		return deliver_to_many(vm, src, msg);
-	vcpu = vcpu_by_id(vm, msg->dest);
+	vcpu = vm_vcpu_by_id(vm, msg->dest);
 	return vcpu ? lapic_accept(vcpu->lapic, src, msg) : -1;
 }
 

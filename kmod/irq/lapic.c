@@ -448,16 +448,18 @@ static bool lapic_wide_ids(const struct vcpu *vcpu)
 
 /**
  * lapic_get_state() - KVM_GET_LAPIC
- * @vcpu: under its mutex, with a local APIC
+ * @vcpu: under its mutex
  * @state: filled
  *
- * Return: 0.
+ * Return: 0; -EINVAL without a local APIC.
  */
 int lapic_get_state(struct vcpu *vcpu, struct kvm_lapic_state *state)
 {
 	struct lapic *apic = vcpu->lapic;
 	u32 *id = (u32 *)(state->regs + APIC_ID);
 
+	if (!apic)
+		return -EINVAL;
 	memcpy(state->regs, apic->regs, sizeof(state->regs));
 	*(u32 *)(state->regs + APIC_LVR) = lapic_version(apic);
 	*(u32 *)(state->regs + APIC_TMCCT) = lapic_timer_count(apic);
@@ -487,21 +489,22 @@ static void lapic_sanitize(struct lapic *apic)
 
 /**
  * lapic_set_state() - KVM_SET_LAPIC
- * @vcpu: under its mutex, with a local APIC; may sleep
+ * @vcpu: under its mutex; may sleep
  * @state: as lapic_get_state() gave it
  *
  * The mode is IA32_APIC_BASE's, not in @state.
  *
- * Return: 0; -EINVAL with a 32-bit id that is not the vCPU's.
+ * Return: 0; -EINVAL without a local APIC, or with a 32-bit id that is not the vCPU's.
  */
 int lapic_set_state(struct vcpu *vcpu, const struct kvm_lapic_state *state)
 {
 	struct lapic *apic = vcpu->lapic;
-	u64 deadline = apic->tsc_deadline;
+	u64 deadline;
 
-	if (lapic_x2apic(apic) && lapic_wide_ids(vcpu) &&
-	    *(const u32 *)(state->regs + APIC_ID) != vcpu->id)
+	if (!apic || (lapic_x2apic(apic) && lapic_wide_ids(vcpu) &&
+		      *(const u32 *)(state->regs + APIC_ID) != vcpu->id))
 		return -EINVAL;
+	deadline = apic->tsc_deadline;
 	lapic_timer_stop(apic);
 	memcpy(apic->regs, state->regs, sizeof(state->regs));
 	lapic_sanitize(apic);

@@ -52,37 +52,17 @@ int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len)
 
 /* ---- compare and exchange ---- */
 
-/* As __try_cmpxchg_user(), for 16 bytes: 0 done, 1 it differs, -EFAULT. SDM 2A "CMPXCHG16B". */
-static int guest_cmpxchg16(void __user *ptr, u64 old[2], const u64 new[2])
-{
-	bool equal;
-	int err = 0;
-
-	__uaccess_begin_nospec();
-	asm volatile("1: lock cmpxchg16b %[mem]\n"
-		     CC_SET(z)
-		     "2:\n"
-		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_EFAULT_REG, %[err])
-		     : CC_OUT(z) (equal), [mem] "+m" (*(__uint128_t __force *)ptr),
-		       "+a" (old[0]), "+d" (old[1]), [err] "+r" (err)
-		     : "b" (new[0]), "c" (new[1])
-		     : "memory");
-	__uaccess_end();
-	return err ?: !equal;
-}
-
 #define guest_try_cmpxchg(type, ptr, old, new) \
 	__try_cmpxchg_user((type __user *)(ptr), (type *)(old), *(const type *)(new), fault_##type)
 
-/* @ptr such that the lock stays in one cache line; CMPXCHG16B wants it aligned. */
+/* @ptr such that the lock stays in one cache line. */
 static int guest_cmpxchg_user(void __user *ptr, void *old, const void *new, unsigned int len)
 {
 	switch (len) {
 	case 1: return guest_try_cmpxchg(u8, ptr, old, new);
 	case 2: return guest_try_cmpxchg(u16, ptr, old, new);
 	case 4: return guest_try_cmpxchg(u32, ptr, old, new);
-	case 8: return guest_try_cmpxchg(u64, ptr, old, new);
-	default: return guest_cmpxchg16(ptr, old, new);
+	default: return guest_try_cmpxchg(u64, ptr, old, new);
 	}
 }
 
@@ -90,7 +70,7 @@ static int guest_cmpxchg_user(void __user *ptr, void *old, const void *new, unsi
 static int guest_cmpxchg_split(struct vm *vm, gpa_t gpa, void *old, const void *new,
 			       unsigned int len)
 {
-	u8 now[16];
+	u8 now[8];
 
 	if (guest_read(vm, gpa, now, len))
 		return -EFAULT;
@@ -110,7 +90,7 @@ int guest_cmpxchg(struct vm *vm, gpa_t gpa, void *old, const void *new, unsigned
 		return -EIO;
 	if (slot->flags & KVM_MEM_READONLY)
 		return -EROFS;
-	if (gpa % SMP_CACHE_BYTES + len > SMP_CACHE_BYTES || (len == 16 && gpa % 16))
+	if (gpa % SMP_CACHE_BYTES + len > SMP_CACHE_BYTES)
 		return guest_cmpxchg_split(vm, gpa, old, new, len);
 	r = guest_cmpxchg_user(guest_ptr(slot, gpa), old, new, len);
 	if (!r)

@@ -201,7 +201,7 @@ int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len);
  * @gpa: where
  * @old: what is expected; on a mismatch, gets what is there
  * @new: what to put there
- * @len: 1, 2, 4, 8 or 16
+ * @len: 1, 2, 4 or 8
  *
  * Atomic unless it crosses a cache line: the host may not split a lock.
  *

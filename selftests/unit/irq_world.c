@@ -219,6 +219,17 @@ struct vcpu *world_add_vcpu(struct vm *vm, u32 id)
 	return vcpu;
 }
 
+struct vcpu *vm_vcpu_by_id(struct vm *vm, u32 id)
+{
+	struct vcpu *vcpu;
+	int i;
+
+	vm_for_each_vcpu(i, vcpu, vm)
+		if (vcpu->id == id)
+			return vcpu;
+	return NULL;
+}
+
 struct vm *world_vm(enum irqchip_mode mode, unsigned int nr)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));

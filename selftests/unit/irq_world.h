@@ -135,6 +135,7 @@ extern int world_resampled_gsi;
 extern int world_resample_acks;
 
 /* A VM with @nr vCPUs of ids 0, 1, ...; caps: CAP_X2APIC and CAP_TSC_DEADLINE. */
+struct vcpu *vm_vcpu_by_id(struct vm *vm, u32 id);
 struct vm *world_vm(enum irqchip_mode mode, unsigned int nr);
 struct vcpu *world_add_vcpu(struct vm *vm, u32 id);
 void world_free(struct vm *vm);
