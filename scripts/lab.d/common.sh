@@ -94,8 +94,9 @@ lab_cleanup()
 	for pid in $(jobs -p); do
 		kill "$pid" 2>/dev/null || :
 	done
+	cat "$tmp/vm.pid" "$tmp"/*/vm.pid 2>/dev/null | xargs -r kill 2>/dev/null || :
 	# What an emulator that was killed could not put right.
-	[ -z "${lab_terminal-}" ] || stty "$lab_terminal" </dev/tty
+	[ -z "${lab_terminal-}" ] || stty "$lab_terminal" </dev/tty 2>/dev/null || :
 	rm -rf "$tmp"
 }
 

@@ -25,9 +25,9 @@ lab_shell()
 	lab_prepare
 	build_what_builds
 	lab_images
-	[ -z "$qemu" ] || vm_qemu_disk
 	lab_tmp
 	vm_standard_disks
+	[ -z "$qemu" ] || vm_qemu_disk
 	mkdir "$tmp/job"
 	cp "$lab/vm/shell" "$tmp/job/main"
 	step "starting the test VM"

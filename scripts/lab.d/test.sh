@@ -179,14 +179,52 @@ test_in_vms()
 	test_build
 	lab_unlock
 	lab_images
-	vm_standard_disks
-	if [[ " ${vm[*]} " = *" qemu_boot "* ]]; then
-		vm_qemu_disk
-	fi
 	vm_judge=test_vm_ended
+	test_machine_after_machine
+}
+
+# test_machine_after_machine: but Bochs, which keeps one CPU busy, is two at a
+# time.
+test_machine_after_machine()
+{
+	local machine bochs=()
+
 	for machine in "${test_machines[@]}"; do
-		test_on "$machine"
+		if [ "$machine" = amd ]; then test_on amd; else bochs+=("$machine"); fi
 	done
+	if [ ${#bochs[@]} -eq 1 ]; then
+		test_on "${bochs[0]}"
+		return
+	fi
+	for machine in "${bochs[@]}"; do
+		mkdir "$tmp/$machine"
+		test_beside "$machine" >"$tmp/$machine.out" &
+	done
+	wait
+	for machine in "${bochs[@]}"; do
+		cat "$tmp/$machine.out"
+		test_count "$tmp/$machine/counts" || test_broken "$machine" "broke off"
+	done
+}
+
+# test_beside MACHINE: test_on in a process of its own, which leaves its counts.
+test_beside()
+{
+	tmp=$tmp/$1
+	test_passed=0 test_failed=0 test_skipped=0
+	test_on "$1"
+	echo "$test_passed $test_failed $test_skipped" >"$tmp/counts"
+}
+
+# test_count FILE: add the counts that test_beside left.
+test_count()
+{
+	local passed failed skipped
+
+	read -r passed failed skipped 2>/dev/null <"$1" || return
+	test_passed=$((test_passed + passed))
+	test_failed=$((test_failed + failed))
+	test_skipped=$((test_skipped + skipped))
 }
 
 # test_on MACHINE: all of vm there, and what came of it.
@@ -196,6 +234,10 @@ test_on()
 	local one=() two=() name round=1
 
 	vm_choose "$1"
+	vm_standard_disks
+	if [[ " ${vm[*]} " = *" qemu_boot "* ]]; then
+		vm_qemu_disk
+	fi
 	for name in "${vm[@]}"; do
 		if test_wants_two "$name"; then two+=("$name"); else one+=("$name"); fi
 	done
@@ -301,7 +343,7 @@ test_collect()
 			read -r _ name limit <<<"$line"
 			result=$tmp/result/$name
 			begin=$SECONDS
-			step "  $name"
+			step "  $vm_cpu: $name"
 			echo "$name" >>"$tmp/begun"
 			: >"$result"
 			echo 125 >"$result.status"

@@ -17,7 +17,7 @@ vm_kvm=vitro			# or stock
 vm_disks=()			# "NAME MODE FILE"; MODE: keep what is written, drop it, or ro
 vm_icount=			# "yes": time counts instructions, for one CPU
 vm_judge=vm_verdict		# called with the emulator's exit status in the end
-vm_cmdline='console=ttyS1,115200 panic=-1 oops=panic printk.devkmsg=on'
+vm_cmdline='console=ttyS1,115200 no_timer_check panic=-1 oops=panic printk.devkmsg=on'
 
 # Kernel messages that no test VM may show.
 vm_splat='BUG:|Oops|WARNING:|Kernel panic|Call Trace:|general protection fault'
@@ -54,6 +54,7 @@ vm_job()
 
 	if [ "$2" = terminal ]; then
 		read -r rows columns < <(stty size)
+		[ "$rows" -gt 0 ] || rows=24 columns=80
 	fi
 	cat >"$1/env" <<-END
 	LAB_CPU=$vm_cpu
@@ -72,7 +73,7 @@ vm_job()
 vm_standard_disks()
 {
 	truncate -s 512M "$tmp/scratch"
-	vm_disks+=("guest drop $image/disk.img" "scratch keep $tmp/scratch")
+	vm_disks=("guest drop $image/disk.img" "scratch keep $tmp/scratch")
 }
 
 # vm_run NAME: boot the test VM for the job $tmp/job/main, with this shell's
@@ -101,11 +102,13 @@ vm_run()
 # vm_emulate COMMAND...: run the emulator, its process id in $tmp/vm.pid.
 vm_emulate()
 {
-	local limit=()
+	local limit=() status=0
 
 	[ "$vm_timeout" -eq 0 ] || limit=(timeout --foreground -k 5 "$vm_timeout")
 	# shellcheck disable=SC2016 # that shell's own
-	"${limit[@]}" sh -c 'echo $$ >"$0" && exec "$@"' "$tmp/vm.pid" "$@"
+	"${limit[@]}" sh -c 'echo $$ >"$0" && exec "$@"' "$tmp/vm.pid" "$@" || status=$?
+	rm -f "$tmp/vm.pid"
+	return $status
 }
 
 # vm_streams COMMAND...: run it with two files more to write to, whose names it

@@ -99,9 +99,9 @@ bochs_emulate()
 
 	bochs_config "$@" >"$tmp/bochsrc"
 	vm_emulate bochs-bin -q -f "$tmp/bochsrc" \
-		< <(exec yes c) >"$tmp/bochs.out" 2>&1 || status=$?
-	# Power-off is a panic, too.
-	grep -a PANIC "$tmp/bochs.log" | grep -v 'soft power off' >&2 || :
+		< <(exec yes c 2>/dev/null) >"$tmp/bochs.out" 2>&1 || status=$?
+	# Power-off is a panic, too, and the last.
+	tail -n 1 "$tmp/bochs.log" | grep -a PANIC | grep -v 'soft power off' >&2 || :
 	return $status
 }
 
