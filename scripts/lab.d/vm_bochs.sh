@@ -68,6 +68,7 @@ bochs_config()
 	printf '%s\n' "$@"
 	echo "ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15"
 	while read -r name mode file; do
+		[ -n "$name" ] || continue	# no disk at all gives one empty line
 		bochs_disk "${bochs_places[place++]}" "$name" "$mode" "$file"
 	done < <(printf '%s\n' "${vm_disks[@]}")
 }

@@ -15,6 +15,7 @@ vm_qemu()
 		-chardev "file,id=log,path=$tmp/kernel.log"
 		-device virtio-rng-pci)
 	while read -r name mode file; do
+		[ -n "$name" ] || continue	# no disk at all gives one empty line
 		qemu_disk "$name" "$mode" "$file"
 	done < <(printf '%s\n' "${vm_disks[@]}")
 	[ -z "$vm_icount" ] || argv+=(-icount "shift=0,sleep=off")
