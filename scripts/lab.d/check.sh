@@ -265,6 +265,6 @@ style_shellcheck()
 
 	mapfile -t files < <(sources scripts '*.sh' .ci/run |
 		xargs -r grep -lE '^#!/bin/(ba)?sh|shellcheck shell=' |
-		grep -v '^scripts/lab\.d/[a-z]*\.sh$')
+		grep -v '^scripts/lab\.d/[a-z_]*\.sh$')
 	shellcheck -x --severity=warning "${files[@]}" || :
 }
