@@ -114,7 +114,7 @@ BACKEND_HOOKS(BACKEND_CALL)
 /* backend(cpl)(vcpu) */
 #define backend(name) static_call(backend_##name)
 
-extern const char backend_other_vendor[];	/* main.c */
+extern const char *const backend_other_vendor;	/* main.c */
 extern const struct backend *backend_ops;	/* main.c: what was chosen */
 extern const struct backend svm_backend;	/* svm/svm.c; named in main.c only */
 extern struct backend vmx_backend;		/* vmx/vmx.c, too */

@@ -40,7 +40,7 @@ const struct backend *backend_ops;
 BACKEND_HOOKS(DEFINE_HOOK)
 #undef DEFINE_HOOK
 
-const char backend_other_vendor[] = "the CPU has neither AMD-V (SVM) nor VT-x (VMX)";
+const char *const backend_other_vendor = "the CPU has neither AMD-V (SVM) nor VT-x (VMX)";
 
 static int choose_backend(void)
 {

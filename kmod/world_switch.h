@@ -6,6 +6,8 @@
 #ifndef VITRO_WORLD_SWITCH_H
 #define VITRO_WORLD_SWITCH_H
 
+#ifdef __ASSEMBLY__
+
 #include <asm/asm.h>
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
@@ -13,8 +15,8 @@
 
 /* Write IA32_SPEC_CTRL if guest and host differ. Host's wish is in percpu data. */
 .macro SPEC_CTRL_TO_GUEST spec_ctrl:req
-	ALTERNATIVE_2 "jmp .Lguest_spec_done", "", X86_FEATURE_MSR_SPEC_CTRL, \
-		"jmp .Lguest_spec_done", X86_FEATURE_V_SPEC_CTRL
+	ALTERNATIVE "jmp .Lguest_spec_done", "", X86_FEATURE_MSR_SPEC_CTRL
+	ALTERNATIVE "", "jmp .Lguest_spec_done", X86_FEATURE_V_SPEC_CTRL
 	movl	\spec_ctrl(%rdi), %eax
 	cmpl	PER_CPU_VAR(x86_spec_ctrl_current), %eax
 	je	.Lguest_spec_done
@@ -26,8 +28,8 @@
 
 /* A guest that owns the MSR may have written it: keep its value, then restore ours. */
 .macro SPEC_CTRL_TO_HOST spec_ctrl:req owned:req
-	ALTERNATIVE_2 "jmp .Lhost_spec_done", "", X86_FEATURE_MSR_SPEC_CTRL, \
-		"jmp .Lhost_spec_done", X86_FEATURE_V_SPEC_CTRL
+	ALTERNATIVE "jmp .Lhost_spec_done", "", X86_FEATURE_MSR_SPEC_CTRL
+	ALTERNATIVE "", "jmp .Lhost_spec_done", X86_FEATURE_V_SPEC_CTRL
 	movl	$MSR_IA32_SPEC_CTRL, %ecx
 	cmpb	$0, \owned(%rdi)
 	je	.Lhost_spec_known
@@ -55,4 +57,5 @@
 	xorl	%r11d, %r11d
 .endm
 
+#endif /* __ASSEMBLY__ */
 #endif /* VITRO_WORLD_SWITCH_H */
