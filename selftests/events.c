@@ -122,6 +122,8 @@ TEST_F(events, nmi_blocking_is_seen_and_set_from_outside)
 	send_nmi(self->vcpu);
 	ASSERT_EQ(102, vcpu_sync(self->vcpu));
 	EXPECT_EQ(2, nmi.deepest);
+	/* To the last IRET: Bochs holds NMIs off in the next guest, too, until there is one. */
+	vcpu_finish(self->vcpu);
 }
 
 TEST_F(events, nmi_set_pending_by_vcpu_events_is_delivered)
@@ -177,7 +179,7 @@ static u64 spin_until_nmi(u64 arg)
 	xapic_enable();
 	spinning = true;
 	while (!nmi.count)
-		;
+		cpu_relax();	/* exits: Bochs holds host interrupts off while IF is clear */
 	return nmi.count;
 }
 
