@@ -436,11 +436,12 @@ static u64 deadline_disarmed(u64 arg)
 {
 	xapic_enable();
 	xapic_write(APIC_LVTT, APIC_LVT_TSCDEADLINE | TIMER);
-	wrmsr(MSR_TSC_DEADLINE, rdtsc() + 20 * MILLISECOND);
+	/* So late that a slow machine comes before it to the next line. */
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + 200 * MILLISECOND);
 	guest_check(rdmsr(MSR_TSC_DEADLINE) != 0);
 	wrmsr(MSR_TSC_DEADLINE, 0);
 	irq_enable();
-	spin(40 * MILLISECOND);
+	spin(250 * MILLISECOND);
 	irq_disable();
 	return this_cpu()->irqs[TIMER];
 }

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # The project's own builds; each leaves its log in build/logs.
 
+kmod_tree=$top			# where the module is built
+
 # lab_build: all of it, or an end.
 lab_build()
 {
@@ -17,7 +19,8 @@ lab_build()
 build_kmod()
 {
 	step "building kmod/kvm.ko for $kver"
-	logged make-kmod.log make -C "$top" -j"$(nproc)" KDIR="$kdir" kmod
+	[ "$kmod_tree" = "$top" ] || debug_kernel_tree
+	logged make-kmod.log make -C "$kmod_tree" -j"$(nproc)" KDIR="$kdir" kmod
 }
 
 build_user()

@@ -8,10 +8,10 @@ image_guest()
 
 	guest_initrd
 	guest_disk
-	stale "$image/guest.cpio" "$image/guest-initrd" "$kroot/.done" || return 0
+	stale "$image/guest.cpio" "$image/guest-initrd" "$guest_kroot/.done" || return 0
 	rm -rf "$root"
 	mkdir -p "$root/lab/guest"
-	cp "$kroot/boot/vmlinuz-$kver" "$root/lab/guest/vmlinuz"
+	cp "$guest_kroot/boot/vmlinuz-$guest_kver" "$root/lab/guest/vmlinuz"
 	cp "$image/guest-initrd" "$root/lab/guest/initrd"
 	pack "$root" "$image/guest.cpio"
 }
@@ -20,12 +20,12 @@ guest_initrd()
 {
 	local root=$image/guest-root
 
-	stale "$image/guest-initrd" "$lab/guest.sh" "$lab"/guest/* "$kroot/.done" || return 0
+	stale "$image/guest-initrd" "$lab/guest.sh" "$lab"/guest/* "$guest_kroot/.done" || return 0
 	step "making the guest's initrd"
 	rm -rf "$root"
 	mkdir -p "$root"/{dev,proc,sys,tmp,run,root,mnt,etc}
 	put_busybox "$root"
-	put_modules "$root" virtio_pci virtio_blk
+	kver=$guest_kver kroot=$guest_kroot put_modules "$root" virtio_pci virtio_blk
 	put_program "$root" /bin/lsblk
 	cp "$lab/guest/inittab" "$lab/guest/boot" "$lab/guest/session" "$root/etc/"
 	ln -s bin/init "$root/init"

@@ -105,8 +105,8 @@ image_project()
 
 	rm -rf "$root"
 	mkdir -p "$root/lab/bin" "$root/lab/selftests" "$root/lab/bench"
-	if [ -e "$top/kmod/kvm.ko" ]; then
-		strip --strip-debug -o "$root/lab/kvm.ko" "$top/kmod/kvm.ko"
+	if [ -e "$kmod_tree/kmod/kvm.ko" ]; then
+		strip --strip-debug -o "$root/lab/kvm.ko" "$kmod_tree/kmod/kvm.ko"
 	fi
 	if [ -x "$top/user/vitro" ]; then
 		cp "$top/user/vitro" "$root/lab/bin/"

@@ -12,7 +12,8 @@ packages=(
 
 # lab_prepare: install and download what is missing; quick when nothing is.
 # Sets kver (release of the lab's kernel), kdir (its headers), kroot (its
-# extracted package) and kselftest (the kernel's test harness).
+# extracted package), guest_kver and guest_kroot (the same of the guest's
+# kernel) and kselftest (the kernel's test harness).
 lab_prepare()
 {
 	[ $# -eq 0 ] || misuse "prepare takes no option '$1'"
@@ -88,6 +89,8 @@ prepare_kernel()
 	kroot=$build/kernel/$kver
 	# shellcheck disable=SC2034 # for build and image
 	kdir=/usr/src/linux-headers-$kver
+	# shellcheck disable=SC2034 # for guest
+	guest_kver=$kver guest_kroot=$kroot
 }
 
 # download_kernel RELEASE: extract its image package under build/.

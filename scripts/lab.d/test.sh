@@ -11,7 +11,7 @@ test_skipped=0
 
 lab_test()
 {
-	local wanted=()
+	local wanted=() debug=
 
 	while [ $# -gt 0 ]; do
 		case $1 in
@@ -22,15 +22,22 @@ lab_test()
 			test_machines+=("$2")
 			shift
 			;;
+		--debug) debug=yes ;;
 		-*) misuse "test takes no option '$1'" ;;
 		*) wanted+=("$1") ;;
 		esac
 		shift
 	done
+	[ -z "$debug" ] || [ ${#test_machines[@]} -eq 0 ] ||
+		misuse "test --debug takes no --cpu: Bochs would take hours"
 	lab_tmp
 	mkdir "$tmp/result"
-	test_select "${wanted[@]}"
+	test_select "$debug" "${wanted[@]}"
 	lab_prepare
+	if [ -n "$debug" ]; then
+		debug_kernel_use
+		test_machines=(amd)
+	fi
 	test_here
 	test_in_vms
 	printf '%d passed, %d failed, %d skipped\n' \
@@ -38,15 +45,18 @@ lab_test()
 	[ $test_failed -eq 0 ] && [ $((test_passed + test_skipped)) -gt 0 ]
 }
 
-# test_select NAME...: sort what shall run into the arrays here, unit and vm;
-# without a name all of it.  module_reload is the end, since it tells whether
-# the tests before it left anything behind.
+# test_select DEBUG NAME...: sort what shall run into the arrays here, unit and
+# vm; without a name all of it.  The debug kernel is for what runs in the VM.
+# module_reload is the end, since it tells whether the tests before it left
+# anything behind.
 test_select()
 {
-	local name all
+	local debug=$1 name all
 
+	shift
 	here=(check lab)
 	mapfile -t unit < <(test_names unit/test_ .c)
+	[ -z "$debug" ] || here=() unit=()
 	mapfile -t vm < <({ test_names '' .c; test_names '' .sh; } |
 		sort | grep -v '^module_reload$'; echo module_reload)
 	[ $# -gt 0 ] || return 0
@@ -281,7 +291,7 @@ test_build()
 # test_patience: how much longer than on the quickest machine a test may take.
 test_patience()
 {
-	[ "$(vm_emulator)" = qemu ] && echo 1 || echo 5
+	[ "$(vm_emulator)" = qemu ] && echo "$vm_slow" || echo 5
 }
 
 # test_rounds CPUS NAME...: one test VM with so many CPUs runs them all; when it
@@ -371,10 +381,14 @@ test_collect()
 # test_splats LOG: give each complaint of the kernel to the test it fell in.
 # All tests are over at power-off, and QEMU may be so slow about it that the
 # kernel thinks it has failed.
+# A test that makes allocations fail says so; vmalloc() complains of each.
 test_splats()
 {
 	awk -v splat="$vm_splat" -v result="$tmp/result/" '
-	/lab: begin / { name = $NF; left = 0 }
+	/lab: begin / { name = $NF; left = purpose = told = 0 }
+	/lab: allocations fail on purpose/ { purpose = 1 }
+	purpose && /vmalloc error: size/ { told = 1 }
+	told { told = !/<\/TASK>/; next }
 	/reboot: Power down/ { exit }
 	$0 ~ splat { left = 40 }
 	left > 0 && name { print >(result name ".splat"); left-- }

@@ -13,6 +13,7 @@ vm_cpu=amd			# one of vm_choose
 vm_memory=2048			# MiB
 vm_cpus=2
 vm_timeout=0			# seconds, 0 for none
+vm_slow=1			# how many times as slow as usual its tests may be
 vm_kvm=vitro			# or stock
 vm_disks=()			# "NAME MODE FILE"; MODE: keep what is written, drop it, or ro
 vm_icount=			# "yes": time counts instructions, for one CPU
@@ -23,7 +24,8 @@ vm_cmdline='console=ttyS1,115200 no_timer_check panic=-1 oops=panic printk.devkm
 vm_splat='BUG:|Oops|WARNING:|Kernel panic|Call Trace:|general protection fault'
 vm_splat+='|rcu.*(stall|starved)|INFO: task .* blocked|unchecked MSR|lockup'
 vm_splat+='|UBSAN|KASAN|refcount_t:|Bad page|corruption|list_(add|del)'
-vm_splat+='|scheduling while atomic|sleeping function|suspicious RCU|lockdep'
+vm_splat+='|scheduling while atomic|sleeping function|suspicious RCU|lockdep is turned off'
+vm_splat+='|suspected memory leak|non-static key'
 
 vm_machines=(amd intel amd-bochs)
 

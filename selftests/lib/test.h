@@ -6,6 +6,10 @@
 #include "kselftest_harness.h"
 #include "vm.h"
 
+/* Seconds; vm.c knows better how long a guest may take, and the lab how long a test. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT 600
+
 #define NEED_CAP(cap) \
 	do { if (kvm_cap(cap) <= 0) SKIP(return, #cap " is not offered"); } while (0)
 #define NEED(cond, ...) \

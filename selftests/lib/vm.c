@@ -21,6 +21,13 @@ void vm_die(const char *format, ...)
 	_exit(1);
 }
 
+u32 vm_slowness(void)
+{
+	const char *times = getenv("LAB_SLOW");
+
+	return times ? atoi(times) : 1;
+}
+
 static pthread_t threads[VM_MAX_VCPUS];	/* of vcpu_spawn(), as far as not joined */
 static volatile sig_atomic_t spawned[VM_MAX_VCPUS];
 
@@ -47,7 +54,7 @@ static void watch(void)
 	sigaction(SIGALRM, &action, NULL);
 	action.sa_handler = interrupted;
 	sigaction(SIGUSR2, &action, NULL);
-	alarm(VM_TIMEOUT);
+	alarm(VM_TIMEOUT * vm_slowness());
 }
 
 int kvm_open(void)

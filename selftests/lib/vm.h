@@ -5,7 +5,7 @@
  * What must work for a test to make sense is done by functions that end the
  * test with a line saying what failed; what a test is about is called bare and
  * judged by its ASSERTs.  A guest that hangs ends its test after VM_TIMEOUT
- * seconds, with the vCPU's registers.
+ * seconds (vm_slowness() times as many), with the vCPU's registers.
  */
 #ifndef SELFTESTS_VM_H
 #define SELFTESTS_VM_H
@@ -77,6 +77,9 @@ typedef u64 (*guest_fn)(u64 arg);
 
 /* Say why and end the test as failed; callable from any thread. */
 void __attribute__((noreturn, format(printf, 1, 2))) vm_die(const char *format, ...);
+
+/* How many times as long as usual a test may take on this machine. */
+u32 vm_slowness(void);
 
 /* errno of a call that returned @ret, 0 if it went well. */
 static inline int errno_of(long ret)
