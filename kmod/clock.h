@@ -60,7 +60,7 @@ static inline void clock_run_begin(struct vcpu *vcpu)
 
 /**
  * clock_run_end() - KVM_RUN ends, or its thread is about to sleep or give up the CPU
- * @vcpu: under its mutex; memslot_srcu held, may sleep
+ * @vcpu: under its mutex; memslot_srcu held, may sleep unless faults are off
  *
  * Other vCPUs then neither spin for this one nor send it IPIs to flush its TLB.
  */

@@ -209,7 +209,7 @@ static int op_write(struct emu *emu, u64 gva, const void *data, unsigned int len
 	return r;
 }
 
-static int op_cmpxchg(struct emu *emu, u64 gva, void *old, const void *new, unsigned int len)
+static int op_replace(struct emu *emu, u64 gva, void *old, const void *new, unsigned int len)
 {
 	struct vcpu *vcpu = emu_vcpu(emu);
 	struct span span;
@@ -389,7 +389,7 @@ static bool op_want_pause(struct emu *emu)
 }
 
 static const struct emu_ops vcpu_emu_ops = {
-	.read = op_read, .write = op_write, .cmpxchg = op_cmpxchg, .fetch = op_fetch,
+	.read = op_read, .write = op_write, .replace = op_replace, .fetch = op_fetch,
 	.segment = op_segment,
 	.read_vec = op_read_vec, .write_vec = op_write_vec, .vec_allowed = op_vec_allowed,
 	.io_allowed = op_io_allowed, .in = op_in, .out = op_out,

@@ -223,7 +223,8 @@ static int __init vitro_init(void)
 	/* Last: from here on, user space is there. */
 	r = misc_register(&dev_misc);
 	if (r) {
-		pr_err("not loaded: /dev/kvm belongs to another hypervisor\n");
+		if (r == -EBUSY)
+			pr_err("not loaded: /dev/kvm belongs to another hypervisor\n");
 		goto err_cpus;
 	}
 	return 0;

@@ -214,6 +214,47 @@ static bool runnable(struct vcpu *vcpu)
 	return vcpu->mp_state == KVM_MP_STATE_RUNNABLE;
 }
 
+/*
+ * The thread is switched out.  A kernel that preempts its threads anywhere does
+ * not wait for vcpu_pause().  Nothing may fault here: a page that is not there
+ * stays unmarked.
+ */
+static void vcpu_sched_out(struct preempt_notifier *notifier, struct task_struct *next)
+{
+	struct vcpu *vcpu = container_of(notifier, struct vcpu, sched_notifier);
+
+	if (!vcpu->reads_slots)
+		return;
+	pagefault_disable();
+	clock_run_end(vcpu);
+	pagefault_enable();
+}
+
+static void vcpu_sched_in(struct preempt_notifier *notifier, int cpu)
+{
+}
+
+static struct preempt_ops vcpu_preempt_ops = {
+	.sched_in = vcpu_sched_in,
+	.sched_out = vcpu_sched_out,
+};
+
+/* Only where the guest counts stolen time, for it costs something at each KVM_RUN. */
+static void vcpu_watch_sched(struct vcpu *vcpu)
+{
+	if (vcpu->steal_watched)
+		return;
+	preempt_notifier_init(&vcpu->sched_notifier, &vcpu_preempt_ops);
+	preempt_notifier_register(&vcpu->sched_notifier);
+	vcpu->steal_watched = true;
+}
+
+static void vcpu_unwatch_sched(struct vcpu *vcpu)
+{
+	preempt_notifier_unregister(&vcpu->sched_notifier);
+	vcpu->steal_watched = false;
+}
+
 static void requests_about_state(struct vcpu *vcpu)
 {
 	/* No slot is in hand here. */
@@ -223,8 +264,10 @@ static void requests_about_state(struct vcpu *vcpu)
 		lapic_accept_init_sipi(vcpu);
 	if (vcpu_take_request(vcpu, REQ_CLOCK_UPDATE))
 		clock_update_guest(vcpu);
-	if (vcpu_take_request(vcpu, REQ_STEAL_UPDATE))
+	if (vcpu_take_request(vcpu, REQ_STEAL_UPDATE)) {
+		vcpu_watch_sched(vcpu);
 		clock_update_steal(vcpu);
+	}
 	if (vcpu_take_request(vcpu, REQ_NMI))
 		event_collect_nmis(vcpu);
 }
@@ -488,6 +531,8 @@ static long vcpu_run(struct vcpu *vcpu)
 	r = vcpu_run_checked(vcpu);
 	lapic_pv_eoi_leave(vcpu);
 	clock_run_end(vcpu);
+	if (unlikely(vcpu->steal_watched))
+		vcpu_unwatch_sched(vcpu);
 	memslot_read_unlock(vcpu);
 	backend(run_end)(vcpu);
 	fpu_put_guest(vcpu);
@@ -699,7 +744,10 @@ int vcpu_module_init(void)
 						__alignof__(struct vcpu), SLAB_ACCOUNT,
 						offsetof(struct vcpu, regs),
 						offsetofend(struct vcpu, io), NULL);
-	return vcpu_cache ? 0 : -ENOMEM;
+	if (!vcpu_cache)
+		return -ENOMEM;
+	preempt_notifier_inc();
+	return 0;
 }
 
 /**
@@ -707,5 +755,6 @@ int vcpu_module_init(void)
  */
 void vcpu_module_exit(void)
 {
+	preempt_notifier_dec();
 	kmem_cache_destroy(vcpu_cache);
 }

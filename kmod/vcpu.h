@@ -14,6 +14,7 @@
 #include <linux/hrtimer.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/preempt.h>
 #include <linux/rcuwait.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -181,6 +182,8 @@ struct vcpu {
 	bool		kvmclock_new;		/* by MSR_KVM_SYSTEM_TIME_NEW: it knows the flags */
 	bool		guest_stopped;		/* KVM_KVMCLOCK_CTRL: to be told in the page */
 	bool		steal_preempted;	/* the page says KVM_VCPU_PREEMPTED */
+	bool		steal_watched;		/* by sched_notifier, of the thread in KVM_RUN */
+	struct preempt_notifier sched_notifier;
 
 	/* mmu/ */
 	struct tdp_cache tdp_cache;		/* pages for tables, taken before tdp->lock is */

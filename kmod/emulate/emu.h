@@ -100,11 +100,11 @@ struct emu_ops {
 	/** @write: @len bytes (1 to 32) at @la; may cross a page; all or nothing. */
 	int (*write)(struct emu *emu, u64 la, const void *data, unsigned int len);
 	/**
-	 * @cmpxchg: atomically replace @len bytes (1, 2, 4 or 8) at @la by
+	 * @replace: atomically replace @len bytes (1, 2, 4 or 8) at @la by
 	 * @new if they equal @old; *@old gets what was there.  Used for every
 	 * LOCKed or implicitly locked read-modify-write.
 	 */
-	int (*cmpxchg)(struct emu *emu, u64 la, void *old, const void *new, unsigned int len);
+	int (*replace)(struct emu *emu, u64 la, void *old, const void *new, unsigned int len);
 	/** @fetch: up to @len bytes of code at @la, never past its page; sets *@got (>= 1). */
 	int (*fetch)(struct emu *emu, u64 la, void *data, unsigned int len, unsigned int *got);
 

@@ -132,7 +132,7 @@ static int exec_alu_memory(struct emu *emu, struct emu_alu *alu)
 		emu_alu(alu);
 		found = alu->dst;
 		if (write && locked)
-			r = emu->ops->cmpxchg(emu, la, &found, &alu->result, alu->size);
+			r = emu->ops->replace(emu, la, &found, &alu->result, alu->size);
 		else if (write)
 			r = emu->ops->write(emu, la, &alu->result, alu->size);
 		if (!r && found == alu->dst)

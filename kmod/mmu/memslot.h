@@ -72,8 +72,8 @@ static inline void memslot_mark_dirty(const struct memslot *slot, gfn_t gfn)
 /* KVM_RUN begins to use slots, and ends; not while it sleeps. memslot_srcu is lockdep's name for it. */
 static inline void memslot_read_lock(struct vcpu *vcpu)
 {
-	smp_store_mb(vcpu->reads_slots, true);	/* then look at vm->slots */
 	rcu_lock_acquire(&memslot_srcu.dep_map);
+	smp_store_mb(vcpu->reads_slots, true);	/* then look at vm->slots */
 }
 
 /* REQ_MEMSLOTS was taken, or need not be: tell who waits. */
@@ -84,8 +84,8 @@ static inline void memslot_read_pass(struct vcpu *vcpu)
 
 static inline void memslot_read_unlock(struct vcpu *vcpu)
 {
-	rcu_lock_release(&memslot_srcu.dep_map);
 	smp_store_mb(vcpu->reads_slots, false);	/* then look at requests */
+	rcu_lock_release(&memslot_srcu.dep_map);
 	if (unlikely(test_bit(REQ_MEMSLOTS, &vcpu->requests)))
 		memslot_read_pass(vcpu);
 }

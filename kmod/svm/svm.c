@@ -126,7 +126,7 @@ static int svm_hardware_setup(void)
 	int i, r;
 
 	svm_tdp_format.levels = pgtable_l5_enabled() ? 5 : 4;
-	svm_tdp_format.address = physical_mask & PAGE_MASK;
+	svm_tdp_format.address = PHYSICAL_PAGE_MASK;
 	if (boot_cpu_has(X86_FEATURE_GBPAGES))
 		svm_tdp_format.max_level = TDP_1G;
 

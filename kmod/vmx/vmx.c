@@ -277,7 +277,7 @@ static int vmx_hardware_setup(void)
 		vmx_backend.max_tsc_ratio = U64_MAX;
 		vmx_backend.tsc_ratio_frac_bits = TSC_RATIO_FRACTION_BITS;
 	}
-	vmx_tdp_format.address = physical_mask & PAGE_MASK;
+	vmx_tdp_format.address = PHYSICAL_PAGE_MASK;
 	if (vmx_caps.ept_vpid & VMX_EPT_2MB_PAGE_BIT)
 		vmx_tdp_format.max_level = TDP_2M;
 	if (vmx_caps.ept_vpid & VMX_EPT_1GB_PAGE_BIT)

@@ -286,7 +286,7 @@ static bool guest_want_pause(struct emu *emu)
 const struct emu_ops guest_ops = {
 	.read		= guest_read,
 	.write		= guest_write,
-	.cmpxchg	= guest_cmpxchg,
+	.replace	= guest_cmpxchg,
 	.fetch		= guest_fetch,
 	.segment	= guest_segment,
 	.read_vec	= guest_read_vec,
