@@ -261,12 +261,17 @@ bool pio_kernel(struct vcpu *vcpu, u16 port, void *data, unsigned int len, bool 
 	return !in && ioeventfd_write(vm, true, port, data, len);
 }
 
-/* Into AL, AX or EAX: the rest of RAX stays, but EAX clears the upper half. @data has four bytes. */
+/* Into AL, AX or EAX; as for any 32-bit result, EAX clears the upper half. */
 static void set_accumulator(struct vcpu *vcpu, const u32 *data, unsigned int size)
 {
-	u64 mask = ~0ULL >> (64 - 8 * size), kept = size < 4 ? ~mask : 0;
+	u64 *rax = &vcpu->regs[EMU_RAX];
 
-	vcpu->regs[EMU_RAX] = (vcpu->regs[EMU_RAX] & kept) | (*data & mask);
+	if (size == 1)
+		*(u8 *)rax = *data;
+	else if (size == 2)
+		*(u16 *)rax = *data;
+	else
+		*rax = *data;
 }
 
 /* User space has done it.  If it also moved RIP (a reset, say), that stands. */
