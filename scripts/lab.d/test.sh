@@ -47,8 +47,8 @@ lab_test()
 
 # test_select DEBUG NAME...: sort what shall run into the arrays here, unit and
 # vm; without a name all of it.  The debug kernel is for what runs in the VM.
-# module_reload is the end, since it tells whether the tests before it left
-# anything behind.
+# module_reload comes late, since it tells whether the tests before it left
+# anything behind, and reboot is the end.
 test_select()
 {
 	local debug=$1 name all
@@ -58,7 +58,7 @@ test_select()
 	mapfile -t unit < <(test_names unit/test_ .c)
 	[ -z "$debug" ] || here=() unit=()
 	mapfile -t vm < <({ test_names '' .c; test_names '' .sh; } |
-		sort | grep -v '^module_reload$'; echo module_reload)
+		sort | grep -vx 'module_reload\|reboot'; echo module_reload; echo reboot)
 	[ $# -gt 0 ] || return 0
 	all=("${here[@]}" "${unit[@]}" "${vm[@]}")
 	for name in "$@"; do
@@ -363,6 +363,9 @@ test_collect()
 			echo $((SECONDS - begin)) >"$result.seconds"
 			result=/dev/null
 			;;
+		'@restart '*)
+			echo "${line#@restart }" >"$result.restart"
+			;;
 		*)
 			printf '%s\n' "$line" >>"$result"
 			;;
@@ -371,6 +374,10 @@ test_collect()
 	if [ $status -gt 128 ]; then
 		echo "the test VM hung" >>"$result"
 		kill "$(cat "$tmp/vm.pid")"
+	elif [ -e "$result.restart" ] && grep -q "reboot: Restarting system" "$tmp/kernel.log"; then
+		# The test has said so: this was its end, and is what it claims.
+		cat "$result.restart" >>"$result"
+		echo 0 >"$result.status"
 	elif [ "$result" != /dev/null ]; then
 		echo "the test VM died" >>"$result"
 	fi
