@@ -37,8 +37,6 @@ debug_kernel_use()
 	image=$build/image-debug
 	vm_memory=3072
 	vm_slow=6
-	# QEMU's firmware does not bring it back from a real sleep.
-	vm_cmdline+=' mem_sleep_default=s2idle'
 }
 
 debug_kernel_make()
