@@ -57,7 +57,7 @@ static void prepare(void)
 	set(FAIL_PAGE "min-order", "0");
 	if (!access(FAIL_COPY, F_OK))
 		set(FAIL_COPY "verbose", "0");
-	/* vmalloc() is not to be silenced: the lab knows by this what its complaints are. */
+	/* Not all of the kernel is to be silenced: the lab knows by this what its complaints are. */
 	set("/dev/kmsg", "lab: allocations fail on purpose\n");
 }
 

@@ -388,13 +388,13 @@ test_collect()
 # test_splats LOG: give each complaint of the kernel to the test it fell in.
 # All tests are over at power-off, and QEMU may be so slow about it that the
 # kernel thinks it has failed.
-# A test that makes allocations fail says so; vmalloc() complains of each.
+# A test that makes allocations fail says so; the kernel complains of some.
 test_splats()
 {
 	awk -v splat="$vm_splat" -v result="$tmp/result/" '
 	/lab: begin / { name = $NF; left = purpose = told = 0 }
 	/lab: allocations fail on purpose/ { purpose = 1 }
-	purpose && /vmalloc error: size/ { told = 1 }
+	purpose && /vmalloc error: size|kmem_cache_create.*failed with error/ { told = 1 }
 	told { told = !/<\/TASK>/; next }
 	/reboot: Power down/ { exit }
 	$0 ~ splat { left = 40 }
