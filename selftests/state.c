@@ -119,12 +119,17 @@ static void take_and_sync(struct guest_frame *frame)
 TEST_F(state, an_interrupt_in_the_bitmap_is_delivered)
 {
 	struct kvm_sregs sregs;
+	struct kvm_regs regs;
 	struct vm vm;
 	struct vcpu *vcpu = vm_create_one(&vm, VM_PLAIN);
 
 	guest_handlers[0x41] = take_and_sync;
 	vcpu_start(vcpu, spin, 0);
 	vcpu_sync(vcpu);
+	/* What was accepted was accepted with IF set: VT-x takes no other state. */
+	regs = vcpu_regs(vcpu);
+	regs.rflags |= X86_EFLAGS_IF;
+	vcpu_set_regs(vcpu, &regs);
 	sregs = vcpu_sregs(vcpu);
 	sregs.interrupt_bitmap[1] = 1ULL << 1;		/* vector 0x41 */
 	vcpu_set_sregs(vcpu, &sregs);
