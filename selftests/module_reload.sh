@@ -17,13 +17,17 @@ claim()
 }
 
 # kmemleak reports what two scans find lost, and nothing younger than five
-# seconds.  What the module still knows of counts as soon as it is gone.
+# seconds.  What the module still knows of counts as soon as it is gone.  Linux
+# 6.1 itself loses the name of a slab cache that it could not make, and
+# fault_injection sees to it that it cannot.
 nothing_lost()
 {
 	sleep 6
 	echo scan >$leaks
 	echo scan >$leaks
-	! sed 's/^/# /' $leaks | grep .
+	awk -v RS="unreferenced object " -v ORS="" 'NR > 1 && !/sysfs_slab_add/' $leaks >/tmp/lost
+	sed 's/^/# /' /tmp/lost
+	[ ! -s /tmp/lost ]
 }
 
 number=0
