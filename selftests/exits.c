@@ -85,15 +85,14 @@ TEST_F(exits, unknown_hypercall_returns_enosys)
 	EXPECT_EQ(-KVM_ENOSYS, (s64)vcpu_call(self->vcpu, by_vmcall, HC_NOBODY_HAS));
 }
 
-/* Not VMMCALL, which Bochs 2.7 lets CPL 0 alone execute. */
-static u64 vmcall_at_cpl3(u64 nr)
+static u64 vmmcall_at_cpl3(u64 nr)
 {
-	return guest_user(by_vmcall, nr, 0);
+	return guest_user(by_vmmcall, nr, 0);
 }
 
 TEST_F(exits, hypercall_at_cpl_3_returns_eperm)
 {
-	EXPECT_EQ(-KVM_EPERM, (s64)vcpu_call(self->vcpu, vmcall_at_cpl3, KVM_HC_VAPIC_POLL_IRQ));
+	EXPECT_EQ(-KVM_EPERM, (s64)vcpu_call(self->vcpu, vmmcall_at_cpl3, KVM_HC_VAPIC_POLL_IRQ));
 }
 
 static u64 many_vmcalls(u64 count)
