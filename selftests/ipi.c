@@ -328,7 +328,7 @@ TEST_F(ipi, no_ipi_comes_between_sti_and_the_next_instruction)
 	NEED(!kvm_cpu_is_tcg(), "QEMU's TCG forgets the shadow at VMRUN");
 	guest_handlers[VECTOR] = check_shadow;
 	vcpu_spawn(self->vcpus[0], send_storm, 1);
-	vcpu_spawn(self->vcpus[1], open_and_close, 5000);
+	vcpu_spawn(self->vcpus[1], open_and_close, 500);
 	vcpu_join(self->vcpus[0]);
 	EXPECT_EQ(0, vcpu_join(self->vcpus[1]));
 }
