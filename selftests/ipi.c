@@ -288,7 +288,7 @@ TEST_F(ipi, no_ipi_is_lost_between_two_sleepers)
 	EXPECT_EQ(ROUNDS, vcpu_join(self->vcpus[1]));
 	/* A tick that comes right behind the ball counts, too: now and then. */
 	if (!kvm_cpu_is_tcg())
-		EXPECT_LE(rescued, 5);
+		EXPECT_LE(rescued, ROUNDS / 100);
 }
 
 /* ---- the shadow of STI, with interrupts at any moment ---- */
