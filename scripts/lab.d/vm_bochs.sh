@@ -88,6 +88,7 @@ bochs_disk()
 
 	[ "$3" = keep ] || mode="volatile, journal=$tmp/$2.journal"
 	ln -sf "$4" "$tmp/$2.disk"
+	rm -f "$tmp/$2.disk.lock"	# of a Bochs that was killed
 	echo "$1: type=disk, path=$tmp/$2.disk, mode=$mode, model=$2"
 }
 
