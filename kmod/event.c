@@ -310,6 +310,39 @@ void event_inject(struct vcpu *vcpu)
 }
 
 /**
+ * event_requeue() - an exit has cut off the delivery of an event
+ * @vcpu: just back from the guest; interrupts off
+ * @class: EVENT_NONE for software events: RIP points to INT n, INT3 or INTO
+ *	   still, which raises them anew
+ * @vector: of an exception or interrupt
+ * @has_error_code: the exception pushes @error_code
+ * @error_code: which
+ */
+void event_requeue(struct vcpu *vcpu, enum event_class class, u8 vector, bool has_error_code,
+		   u32 error_code)
+{
+	switch (class) {
+	case EVENT_NMI:
+		vcpu->nmi_injected = true;
+		break;
+	case EVENT_EXCEPTION:
+		vcpu->exception.injected = true;
+		vcpu->exception.vector = vector;
+		vcpu->exception.has_error_code = has_error_code;
+		vcpu->exception.error_code = error_code;
+		break;
+	case EVENT_INTERRUPT:
+		vcpu->interrupt.injected = true;
+		vcpu->interrupt.soft = false;
+		vcpu->interrupt.vector = vector;
+		break;
+	case EVENT_NONE:
+		return;
+	}
+	vcpu_request(vcpu, REQ_EVENT);
+}
+
+/**
  * event_wakes() - is there a reason to leave HLT?
  * @vcpu: its own thread
  */

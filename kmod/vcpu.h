@@ -252,6 +252,15 @@ void event_collect_nmis(struct vcpu *vcpu);
 void event_deliver_payload(struct vcpu *vcpu);
 /* KVM_SET_GUEST_DEBUG: single-stepping begins or ends with it. */
 void event_set_debug(struct vcpu *vcpu, u32 control);
+/* What was injected has gone in; or an exit cut it off, and it goes first at the next entry. */
+static inline void event_delivered(struct vcpu *vcpu)
+{
+	vcpu->exception.injected = vcpu->interrupt.injected = vcpu->nmi_injected = false;
+}
+
+enum event_class { EVENT_NONE, EVENT_EXCEPTION, EVENT_NMI, EVENT_INTERRUPT };
+void event_requeue(struct vcpu *vcpu, enum event_class class, u8 vector, bool has_error_code,
+		   u32 error_code);
 /* Could an event wake it from HLT? */
 bool event_wakes(struct vcpu *vcpu);
 /* Was the delivery of an event cut off by the exit at hand? */

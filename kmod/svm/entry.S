@@ -21,17 +21,10 @@
 #include "../world_switch.h"
 #include "offsets.h"
 
-#define REG(n)	(SVM_REGS + 8 * (n))(%rdi)
-
 	.section .noinstr.text, "ax"
 
 SYM_FUNC_START(svm_world_switch)
-	pushq	%rbp
-	pushq	%rbx
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	PUSH_HOST_REGS
 	pushq	%rsi			/* host_pa */
 	pushq	%rdi			/* svm */
 
@@ -39,42 +32,14 @@ SYM_FUNC_START(svm_world_switch)
 	SPEC_CTRL_TO_GUEST SVM_SPEC_CTRL
 	movq	SVM_VMCB_PA(%rdi), %rax
 1:	vmload	%rax
-	movq	REG(1), %rcx
-	movq	REG(2), %rdx
-	movq	REG(3), %rbx
-	movq	REG(5), %rbp
-	movq	REG(6), %rsi
-	movq	REG(8), %r8
-	movq	REG(9), %r9
-	movq	REG(10), %r10
-	movq	REG(11), %r11
-	movq	REG(12), %r12
-	movq	REG(13), %r13
-	movq	REG(14), %r14
-	movq	REG(15), %r15
-	movq	REG(7), %rdi
+	LOAD_GUEST_REGS SVM_REGS
 #ifdef VM_CLEAR_CPU_BUFFERS
 	VM_CLEAR_CPU_BUFFERS		/* no host data left in buffers the guest could sample */
 #endif
 2:	vmrun	%rax
 
 	/* Back in the host: rsp is ours, all else but rax (vmcb_pa) is the guest's. */
-	xchgq	%rdi, (%rsp)		/* svm; the guest's rdi to the stack */
-	movq	%rcx, REG(1)
-	movq	%rdx, REG(2)
-	movq	%rbx, REG(3)
-	movq	%rbp, REG(5)
-	movq	%rsi, REG(6)
-	movq	%r8, REG(8)
-	movq	%r9, REG(9)
-	movq	%r10, REG(10)
-	movq	%r11, REG(11)
-	movq	%r12, REG(12)
-	movq	%r13, REG(13)
-	movq	%r14, REG(14)
-	movq	%r15, REG(15)
-	popq	%rcx
-	movq	%rcx, REG(7)
+	SAVE_GUEST_REGS SVM_REGS
 
 	movq	SVM_VMCB_PA(%rdi), %rax
 3:	vmsave	%rax
@@ -89,12 +54,7 @@ SYM_FUNC_START(svm_world_switch)
 	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
 
 	LEAVE_NO_GUEST_VALUES
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbx
-	popq	%rbp
+	POP_HOST_REGS
 	RET
 
 	/* A reboot has turned SVM off: see svm_asm(). */

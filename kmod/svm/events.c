@@ -154,36 +154,24 @@ void svm_nmi_step_end(struct svm_vcpu *svm)
 		svm->vcpu.rflags &= ~X86_EFLAGS_TF;
 }
 
-/*
- * What EXITINTINFO says was cut off goes back to where it came from, to be
- * injected again.  Software events are dropped: RIP points to INT n, INT3 or
- * INTO still, which raises them anew.
- */
-static void svm_requeue(struct vcpu *vcpu, u32 info, u32 error_code)
+/* INT3 and INTO are reported as exceptions: event_requeue() about software events. */
+static enum event_class svm_event_class(u32 info)
 {
 	u8 vector = info & SVM_EXITINTINFO_VEC_MASK;
 
 	switch (info & SVM_EXITINTINFO_TYPE_MASK) {
-	case SVM_EXITINTINFO_TYPE_NMI:
-		vcpu->nmi_injected = true;
-		break;
+	case SVM_EXITINTINFO_TYPE_NMI:		return EVENT_NMI;
 	case SVM_EXITINTINFO_TYPE_EXEPT:
-		if (vector == BP_VECTOR || vector == OF_VECTOR)
-			return;
-		vcpu->exception.injected = true;
-		vcpu->exception.vector = vector;
-		vcpu->exception.has_error_code = info & SVM_EXITINTINFO_VALID_ERR;
-		vcpu->exception.error_code = error_code;
-		break;
-	case SVM_EXITINTINFO_TYPE_INTR:
-		vcpu->interrupt.injected = true;
-		vcpu->interrupt.soft = false;
-		vcpu->interrupt.vector = vector;
-		break;
-	default:
-		return;
+		return vector == BP_VECTOR || vector == OF_VECTOR ? EVENT_NONE : EVENT_EXCEPTION;
+	case SVM_EXITINTINFO_TYPE_INTR:		return EVENT_INTERRUPT;
+	default:				return EVENT_NONE;
 	}
-	vcpu_request(vcpu, REQ_EVENT);
+}
+
+static void svm_requeue(struct vcpu *vcpu, u32 info, u32 error_code)
+{
+	event_requeue(vcpu, svm_event_class(info), info & SVM_EXITINTINFO_VEC_MASK,
+		      info & SVM_EXITINTINFO_VALID_ERR, error_code);
 }
 
 /**
@@ -196,9 +184,7 @@ void svm_events_after_exit(struct svm_vcpu *svm)
 	struct vcpu *vcpu = &svm->vcpu;
 
 	control->event_inj = 0;
-	vcpu->exception.injected = false;
-	vcpu->interrupt.injected = false;
-	vcpu->nmi_injected = false;
+	event_delivered(vcpu);
 
 	if (unlikely(svm->iret_pending) && vcpu->rip != svm->iret_rip) {
 		svm->iret_pending = false;

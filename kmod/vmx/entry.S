@@ -23,17 +23,10 @@
 #include "offsets.h"
 
 #define VMCS_HOST_RSP	0x6c14		/* HOST_RSP of <asm/vmx.h>, which is C only */
-#define REG(n)	(VMX_REGS + 8 * (n))(%rdi)
-
 	.section .noinstr.text, "ax"
 
 SYM_FUNC_START(vmx_world_switch)
-	pushq	%rbp
-	pushq	%rbx
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	PUSH_HOST_REGS
 	pushq	%rdi			/* vmx */
 
 	cmpq	%rsp, VMX_HOST_RSP(%rdi)
@@ -46,21 +39,8 @@ SYM_FUNC_START(vmx_world_switch)
 	/* No return or indirect branch from here to VM entry: they would run on guest predictions. */
 	SPEC_CTRL_TO_GUEST VMX_SPEC_CTRL
 	btw	$0, VMX_LAUNCHED(%rdi)	/* CF: VERW leaves it alone */
-	movq	REG(0), %rax
-	movq	REG(1), %rcx
-	movq	REG(2), %rdx
-	movq	REG(3), %rbx
-	movq	REG(5), %rbp
-	movq	REG(6), %rsi
-	movq	REG(8), %r8
-	movq	REG(9), %r9
-	movq	REG(10), %r10
-	movq	REG(11), %r11
-	movq	REG(12), %r12
-	movq	REG(13), %r13
-	movq	REG(14), %r14
-	movq	REG(15), %r15
-	movq	REG(7), %rdi
+	movq	VMX_REGS(%rdi), %rax
+	LOAD_GUEST_REGS VMX_REGS
 #ifdef VM_CLEAR_CPU_BUFFERS
 	VM_CLEAR_CPU_BUFFERS		/* no host data left in buffers the guest could sample */
 #endif
@@ -75,23 +55,8 @@ SYM_FUNC_START(vmx_world_switch)
 SYM_INNER_LABEL_ALIGN(vmx_world_switch_back, SYM_L_GLOBAL)
 	UNWIND_HINT_RESTORE
 	ENDBR
-	xchgq	%rdi, (%rsp)		/* vmx; the guest's rdi to the stack */
-	movq	%rax, REG(0)
-	movq	%rcx, REG(1)
-	movq	%rdx, REG(2)
-	movq	%rbx, REG(3)
-	movq	%rbp, REG(5)
-	movq	%rsi, REG(6)
-	movq	%r8, REG(8)
-	movq	%r9, REG(9)
-	movq	%r10, REG(10)
-	movq	%r11, REG(11)
-	movq	%r12, REG(12)
-	movq	%r13, REG(13)
-	movq	%r14, REG(14)
-	movq	%r15, REG(15)
-	popq	%rcx
-	movq	%rcx, REG(7)
+	SAVE_GUEST_REGS VMX_REGS
+	movq	%rax, VMX_REGS(%rdi)
 	movb	$0, VMX_FAILED(%rdi)
 
 .Lhost:
@@ -103,12 +68,7 @@ SYM_INNER_LABEL_ALIGN(vmx_world_switch_back, SYM_L_GLOBAL)
 #endif
 	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
 	LEAVE_NO_GUEST_VALUES
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbx
-	popq	%rbp
+	POP_HOST_REGS
 	RET
 
 	/* VMLAUNCH or VMRESUME went on to the next instruction, or raised #UD: see vmx_asm(). */

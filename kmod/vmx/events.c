@@ -135,34 +135,20 @@ void vmx_tpr_window(struct vcpu *vcpu, bool on)
 {
 }
 
-/*
- * What was cut off goes back to where it came from, to be injected again.
- * Software events are dropped: RIP points to INT n, INT3 or INTO still, which
- * raises them anew.
- */
+static enum event_class vmx_event_class(u32 info)
+{
+	switch (info & VECTORING_INFO_TYPE_MASK) {
+	case INTR_TYPE_NMI_INTR:	return EVENT_NMI;
+	case INTR_TYPE_HARD_EXCEPTION:	return EVENT_EXCEPTION;
+	case INTR_TYPE_EXT_INTR:	return EVENT_INTERRUPT;
+	default:			return EVENT_NONE;
+	}
+}
+
 static void vmx_requeue(struct vcpu *vcpu, u32 info, u32 error_code)
 {
-	u8 vector = info & VECTORING_INFO_VECTOR_MASK;
-
-	switch (info & VECTORING_INFO_TYPE_MASK) {
-	case INTR_TYPE_NMI_INTR:
-		vcpu->nmi_injected = true;
-		break;
-	case INTR_TYPE_HARD_EXCEPTION:
-		vcpu->exception.injected = true;
-		vcpu->exception.vector = vector;
-		vcpu->exception.has_error_code = info & VECTORING_INFO_DELIVER_CODE_MASK;
-		vcpu->exception.error_code = error_code;
-		break;
-	case INTR_TYPE_EXT_INTR:
-		vcpu->interrupt.injected = true;
-		vcpu->interrupt.soft = false;
-		vcpu->interrupt.vector = vector;
-		break;
-	default:
-		return;
-	}
-	vcpu_request(vcpu, REQ_EVENT);
+	event_requeue(vcpu, vmx_event_class(info), info & VECTORING_INFO_VECTOR_MASK,
+		      info & VECTORING_INFO_DELIVER_CODE_MASK, error_code);
 }
 
 /*
@@ -194,9 +180,7 @@ void vmx_events_after_exit(struct vmx_vcpu *vmx)
 	const struct vmx_exit *exit = &vmx->exit;
 	struct vcpu *vcpu = &vmx->vcpu;
 
-	vcpu->exception.injected = false;
-	vcpu->interrupt.injected = false;
-	vcpu->nmi_injected = false;
+	event_delivered(vcpu);
 
 	if (unlikely(exit->idt_info & VECTORING_INFO_VALID_MASK))
 		vmx_requeue(vcpu, exit->idt_info, exit->idt_error);

@@ -193,18 +193,15 @@ static void vmx_write_guest(void)
 /**
  * vmx_vmcs_init() - make a page the VMCS of a new vCPU
  * @vmx: has the page
- *
- * Return: 0.
  */
-int vmx_vmcs_init(struct vmx_vcpu *vmx)
+void vmx_vmcs_init(struct vmx_vcpu *vmx)
 {
-	vmx_asm("vmclear %0", "m" (*(u64[]){ __pa(vmx->vmcs) }));
+	vmx_vmclear(vmx);
 	vmx_hold(vmx);
 	vmx_write_controls(vmx);
 	vmx_write_host();
 	vmx_write_guest();
 	vmx_release();
-	return 0;
 }
 
 /**

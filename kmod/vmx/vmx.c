@@ -183,18 +183,29 @@ static const char *vmx_check(void)
 
 /* ---- one CPU ---- */
 
+/* The VMCS leaves its CPU, on that CPU; interrupts off. */
+static void vmx_clear_here(void *arg)
+{
+	struct vmx_vcpu *vmx = arg;
+	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
+
+	if (vmx->cpu != cpu)
+		return;			/* the CPU went offline, and back */
+	vmx_vmclear(vmx);
+	list_del(&vmx->link);
+	if (cpu->current_vcpu == vmx)
+		cpu->current_vcpu = NULL;
+	vmx->launched = false;
+	vmx->cpu = NULL;
+}
+
 /* The VMCSs it holds go back to memory, where another CPU can take them from. */
 static void vmx_clear_all(struct vmx_cpu *cpu)
 {
 	struct vmx_vcpu *vmx, *next;
 
-	list_for_each_entry_safe(vmx, next, &cpu->active, link) {
-		vmx_asm("vmclear %0", "m" (*(u64[]){ __pa(vmx->vmcs) }));
-		list_del(&vmx->link);
-		vmx->launched = false;
-		vmx->cpu = NULL;
-	}
-	cpu->current_vcpu = NULL;
+	list_for_each_entry_safe(vmx, next, &cpu->active, link)
+		vmx_clear_here(vmx);
 }
 
 static bool vmx_on(struct vmx_cpu *cpu)
@@ -332,23 +343,8 @@ int vmx_vcpu_init(struct vcpu *vcpu)
 		vpid = ida_alloc_range(&vmx_vpids, 1, VMX_NR_VPIDS - 1, GFP_KERNEL_ACCOUNT);
 		vmx->vpid = max(vpid, 0);	/* none left: do without */
 	}
-	return vmx_vmcs_init(vmx);
-}
-
-/* The VMCS leaves its CPU, on that CPU; interrupts off. */
-static void vmx_clear_here(void *arg)
-{
-	struct vmx_vcpu *vmx = arg;
-	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
-
-	if (vmx->cpu != cpu)
-		return;			/* the CPU went offline, and back */
-	vmx_asm("vmclear %0", "m" (*(u64[]){ __pa(vmx->vmcs) }));
-	list_del(&vmx->link);
-	if (cpu->current_vcpu == vmx)
-		cpu->current_vcpu = NULL;
-	vmx->launched = false;
-	vmx->cpu = NULL;
+	vmx_vmcs_init(vmx);
+	return 0;
 }
 
 /* Wherever it is; interrupts on. */

@@ -95,6 +95,13 @@ static inline struct vmx_vcpu *to_vmx(struct vcpu *vcpu)
 #define vmx_asm(insn, ...)							\
 	asm volatile("1: " insn "\n2:\n" _ASM_EXTABLE(1b, 2b) : : __VA_ARGS__ : "cc", "memory")
 
+static inline void vmx_vmclear(struct vmx_vcpu *vmx)
+{
+	u64 pa = __pa(vmx->vmcs);
+
+	vmx_asm("vmclear %0", "m" (pa));
+}
+
 /* A field of the current VMCS, of any width: in 64-bit mode all are read into 64 bits. */
 static __always_inline u64 vmcs_read(unsigned long field)
 {
@@ -141,7 +148,7 @@ u64 vmx_eptp(const struct vcpu *vcpu);
 int vmx_maps_create(void);
 void vmx_maps_destroy(void);
 struct vmcs *vmx_vmcs_alloc(int node);
-int vmx_vmcs_init(struct vmx_vcpu *vmx);
+void vmx_vmcs_init(struct vmx_vcpu *vmx);
 void vmx_give_debug_regs(struct vmx_vcpu *vmx);
 void vmx_take_debug_regs(struct vmx_vcpu *vmx);
 
