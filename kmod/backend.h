@@ -26,6 +26,7 @@
  *				False: no entry, the state is another CPU's; run_begin() and again
  * handle_exit			act on it, interrupts on: 1 resume, 0 to user space, <0 errno
  * handle_exit_irqoff		before interrupts come on: NMI, machine check, host interrupt
+ * advance			the instruction that exited is done: RIP to the next one
  * get_sregs, set_sregs		segments and tables only; CRs and EFER are set by set_crs
  * set_cr0 .. set_efer		the values passed are valid; also update vcpu->crN
  * get_segment			one cached descriptor
@@ -41,7 +42,7 @@
  * set_tsc_offset		and the ratio where the CPU scales
  * flush_tlb			drop translations of this vCPU at its next entry, this CPU: the
  *				guest's own, or all
- * update_intercepts		guest_debug, DRs, exits that user space disabled have changed
+ * update_intercepts		guest_debug, DRs, the MSR filter have changed
  * cpuid_changed		KVM_SET_CPUID2 has new features
  * tdp_format			how this vendor's second-level entries look (module init)
  */
@@ -56,6 +57,7 @@
 	HOOK(run, bool, (struct vcpu *vcpu))					\
 	HOOK(handle_exit_irqoff, void, (struct vcpu *vcpu))			\
 	HOOK(handle_exit, int, (struct vcpu *vcpu))				\
+	HOOK(advance, int, (struct vcpu *vcpu))					\
 	HOOK(get_sregs, void, (struct vcpu *vcpu, struct kvm_sregs2 *sregs))	\
 	HOOK(set_sregs, void, (struct vcpu *vcpu, const struct kvm_sregs2 *sregs)) \
 	HOOK(set_cr0, void, (struct vcpu *vcpu, u64 cr0))			\

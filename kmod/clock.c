@@ -25,8 +25,6 @@
  * NOTDONE: making up for host TSCs that are not in step, or change their
  * frequency: a vCPU that moves between such CPUs sees its TSC jump. Guests
  * have kvmclock there, which follows.
- *
- * NOTDONE: KVM_SET_TSC_KHZ of a VM; each vCPU has its own.
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>
@@ -214,9 +212,27 @@ void clock_write_tsc_adjust(struct vcpu *vcpu, u64 val, bool host)
 /* ---- frequency ---- */
 
 /**
+ * clock_khz_ratio() - how the host's TSC becomes one of another frequency
+ * @vm: whose host's
+ * @khz: wanted
+ *
+ * Return: a ratio for the CPU; 0 where it has no scaling, or not so much.
+ */
+u64 clock_khz_ratio(const struct vm *vm, u32 khz)
+{
+	u64 ratio = clock_default_ratio();
+	u64 difference = khz > vm->host_khz ? khz - vm->host_khz : vm->host_khz - khz;
+
+	if (difference * PPM <= (u64)vm->host_khz * TSC_TOLERANCE_PPM)
+		return ratio;
+	ratio = mul_u64_u32_div(ratio, khz, vm->host_khz);
+	return backend_ops->has_tsc_scaling && ratio < backend_ops->max_tsc_ratio ? ratio : 0;
+}
+
+/**
  * clock_set_tsc_khz() - KVM_SET_TSC_KHZ of a vCPU
  * @vcpu: under its mutex
- * @khz: 0: as the host's
+ * @khz: 0: as its VM's
  *
  * The TSC goes on from where the VM's line begins, at the new frequency: vCPUs
  * that are set to the same are in step.
@@ -226,15 +242,12 @@ void clock_write_tsc_adjust(struct vcpu *vcpu, u64 val, bool host)
 int clock_set_tsc_khz(struct vcpu *vcpu, u32 khz)
 {
 	struct vm *vm = vcpu->vm;
-	u64 difference, ratio = clock_default_ratio();
+	u64 ratio;
 
-	khz = khz ?: vm->host_khz;
-	difference = khz > vm->host_khz ? khz - vm->host_khz : vm->host_khz - khz;
-	if (difference * PPM > (u64)vm->host_khz * TSC_TOLERANCE_PPM) {
-		ratio = mul_u64_u32_div(ratio, khz, vm->host_khz);
-		if (!backend_ops->has_tsc_scaling || !ratio || ratio >= backend_ops->max_tsc_ratio)
-			return -EINVAL;
-	}
+	khz = khz ?: vm->guest_khz;
+	ratio = clock_khz_ratio(vm, khz);
+	if (!ratio)
+		return -EINVAL;
 	vcpu->tsc_khz = khz;
 	if (ratio == vcpu->tsc_scaling_ratio)
 		return 0;
@@ -243,6 +256,30 @@ int clock_set_tsc_khz(struct vcpu *vcpu, u32 khz)
 	set_offset_by_line(vcpu);
 	raw_spin_unlock(&vm->clock_lock);
 	return 0;
+}
+
+/* ---- KVM_VCPU_TSC_OFFSET ---- */
+
+/**
+ * clock_set_tsc_offset() - user space puts a vCPU on a line of its own
+ * @vcpu: under its mutex
+ * @offset: guest TSC - scaled host TSC
+ *
+ * vCPUs that are given the same offset are in step; it is the VM's line now.
+ */
+void clock_set_tsc_offset(struct vcpu *vcpu, u64 offset)
+{
+	struct vm *vm = vcpu->vm;
+
+	raw_spin_lock(&vm->clock_lock);
+	vm->tsc_anchor_host = host_tsc();
+	vm->tsc_anchor_value = clock_scale(vcpu, vm->tsc_anchor_host - clock_tsc_lost) + offset;
+	vm->tsc_sync_value = vm->tsc_anchor_value;
+	vm->tsc_sync_ns = ktime_get_raw_ns();
+	vm->tsc_sync_khz = vcpu->tsc_khz;
+	vcpu->tsc_lost = clock_tsc_lost;
+	set_offset(vcpu, offset);
+	raw_spin_unlock(&vm->clock_lock);
 }
 
 /* ---- lifetime ---- */
@@ -256,7 +293,7 @@ int clock_set_tsc_khz(struct vcpu *vcpu, u32 khz)
 void clock_vm_init(struct vm *vm)
 {
 	raw_spin_lock_init(&vm->clock_lock);
-	vm->host_khz = tsc_khz;
+	vm->host_khz = vm->guest_khz = tsc_khz;
 	vm->tsc_in_step = true;
 	clock_set_ns(vm, 0);
 }
@@ -267,8 +304,8 @@ void clock_vm_init(struct vm *vm)
  */
 void clock_vcpu_init(struct vcpu *vcpu)
 {
-	vcpu->tsc_khz = vcpu->vm->host_khz;
-	vcpu->tsc_scaling_ratio = clock_default_ratio();
+	vcpu->tsc_khz = vcpu->vm->guest_khz;
+	vcpu->tsc_scaling_ratio = clock_khz_ratio(vcpu->vm, vcpu->tsc_khz);
 	clock_write_tsc(vcpu, 0, true);
 }
 

@@ -26,6 +26,8 @@ u64 clock_guest_tsc_at(struct vcpu *vcpu, u64 host_tsc);
 u64 clock_guest_hz(struct vcpu *vcpu);
 void clock_write_tsc(struct vcpu *vcpu, u64 val, bool host);
 void clock_write_tsc_adjust(struct vcpu *vcpu, u64 val, bool host);
+u64 clock_khz_ratio(const struct vm *vm, u32 khz);
+void clock_set_tsc_offset(struct vcpu *vcpu, u64 offset);	/* KVM_VCPU_TSC_OFFSET */
 int clock_set_tsc_khz(struct vcpu *vcpu, u32 khz);	/* KVM_SET_TSC_KHZ */
 
 /* Cycles that the host's TSC lost in suspends: rdtsc() + clock_tsc_lost never runs back. */

@@ -504,7 +504,7 @@ static int emulation_failed(struct vcpu *vcpu)
 	const struct emu_insn *insn = &vcpu->emu.insn;
 	struct kvm_run *run = vcpu->run;
 
-	if (vcpu->emu.cpl == 3)
+	if (vcpu->emu.cpl == 3 && !vcpu->vm->user_emulates)
 		return exit_ud(vcpu);
 
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
@@ -570,6 +570,7 @@ int vcpu_emulate(struct vcpu *vcpu, const u8 *bytes, unsigned int nbytes)
 {
 	int r;
 
+	vcpu->stats.insn_emulation++;
 	emulation_begin(vcpu);
 	r = emu_decode(&vcpu->emu, bytes, nbytes);
 	r = r ? conclude(vcpu, r) : run_instruction(vcpu);
@@ -592,14 +593,14 @@ static bool peek_insn(struct vcpu *vcpu, u64 *bytes)
 
 static bool insn_is(u64 bytes, u32 opcode, unsigned int len)
 {
-	return !((bytes ^ opcode) << (64 - 8 * len));
+	return len && !((bytes ^ opcode) << (64 - 8 * len));
 }
 
 /**
  * vcpu_insn_length() - length of the instruction that has just exited
  * @vcpu: under its mutex
- * @opcode: its bytes without prefixes, lowest first
- * @len: how many, 1 to 4
+ * @opcode: its bytes without prefixes, lowest first, if that is known
+ * @len: how many, 1 to 4; 0: it is not known
  *
  * For CPUs that do not tell where the next instruction is.
  *
@@ -641,7 +642,10 @@ int vcpu_emulate_ud(struct vcpu *vcpu)
 	if (!peek_insn(vcpu, &bytes) ||
 	    (!insn_is(bytes, VMCALL, LEN) && !insn_is(bytes, VMMCALL, LEN)))
 		return exit_ud(vcpu);
-	exit_hypercall(vcpu);
+	if (exit_hypercall(vcpu) == EXIT_USER) {
+		vcpu->io.next_rip = vcpu->rip + LEN;	/* of #UD the CPU does not tell */
+		return EXIT_USER;
+	}
 	backend(set_shadow)(vcpu, 0);
 	vcpu_advance(vcpu, vcpu->rip + LEN);
 	return EXIT_RESUME;

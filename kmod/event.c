@@ -254,6 +254,7 @@ static void inject_nmi(struct vcpu *vcpu)
 {
 	vcpu->nmi_pending--;
 	vcpu->nmi_injected = true;
+	vcpu->stats.nmi_injections++;
 	backend(inject_nmi)(vcpu);
 }
 
@@ -266,6 +267,7 @@ static bool inject_irq(struct vcpu *vcpu)
 	vcpu->interrupt.injected = true;
 	vcpu->interrupt.soft = false;
 	vcpu->interrupt.vector = vector;
+	vcpu->stats.irq_injections++;
 	trace_kvm_inj_virq(vector, false, false);
 	backend(inject_irq)(vcpu, vector, false);
 	return true;
@@ -298,6 +300,8 @@ void event_inject(struct vcpu *vcpu)
 		if (vcpu->nmi_pending)
 			backend(nmi_window)(vcpu);
 	}
+	if (vcpu_user_wants_window(vcpu))
+		backend(irq_window)(vcpu);
 	if (!vcpu->lapic)
 		return;
 	if (irq_pending(vcpu) >= 0) {

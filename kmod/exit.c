@@ -45,17 +45,22 @@ int exit_cpuid(struct vcpu *vcpu)
  * exit_rdmsr() - RDMSR
  * @vcpu: under its mutex
  *
- * Return: EXIT_ADVANCE, or EXIT_RESUME with #GP queued.
+ * Return: EXIT_ADVANCE; else as msr_refused().
  */
 int exit_rdmsr(struct vcpu *vcpu)
 {
 	u32 index = vcpu->regs[EMU_RCX];
 	u64 val = 0;
+	int r;
 
-	if (unlikely(msr_read(vcpu, index, &val, false))) {
+	if (unlikely(rcu_access_pointer(vcpu->vm->msr_filter)) &&
+	    msr_filtered(vcpu, index, KVM_MSR_FILTER_READ))
+		r = MSR_FILTERED;
+	else
+		r = msr_read(vcpu, index, &val, false);
+	if (unlikely(r)) {
 		trace_kvm_msr(0, index, 0, true);
-		vcpu_queue_gp(vcpu);
-		return EXIT_RESUME;
+		return msr_refused(vcpu, index, false, 0, r);
 	}
 	vcpu->regs[EMU_RAX] = (u32)val;
 	vcpu->regs[EMU_RDX] = val >> 32;
@@ -67,17 +72,22 @@ int exit_rdmsr(struct vcpu *vcpu)
  * exit_wrmsr() - WRMSR
  * @vcpu: under its mutex
  *
- * Return: EXIT_ADVANCE, or EXIT_RESUME with #GP queued.
+ * Return: EXIT_ADVANCE; else as msr_refused().
  */
 int exit_wrmsr(struct vcpu *vcpu)
 {
 	u32 index = vcpu->regs[EMU_RCX];
 	u64 val = (u32)vcpu->regs[EMU_RAX] | vcpu->regs[EMU_RDX] << 32;
+	int r;
 
-	if (unlikely(msr_write(vcpu, index, val, false))) {
+	if (unlikely(rcu_access_pointer(vcpu->vm->msr_filter)) &&
+	    msr_filtered(vcpu, index, KVM_MSR_FILTER_WRITE))
+		r = MSR_FILTERED;
+	else
+		r = msr_write(vcpu, index, val, false);
+	if (unlikely(r)) {
 		trace_kvm_msr(1, index, val, true);
-		vcpu_queue_gp(vcpu);
-		return EXIT_RESUME;
+		return msr_refused(vcpu, index, true, val, r);
 	}
 	trace_kvm_msr(1, index, val, false);
 	return EXIT_ADVANCE;
@@ -108,6 +118,7 @@ int exit_xsetbv(struct vcpu *vcpu)
  */
 int exit_hlt(struct vcpu *vcpu)
 {
+	vcpu->stats.halt_exits++;
 	if (vcpu->lapic) {
 		vcpu->mp_state = KVM_MP_STATE_HALTED;
 		return EXIT_RESUME;
@@ -178,7 +189,39 @@ static long hypercall_sched_yield(struct vcpu *vcpu, u32 id)
 	return 0;
 }
 
-static long hypercall(struct vcpu *vcpu, u64 nr, const u64 a[4])
+static int complete_hypercall(struct vcpu *vcpu)
+{
+	if (vcpu->rip != vcpu->io.rip)
+		return EXIT_RESUME;		/* user space has moved it (a reset, say) */
+	vcpu->regs[EMU_RAX] = vcpu->run->hypercall.ret;
+	if (!vcpu->io.next_rip)
+		return backend(advance)(vcpu);
+	vcpu_advance(vcpu, vcpu->io.next_rip);
+	return EXIT_RESUME;
+}
+
+/* A guest tells which of its pages it shares; only user space can know what that means. */
+static long hypercall_map_gpa_range(struct vcpu *vcpu, const u64 a[4], bool wide)
+{
+	struct kvm_run *run = vcpu->run;
+	gfn_t gfn = a[0] >> PAGE_SHIFT;
+
+	if (!(vcpu->vm->user_hypercalls & BIT(KVM_HC_MAP_GPA_RANGE)))
+		return -KVM_ENOSYS;
+	if (!PAGE_ALIGNED(a[0]) || gfn + a[1] <= gfn)
+		return -KVM_EINVAL;
+	run->exit_reason = KVM_EXIT_HYPERCALL;
+	memset(&run->hypercall, 0, sizeof(run->hypercall));
+	run->hypercall.nr = KVM_HC_MAP_GPA_RANGE;
+	memcpy(run->hypercall.args, a, 3 * sizeof(*a));
+	run->hypercall.longmode = wide;
+	vcpu->io.rip = vcpu->rip;
+	vcpu->io.next_rip = 0;		/* the CPU knows */
+	vcpu->complete = complete_hypercall;
+	return 0;
+}
+
+static long hypercall(struct vcpu *vcpu, u64 nr, const u64 a[4], bool wide)
 {
 	switch (nr) {
 	case KVM_HC_VAPIC_POLL_IRQ: return 0;
@@ -190,6 +233,7 @@ static long hypercall(struct vcpu *vcpu, u64 nr, const u64 a[4])
 	case KVM_HC_SCHED_YIELD:
 		return vcpu_has(vcpu, CAP_KVM_SCHED_YIELD) ?
 		       hypercall_sched_yield(vcpu, a[0]) : -KVM_ENOSYS;
+	case KVM_HC_MAP_GPA_RANGE: return hypercall_map_gpa_range(vcpu, a, wide);
 	default: return -KVM_ENOSYS;
 	}
 }
@@ -198,7 +242,7 @@ static long hypercall(struct vcpu *vcpu, u64 nr, const u64 a[4])
  * exit_hypercall() - VMCALL or VMMCALL
  * @vcpu: under its mutex
  *
- * Return: EXIT_ADVANCE; the result is in RAX.
+ * Return: EXIT_ADVANCE, the result is in RAX; EXIT_USER where user space gives it.
  */
 int exit_hypercall(struct vcpu *vcpu)
 {
@@ -215,7 +259,10 @@ int exit_hypercall(struct vcpu *vcpu)
 		for (i = 0; i < 4; i++)
 			a[i] = (u32)a[i];
 	}
-	ret = backend(cpl)(vcpu) ? -KVM_EPERM : hypercall(vcpu, nr, a);
+	vcpu->stats.hypercalls++;
+	ret = backend(cpl)(vcpu) ? -KVM_EPERM : hypercall(vcpu, nr, a, wide);
+	if (unlikely(vcpu->complete))
+		return EXIT_USER;
 	vcpu->regs[EMU_RAX] = wide ? ret : (u32)ret;
 	return EXIT_ADVANCE;
 }
@@ -390,6 +437,7 @@ int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault)
 {
 	int r = TDP_MMIO;
 
+	vcpu->stats.pf_taken++;
 	trace_kvm_page_fault(vcpu, fault->gpa, fault->error_code);
 	/* The APIC page is the vCPU's own, whatever lies under it. */
 	if (!lapic_mmio_hit(vcpu, fault->gpa) || fault->fetch)
@@ -404,6 +452,19 @@ int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault)
 	vcpu->fault_gpa = fault->gpa;
 	vcpu->fault_gpa_state = fault->operand && !fault->fetch ? FAULT_GPA_NEW : FAULT_GPA_NONE;
 	return vcpu_emulate(vcpu, fault->bytes, fault->nbytes);
+}
+
+/**
+ * exit_ioapic_eoi() - the guest has ended an interrupt that user space's I/O APIC may have sent
+ * @vcpu: under its mutex; REQ_EOI_EXIT was taken
+ *
+ * Return: EXIT_USER.
+ */
+int exit_ioapic_eoi(struct vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
+	vcpu->run->eoi.vector = lapic_eoi_exit_vector(vcpu);
+	return EXIT_USER;
 }
 
 /* ---- debugging ---- */

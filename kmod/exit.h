@@ -32,6 +32,7 @@ int exit_hlt(struct vcpu *vcpu);		/* RIP is past HLT already */
 int exit_pause(struct vcpu *vcpu);		/* it spins */
 int exit_pio(struct vcpu *vcpu, u16 port, unsigned int size, bool in, u64 next_rip);
 int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault);
+int exit_ioapic_eoi(struct vcpu *vcpu);
 int exit_debug(struct vcpu *vcpu, u64 dr6);
 int exit_breakpoint(struct vcpu *vcpu);
 int exit_step_done(struct vcpu *vcpu);		/* an emulated instruction was user space's single step */

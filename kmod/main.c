@@ -152,6 +152,18 @@ static void stop_cpus(void)
 
 enum { VCPU_MMAP_PAGES = 3 };	/* kvm_run, PIO data, coalesced ring */
 
+/* One attribute: which XSAVE state guests may have at all. */
+static long dev_attr(const struct kvm_device_attr __user *user, bool get)
+{
+	struct kvm_device_attr attr;
+
+	if (copy_from_user(&attr, user, sizeof(attr)))
+		return -EFAULT;
+	if (attr.group || attr.attr != KVM_X86_XCOMP_GUEST_SUPP)
+		return -ENXIO;
+	return get ? put_user(fpu_supported_xcr0(), (u64 __user *)(uintptr_t)attr.addr) : 0;
+}
+
 static long dev_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
@@ -177,6 +189,9 @@ static long dev_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 		return msr_ioctl_feature_index_list(user);
 	case KVM_GET_MSRS:
 		return msr_ioctl_get_features(user);
+	case KVM_HAS_DEVICE_ATTR:
+	case KVM_GET_DEVICE_ATTR:
+		return dev_attr(user, ioctl == KVM_GET_DEVICE_ATTR);
 	default:
 		return -EINVAL;
 	}

@@ -307,6 +307,8 @@ int msr_read(struct vcpu *vcpu, u32 index, u64 *val, bool host)
 	}
 	reg = msr_find_reg(index);
 	if (reg) {
+		if (index == MSR_PLATFORM_INFO && !host && vcpu->vm->hide_platform_info)
+			return MSR_GP;
 		*val = *msr_field(vcpu, reg);
 		return may_access(vcpu, reg, host) ? MSR_OK : MSR_GP;
 	}

@@ -31,6 +31,13 @@ long msr_ioctl_index_list(struct kvm_msr_list __user *user);
 long msr_ioctl_feature_index_list(struct kvm_msr_list __user *user);
 long msr_ioctl_get_features(struct kvm_msrs __user *user);	/* KVM_GET_MSRS on /dev/kvm */
 
+/* ---- msr_user.c: what user space forbids, or answers itself ---- */
+
+bool msr_filtered(struct vcpu *vcpu, u32 index, u32 access);
+int msr_refused(struct vcpu *vcpu, u32 index, bool write, u64 val, int result);
+int msr_ioctl_set_filter(struct vm *vm, const struct kvm_msr_filter *from);
+void msr_filter_destroy(struct vm *vm);
+
 /* ---- mtrr.c ---- */
 
 #define MTRR_NR_VARIABLE	8

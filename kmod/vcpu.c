@@ -75,6 +75,7 @@ void vcpu_request_all(struct vm *vm, enum vcpu_request req)
 	bool running = false;
 	int i, me = get_cpu();
 
+	vm->stats.remote_tlb_flush_requests += req == REQ_TLB_FLUSH;
 	vm_for_each_vcpu(i, vcpu, vm) {
 		vcpu_request(vcpu, req);
 		smp_mb__after_atomic();		/* as in vcpu_kick() */
@@ -85,6 +86,7 @@ void vcpu_request_all(struct vm *vm, enum vcpu_request req)
 		if (have_mask && READ_ONCE(vcpu->cpu) != me)
 			cpumask_set_cpu(READ_ONCE(vcpu->cpu), cpus);
 	}
+	vm->stats.remote_tlb_flush += running && req == REQ_TLB_FLUSH;
 	if (running)
 		smp_call_function_many(have_mask ? cpus : cpu_online_mask, nothing, NULL, true);
 	put_cpu();
@@ -270,6 +272,10 @@ static void requests_about_state(struct vcpu *vcpu)
 	}
 	if (vcpu_take_request(vcpu, REQ_NMI))
 		event_collect_nmis(vcpu);
+	if (vcpu_take_request(vcpu, REQ_INTERCEPTS)) {
+		backend(update_intercepts)(vcpu);
+		vcpu_request(vcpu, REQ_EVENT);		/* for its windows */
+	}
 }
 
 /* Anything other than REQ_EVENT is rare. 1 go on, else out of KVM_RUN with it. */
@@ -280,11 +286,15 @@ static int handle_requests(struct vcpu *vcpu)
 
 		if (vcpu_take_request(vcpu, REQ_TRIPLE_FAULT))
 			return exit_shutdown(vcpu);
+		if (vcpu_take_request(vcpu, REQ_EOI_EXIT))
+			return exit_ioapic_eoi(vcpu);
 		requests_about_state(vcpu);
 		all = vcpu_take_request(vcpu, REQ_TLB_FLUSH);
 		guest = vcpu_take_request(vcpu, REQ_GUEST_TLB_FLUSH);
-		if (all || guest)
+		if (all || guest) {
 			backend(flush_tlb)(vcpu, all);
+			vcpu->stats.tlb_flush++;
+		}
 	}
 	if (vcpu_take_request(vcpu, REQ_EVENT)) {
 		if (unlikely(vcpu->step_done))
@@ -357,6 +367,7 @@ static int vcpu_enter(struct vcpu *vcpu)
 	local_irq_enable();
 	asm volatile("nop");
 	vtime_account_guest_exit();
+	vcpu->stats.exits++;
 	trace_kvm_exit(vcpu, backend_ops->isa);
 
 	if (unlikely(vcpu->event_again)) {
@@ -435,10 +446,24 @@ static int vcpu_pause(struct vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
-static bool irq_window_for_user(struct vcpu *vcpu)
+/* Would an interrupt of user space's PIC, or of its APIC, be let in, the guest's flags apart? */
+static bool user_irq_fits(const struct vcpu *vcpu)
 {
-	return !vcpu->lapic && vcpu->run->request_interrupt_window && backend(irq_allowed)(vcpu) &&
-	       !event_cut_off(vcpu);
+	return !vcpu->vm->pic && (!vcpu->lapic || irq_wants_user_extint(vcpu));
+}
+
+/**
+ * vcpu_user_wants_window() - does user space wait for a moment to inject an interrupt?
+ * @vcpu: under its mutex
+ */
+bool vcpu_user_wants_window(const struct vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->run->request_interrupt_window) && user_irq_fits(vcpu);
+}
+
+static bool takes_user_irq(struct vcpu *vcpu)
+{
+	return user_irq_fits(vcpu) && backend(irq_allowed)(vcpu) && !event_cut_off(vcpu);
 }
 
 static int vcpu_loop(struct vcpu *vcpu)
@@ -449,7 +474,7 @@ static int vcpu_loop(struct vcpu *vcpu)
 		r = likely(runnable(vcpu)) ? vcpu_enter(vcpu) : vcpu_block(vcpu);
 		if (r <= 0)
 			return r;
-		if (unlikely(irq_window_for_user(vcpu))) {
+		if (unlikely(READ_ONCE(vcpu->run->request_interrupt_window)) && takes_user_irq(vcpu)) {
 			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 			return EXIT_USER;
 		}
@@ -470,8 +495,7 @@ static void fill_run(struct vcpu *vcpu)
 	run->cr8 = vcpu_get_cr8(vcpu);
 	run->apic_base = vcpu->apic_base;
 	run->flags = 0;
-	run->ready_for_interrupt_injection = vcpu->lapic ||
-		(backend(irq_allowed)(vcpu) && !event_cut_off(vcpu));
+	run->ready_for_interrupt_injection = vcpu->vm->pic || takes_user_irq(vcpu);
 }
 
 static int complete_user_part(struct vcpu *vcpu)
@@ -493,8 +517,15 @@ static int vcpu_run_checked(struct vcpu *vcpu)
 		vcpu_block(vcpu);
 		return vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED ? -EINTR : -EAGAIN;
 	}
+	if (unlikely(run->kvm_valid_regs | run->kvm_dirty_regs)) {
+		r = vcpu_sync_from_run(vcpu);
+		if (r)
+			return r;
+	}
 	if (!vcpu->lapic && vcpu_set_cr8(vcpu, run->cr8))
 		return -EINVAL;
+	if (unlikely(run->request_interrupt_window))
+		vcpu_request(vcpu, REQ_EVENT);
 	r = complete_user_part(vcpu);
 	if (r <= 0)
 		return r;
@@ -538,9 +569,13 @@ static long vcpu_run(struct vcpu *vcpu)
 	fpu_put_guest(vcpu);
 
 	/* api.rst "immediate_exit": kvm_run stays as it was. */
-	if (r == -EINTR && !vcpu->run->immediate_exit)
+	if (r == -EINTR && !vcpu->run->immediate_exit) {
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
+		vcpu->stats.signal_exits++;
+	}
 	fill_run(vcpu);
+	if (unlikely(vcpu->run->kvm_valid_regs))
+		vcpu_sync_to_run(vcpu);
 	trace_kvm_userspace_exit(vcpu->run->exit_reason, r);
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
@@ -710,7 +745,7 @@ int vcpu_create(struct vm *vm, u32 id)
 	struct vcpu *vcpu;
 	int r;
 
-	if (id >= VM_MAX_VCPU_ID || vm->nr_vcpus >= VM_MAX_VCPUS)
+	if (id >= (vm->max_vcpu_id ?: VM_MAX_VCPU_ID) || vm->nr_vcpus >= VM_MAX_VCPUS)
 		return -EINVAL;
 	if (vm_vcpu_by_id(vm, id))
 		return -EEXIST;

@@ -46,6 +46,7 @@ enum vcpu_request {
 	REQ_SMI,
 	REQ_APIC_STATE,		/* INIT or SIPI arrived: lapic_accept_init_sipi() */
 	REQ_EOI_EXIT,		/* KVM_EXIT_IOAPIC_EOI for user space (split irqchip) */
+	REQ_INTERCEPTS,		/* what exits has changed for the VM: backend(update_intercepts) */
 	REQ_MEMSLOTS,		/* somebody changes the slots and waits: see mmu/memslot.h */
 	NR_VCPU_REQUESTS
 };
@@ -185,6 +186,8 @@ struct vcpu {
 	bool		steal_watched;		/* by sched_notifier, of the thread in KVM_RUN */
 	struct preempt_notifier sched_notifier;
 
+	struct vcpu_stats stats;
+
 	/* mmu/ */
 	struct tdp_cache tdp_cache;		/* pages for tables, taken before tdp->lock is */
 	unsigned int	slot_hint;		/* index of the slot that was last found */
@@ -231,7 +234,12 @@ void vcpu_module_exit(void);
 int vcpu_create(struct vm *vm, u32 id);
 void vcpu_destroy(struct vcpu *vcpu);
 
-/* ---- vcpu_state.c: ioctls that move state ---- */
+/* User space's interrupt controller has one to inject, and waits for a window. */
+bool vcpu_user_wants_window(const struct vcpu *vcpu);
+
+/* ---- vcpu_state.c: ioctls that move state, and KVM_CAP_SYNC_REGS ---- */
+int vcpu_sync_from_run(struct vcpu *vcpu);
+void vcpu_sync_to_run(struct vcpu *vcpu);
 long vcpu_state_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg);
 
 /* ---- event.c: exceptions, NMIs and interrupts on their way in ---- */

@@ -13,6 +13,7 @@
 #include "irq/irq.h"
 #include "mmu/memslot.h"
 #include "msr.h"
+#include "stats.h"
 
 /* ---- general registers ---- */
 
@@ -290,6 +291,59 @@ static int queue_interrupt(struct vcpu *vcpu, const struct kvm_interrupt *irq)
 	return 0;
 }
 
+/* ---- KVM_CAP_SYNC_REGS: state in struct kvm_run, in place of ioctls ---- */
+
+/**
+ * vcpu_sync_from_run() - take over what user space marked in kvm_dirty_regs
+ * @vcpu: KVM_RUN begins
+ *
+ * User space may write to struct kvm_run meanwhile: what is checked is a copy.
+ *
+ * Return: 0; -EINVAL for a set of registers that there is not, or values that
+ * the ioctl would not take.
+ */
+int vcpu_sync_from_run(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	u64 dirty = READ_ONCE(run->kvm_dirty_regs);
+	struct kvm_vcpu_events events;
+	struct kvm_sregs sregs;
+	int r = 0;
+
+	if ((dirty | READ_ONCE(run->kvm_valid_regs)) & ~(u64)KVM_SYNC_X86_VALID_FIELDS)
+		return -EINVAL;
+	if (dirty & KVM_SYNC_X86_REGS)
+		set_regs(vcpu, &run->s.regs.regs);
+	if (dirty & KVM_SYNC_X86_SREGS) {
+		memcpy(&sregs, &run->s.regs.sregs, sizeof(sregs));
+		r = set_sregs(vcpu, &sregs);
+	}
+	if (!r && dirty & KVM_SYNC_X86_EVENTS) {
+		memcpy(&events, &run->s.regs.events, sizeof(events));
+		r = set_events(vcpu, &events);
+	}
+	if (!r)
+		run->kvm_dirty_regs = 0;
+	return r ? -EINVAL : 0;
+}
+
+/**
+ * vcpu_sync_to_run() - hand out what user space asked for in kvm_valid_regs
+ * @vcpu: KVM_RUN ends
+ */
+void vcpu_sync_to_run(struct vcpu *vcpu)
+{
+	struct kvm_sync_regs *regs = &vcpu->run->s.regs;
+	u64 valid = READ_ONCE(vcpu->run->kvm_valid_regs);
+
+	if (valid & KVM_SYNC_X86_REGS)
+		get_regs(vcpu, &regs->regs);
+	if (valid & KVM_SYNC_X86_SREGS)
+		get_sregs(vcpu, &regs->sregs);
+	if (valid & KVM_SYNC_X86_EVENTS)
+		get_events(vcpu, &regs->events);
+}
+
 /* ---- debugging ---- */
 
 static int get_debugregs(struct vcpu *vcpu, struct kvm_debugregs *regs)
@@ -382,6 +436,44 @@ static int set_vapic_addr(struct vcpu *vcpu, const struct kvm_vapic_addr *vapic)
 	return vcpu->lapic && !vapic->vapic_addr ? 0 : -EINVAL;
 }
 
+/* KVM_ENABLE_CAP: paravirtual features are always those that CPUID tells of, and no others. */
+static int enable_cap(struct vcpu *vcpu, const struct kvm_enable_cap *cap)
+{
+	if (cap->flags || cap->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
+		return -EINVAL;
+	return cap->args[0] ? 0 : -EINVAL;
+}
+
+/* ---- attributes: one, the TSC's offset ---- */
+
+static bool is_tsc_offset(const struct kvm_device_attr *attr)
+{
+	return !attr->flags && attr->group == KVM_VCPU_TSC_CTRL && attr->attr == KVM_VCPU_TSC_OFFSET;
+}
+
+static int has_attr(struct vcpu *vcpu, const struct kvm_device_attr *attr)
+{
+	return is_tsc_offset(attr) ? 0 : -ENXIO;
+}
+
+static int get_attr(struct vcpu *vcpu, const struct kvm_device_attr *attr)
+{
+	return !is_tsc_offset(attr) ? -ENXIO :
+	       put_user(vcpu->tsc_offset, (u64 __user *)(uintptr_t)attr->addr);
+}
+
+static int set_attr(struct vcpu *vcpu, const struct kvm_device_attr *attr)
+{
+	u64 offset;
+
+	if (!is_tsc_offset(attr))
+		return -ENXIO;
+	if (get_user(offset, (u64 __user *)(uintptr_t)attr->addr))
+		return -EFAULT;
+	clock_set_tsc_offset(vcpu, offset);
+	return 0;
+}
+
 /* ioctls whose payload has a fixed size: ioctl.c copies it. */
 #define STATE_IOCTLS(X)						\
 	X(KVM_GET_REGS, get_regs)				\
@@ -406,6 +498,10 @@ static int set_vapic_addr(struct vcpu *vcpu, const struct kvm_vapic_addr *vapic)
 	X(KVM_X86_SETUP_MCE, mce_ioctl_setup)			\
 	X(KVM_X86_SET_MCE, mce_ioctl_set)			\
 	X(KVM_SET_VAPIC_ADDR, set_vapic_addr)			\
+	X(KVM_ENABLE_CAP, enable_cap)				\
+	X(KVM_HAS_DEVICE_ATTR, has_attr)			\
+	X(KVM_GET_DEVICE_ATTR, get_attr)			\
+	X(KVM_SET_DEVICE_ATTR, set_attr)			\
 	X(KVM_GET_LAPIC, lapic_get_state)			\
 	X(KVM_SET_LAPIC, lapic_set_state)
 
@@ -437,6 +533,7 @@ static long other_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg
 	case KVM_SET_SIGNAL_MASK: return set_signal_mask(vcpu, user);
 	case KVM_SET_TSC_KHZ: return clock_set_tsc_khz(vcpu, arg);
 	case KVM_GET_TSC_KHZ: return vcpu->tsc_khz;
+	case KVM_GET_STATS_FD: return stats_vcpu_fd(vcpu);
 	case KVM_KVMCLOCK_CTRL: return clock_ioctl_kvmclock_ctrl(vcpu);
 	default: return ioctl_with_payload(vcpu, ioctl, user, handle_payload);
 	}

@@ -8,6 +8,7 @@
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/vmalloc.h>
+#include <uapi/linux/kvm_para.h>
 #include "backend.h"
 #include "clock.h"
 #include "coalesced.h"
@@ -16,6 +17,7 @@
 #include "irq/irq.h"
 #include "mmu/memslot.h"
 #include "msr.h"
+#include "stats.h"
 
 /* ---- life ---- */
 
@@ -69,6 +71,7 @@ static void vm_destroy(struct vm *vm)
 		vcpu_destroy(vm->vcpus[i]);
 	vm->nr_vcpus = 0;
 	irq_destroy(vm);
+	msr_filter_destroy(vm);
 	coalesced_destroy(vm);
 	memslot_destroy_vm(vm);
 }
@@ -121,8 +124,31 @@ static const u16 plain_caps[] = {
 	KVM_CAP_KVMCLOCK_CTRL, KVM_CAP_IMMEDIATE_EXIT, KVM_CAP_DESTROY_MEMORY_REGION_WORKS,
 	KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, KVM_CAP_SET_BOOT_CPU_ID, KVM_CAP_COALESCED_PIO,
 	KVM_CAP_SREGS2, KVM_CAP_CHECK_EXTENSION_VM, KVM_CAP_ENABLE_CAP_VM,
-	KVM_CAP_EXCEPTION_PAYLOAD, KVM_CAP_X86_TRIPLE_FAULT_EVENT,
+	KVM_CAP_EXCEPTION_PAYLOAD, KVM_CAP_X86_TRIPLE_FAULT_EVENT, KVM_CAP_SPLIT_IRQCHIP,
+	KVM_CAP_X86_USER_SPACE_MSR, KVM_CAP_X86_MSR_FILTER, KVM_CAP_EXIT_ON_EMULATION_FAILURE,
+	KVM_CAP_MSR_PLATFORM_INFO, KVM_CAP_DISABLE_QUIRKS, KVM_CAP_ENABLE_CAP, KVM_CAP_PIT,
+	KVM_CAP_ENFORCE_PV_FEATURE_CPUID, KVM_CAP_VCPU_ATTRIBUTES, KVM_CAP_SYS_ATTRIBUTES,
+	KVM_CAP_BINARY_STATS_FD,
 };
+
+/* The bits of numbers that tell what can be enabled. */
+enum {
+	X2APIC_API	= KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK,
+	USER_MSRS	= KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN |
+			  KVM_MSR_EXIT_REASON_FILTER,
+	USER_HYPERCALLS	= 1 << KVM_HC_MAP_GPA_RANGE,
+	QUIRKS		= KVM_X86_QUIRK_LINT0_REENABLED | KVM_X86_QUIRK_LAPIC_MMIO_HOLE,
+};
+
+/* A guest that never exits keeps its CPU; C-states of the host's it cannot ask for. */
+static u32 disableable_exits(void)
+{
+	bool mwait = boot_cpu_has(X86_FEATURE_MWAIT) && !boot_cpu_has_bug(X86_BUG_MONITOR) &&
+		     boot_cpu_has(X86_FEATURE_ARAT);
+
+	return KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_PAUSE |
+	       (mwait ? KVM_X86_DISABLE_EXITS_MWAIT : 0);
+}
 
 /**
  * vm_check_extension() - KVM_CHECK_EXTENSION
@@ -145,11 +171,41 @@ int vm_check_extension(struct vm *vm, long cap)
 	case KVM_CAP_IRQ_ROUTING: return IRQ_MAX_ROUTES;
 	case KVM_CAP_MCE: return MCE_MAX_BANKS;
 	case KVM_CAP_XSAVE2: return fpu_xsave_size(vm);
-	case KVM_CAP_TSC_CONTROL: return backend_ops->has_tsc_scaling;
+	case KVM_CAP_TSC_CONTROL:
+	case KVM_CAP_VM_TSC_CONTROL: return backend_ops->has_tsc_scaling;
+	case KVM_CAP_SYNC_REGS: return KVM_SYNC_X86_VALID_FIELDS;
+	case KVM_CAP_X2APIC_API: return X2APIC_API;
+	case KVM_CAP_X86_DISABLE_EXITS: return disableable_exits();
+	case KVM_CAP_DISABLE_QUIRKS2: return QUIRKS;
+	case KVM_CAP_EXIT_HYPERCALL: return USER_HYPERCALLS;
 	}
 	for (i = 0; i < ARRAY_SIZE(plain_caps); i++)
 		if (plain_caps[i] == cap)
 			return 1;
+	return 0;
+}
+
+/* Bits of KVM_ENABLE_CAP: all of @valid or none. */
+static int enable_bits(u32 *place, u64 bits, u32 valid)
+{
+	if (bits & ~(u64)valid)
+		return -EINVAL;
+	*place = bits;
+	return 0;
+}
+
+static int enable_disabled_exits(struct vm *vm, u64 exits)
+{
+	return vm->nr_vcpus ? -EINVAL : enable_bits(&vm->disabled_exits, exits, disableable_exits());
+}
+
+/* Once, for later vCPUs. */
+static int enable_max_vcpu_id(struct vm *vm, u64 max)
+{
+	if (max > VM_MAX_VCPU_ID || (vm->max_vcpu_id && vm->max_vcpu_id != max) ||
+	    vm->nr_vcpus)
+		return -EINVAL;
+	vm->max_vcpu_id = max;
 	return 0;
 }
 
@@ -158,6 +214,27 @@ static int vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 	if (cap->flags)
 		return -EINVAL;
 	switch (cap->cap) {
+	case KVM_CAP_SPLIT_IRQCHIP: return irq_create_split(vm, cap->args[0]);
+	case KVM_CAP_X2APIC_API: return enable_bits(&vm->x2apic_api, cap->args[0], X2APIC_API);
+	case KVM_CAP_X86_USER_SPACE_MSR:
+		return enable_bits(&vm->user_msrs, cap->args[0], USER_MSRS);
+	case KVM_CAP_EXIT_HYPERCALL:
+		return enable_bits(&vm->user_hypercalls, cap->args[0], USER_HYPERCALLS);
+	case KVM_CAP_X86_DISABLE_EXITS: return enable_disabled_exits(vm, cap->args[0]);
+	case KVM_CAP_MAX_VCPU_ID: return enable_max_vcpu_id(vm, cap->args[0]);
+	case KVM_CAP_DISABLE_QUIRKS2:
+		return enable_bits(&vm->disabled_quirks, cap->args[0], QUIRKS);
+	case KVM_CAP_DISABLE_QUIRKS:		/* by its definition, any bit will do */
+		vm->disabled_quirks = cap->args[0] & QUIRKS;
+		return 0;
+	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
+		if (cap->args[0] & ~1ULL)
+			return -EINVAL;
+		vm->user_emulates = cap->args[0];
+		return 0;
+	case KVM_CAP_MSR_PLATFORM_INFO:
+		vm->hide_platform_info = !cap->args[0];
+		return 0;
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 		vm->exception_payload = cap->args[0];
 		return 0;
@@ -225,6 +302,39 @@ static int vm_create_pit(struct vm *vm, const struct kvm_pit_config *config)
 	return pit_create(vm, config->flags);
 }
 
+/* The old state has three channels and no flags. */
+static int vm_get_pit(struct vm *vm, struct kvm_pit_state *old)
+{
+	struct kvm_pit_state2 state;
+	int r = pit_get_state(vm, &state);
+
+	if (!r)
+		memcpy(old->channels, state.channels, sizeof(old->channels));
+	return r;
+}
+
+static int vm_set_pit(struct vm *vm, const struct kvm_pit_state *old)
+{
+	struct kvm_pit_state2 state;
+	int r = pit_get_state(vm, &state);
+
+	if (r)
+		return r;
+	memcpy(state.channels, old->channels, sizeof(old->channels));
+	return pit_set_state(vm, &state);
+}
+
+/* For the vCPUs that come. */
+static int vm_set_tsc_khz(struct vm *vm, u32 khz)
+{
+	if (vm->nr_vcpus)
+		return -EINVAL;
+	if (clock_khz_ratio(vm, khz ?: vm->host_khz) == 0)
+		return -EINVAL;
+	vm->guest_khz = khz ?: vm->host_khz;
+	return 0;
+}
+
 static int vm_reinject(struct vm *vm, const struct kvm_reinject_control __user *user)
 {
 	struct kvm_reinject_control control;
@@ -247,6 +357,8 @@ static int vm_reinject(struct vm *vm, const struct kvm_reinject_control __user *
 	X(KVM_SIGNAL_MSI, irq_send_msi)						\
 	X(KVM_GET_PIT2, pit_get_state)						\
 	X(KVM_SET_PIT2, pit_set_state)						\
+	X(KVM_GET_PIT, vm_get_pit)						\
+	X(KVM_SET_PIT, vm_set_pit)						\
 	X(KVM_GET_CLOCK, clock_ioctl_get)					\
 	X(KVM_SET_CLOCK, clock_ioctl_set)
 
@@ -255,6 +367,7 @@ static int vm_reinject(struct vm *vm, const struct kvm_reinject_control __user *
 	X(KVM_CREATE_PIT2, vm_create_pit)					\
 	X(KVM_SET_IDENTITY_MAP_ADDR, vm_set_identity_map_addr)			\
 	X(KVM_ENABLE_CAP, vm_enable_cap)					\
+	X(KVM_X86_SET_MSR_FILTER, msr_ioctl_set_filter)				\
 	X(KVM_REGISTER_COALESCED_MMIO, coalesced_register)			\
 	X(KVM_UNREGISTER_COALESCED_MMIO, coalesced_unregister)
 
@@ -285,6 +398,8 @@ static long vm_locked_ioctl(struct vm *vm, unsigned int ioctl, unsigned long arg
 	case KVM_CREATE_IRQCHIP: return irq_create_irqchip(vm);
 	case KVM_SET_GSI_ROUTING: return vm_set_gsi_routing(vm, user);
 	case KVM_SET_BOOT_CPU_ID: return vm_set_boot_cpu_id(vm, arg);
+	case KVM_CREATE_PIT: return pit_create(vm, KVM_PIT_SPEAKER_DUMMY);
+	case KVM_SET_TSC_KHZ: return vm_set_tsc_khz(vm, arg);
 	default: return ioctl_with_payload(vm, ioctl, user, handle_locked_payload);
 	}
 }
@@ -300,6 +415,8 @@ static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	switch (ioctl) {
 	case KVM_CHECK_EXTENSION: return vm_check_extension(vm, arg);
 	case KVM_SET_TSS_ADDR: return vm_set_tss_addr(arg);
+	case KVM_GET_TSC_KHZ: return vm->guest_khz;
+	case KVM_GET_STATS_FD: return stats_vm_fd(vm);
 	case KVM_REINJECT_CONTROL: return vm_reinject(vm, user);	/* its number tells no size */
 	}
 	r = ioctl_with_payload(vm, ioctl, user, handle_payload);

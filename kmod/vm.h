@@ -20,6 +20,7 @@
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include "mmu/tdp.h"
+#include "stats.h"
 
 #define VM_MAX_VCPUS	255
 #define VM_MAX_VCPU_ID	1024	/* ids (= initial APIC ids) are below this */
@@ -30,6 +31,7 @@ struct pic;
 struct ioapic;
 struct pit;
 struct irq_routes;
+struct msr_filter;
 
 enum irqchip_mode {
 	IRQCHIP_NONE,		/* user space has the APICs, KVM_INTERRUPT injects */
@@ -70,8 +72,9 @@ struct vm {
 	spinlock_t	coalesced_lock;		/* who writes to the ring */
 	struct kvm_coalesced_mmio_ring *coalesced_ring; /* shared with user space */
 
-	/* time: clock.c; all under clock_lock but for the first */
+	/* time: clock.c; all under clock_lock but for the first two */
 	u32		host_khz;		/* of the host's TSC, as known when the VM was made */
+	u32		guest_khz;		/* of new vCPUs */
 	raw_spinlock_t	clock_lock;
 	s64		clock_offset;		/* ns: kvmclock = host's raw boot time + offset */
 	u64		clock_tsc, clock_ns;	/* a moment: host TSC (suspends made up for), kvmclock */
@@ -83,10 +86,19 @@ struct vm {
 	u64		tsc_anchor_host, tsc_anchor_value; /* the line on which vCPUs in step lie */
 
 	/* what KVM_ENABLE_CAP turned on */
-	u64		disabled_quirks;
+	u32		disabled_quirks;	/* KVM_X86_QUIRK_* */
 	u32		x2apic_api;		/* KVM_X2APIC_API_* */
+	u32		user_msrs;		/* KVM_MSR_EXIT_REASON_*: accesses that user space answers */
+	u32		user_hypercalls;	/* bits KVM_HC_* */
+	u32		disabled_exits;		/* KVM_X86_DISABLE_EXITS_* */
+	u32		max_vcpu_id;		/* ids are below it; 0: VM_MAX_VCPU_ID */
 	bool		exception_payload;
 	bool		triple_fault_event;
+	bool		user_emulates;		/* what we cannot: never #UD for it */
+	bool		hide_platform_info;	/* MSR_PLATFORM_INFO is #GP */
+	struct msr_filter __rcu *msr_filter;	/* [V], read under RCU */
+
+	struct vm_stats	stats;
 };
 
 static inline int vm_nr_vcpus(struct vm *vm)

@@ -34,40 +34,40 @@
 
 /* All but rax and rsp, which the vendors treat differently; rdi last. regs: offset of vcpu.regs. */
 .macro LOAD_GUEST_REGS regs:req
-	movq	(\regs + 8 * 1)(%rdi), %rcx
-	movq	(\regs + 8 * 2)(%rdi), %rdx
-	movq	(\regs + 8 * 3)(%rdi), %rbx
-	movq	(\regs + 8 * 5)(%rdi), %rbp
-	movq	(\regs + 8 * 6)(%rdi), %rsi
-	movq	(\regs + 8 * 8)(%rdi), %r8
-	movq	(\regs + 8 * 9)(%rdi), %r9
-	movq	(\regs + 8 * 10)(%rdi), %r10
-	movq	(\regs + 8 * 11)(%rdi), %r11
-	movq	(\regs + 8 * 12)(%rdi), %r12
-	movq	(\regs + 8 * 13)(%rdi), %r13
-	movq	(\regs + 8 * 14)(%rdi), %r14
-	movq	(\regs + 8 * 15)(%rdi), %r15
-	movq	(\regs + 8 * 7)(%rdi), %rdi
+	movq	8 * 1 + \regs(%rdi), %rcx
+	movq	8 * 2 + \regs(%rdi), %rdx
+	movq	8 * 3 + \regs(%rdi), %rbx
+	movq	8 * 5 + \regs(%rdi), %rbp
+	movq	8 * 6 + \regs(%rdi), %rsi
+	movq	8 * 8 + \regs(%rdi), %r8
+	movq	8 * 9 + \regs(%rdi), %r9
+	movq	8 * 10 + \regs(%rdi), %r10
+	movq	8 * 11 + \regs(%rdi), %r11
+	movq	8 * 12 + \regs(%rdi), %r12
+	movq	8 * 13 + \regs(%rdi), %r13
+	movq	8 * 14 + \regs(%rdi), %r14
+	movq	8 * 15 + \regs(%rdi), %r15
+	movq	8 * 7 + \regs(%rdi), %rdi
 .endm
 
 /* The stack's top is the vendor's vCPU, and is popped: rdi has it then. rcx is lost. */
 .macro SAVE_GUEST_REGS regs:req
 	xchgq	%rdi, (%rsp)
-	movq	%rcx, (\regs + 8 * 1)(%rdi)
-	movq	%rdx, (\regs + 8 * 2)(%rdi)
-	movq	%rbx, (\regs + 8 * 3)(%rdi)
-	movq	%rbp, (\regs + 8 * 5)(%rdi)
-	movq	%rsi, (\regs + 8 * 6)(%rdi)
-	movq	%r8, (\regs + 8 * 8)(%rdi)
-	movq	%r9, (\regs + 8 * 9)(%rdi)
-	movq	%r10, (\regs + 8 * 10)(%rdi)
-	movq	%r11, (\regs + 8 * 11)(%rdi)
-	movq	%r12, (\regs + 8 * 12)(%rdi)
-	movq	%r13, (\regs + 8 * 13)(%rdi)
-	movq	%r14, (\regs + 8 * 14)(%rdi)
-	movq	%r15, (\regs + 8 * 15)(%rdi)
+	movq	%rcx, 8 * 1 + \regs(%rdi)
+	movq	%rdx, 8 * 2 + \regs(%rdi)
+	movq	%rbx, 8 * 3 + \regs(%rdi)
+	movq	%rbp, 8 * 5 + \regs(%rdi)
+	movq	%rsi, 8 * 6 + \regs(%rdi)
+	movq	%r8, 8 * 8 + \regs(%rdi)
+	movq	%r9, 8 * 9 + \regs(%rdi)
+	movq	%r10, 8 * 10 + \regs(%rdi)
+	movq	%r11, 8 * 11 + \regs(%rdi)
+	movq	%r12, 8 * 12 + \regs(%rdi)
+	movq	%r13, 8 * 13 + \regs(%rdi)
+	movq	%r14, 8 * 14 + \regs(%rdi)
+	movq	%r15, 8 * 15 + \regs(%rdi)
 	popq	%rcx
-	movq	%rcx, (\regs + 8 * 7)(%rdi)
+	movq	%rcx, 8 * 7 + \regs(%rdi)
 .endm
 
 /* Write IA32_SPEC_CTRL if guest and host differ. Host's wish is in percpu data. */

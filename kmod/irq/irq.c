@@ -195,7 +195,7 @@ int irq_set_user_extint(struct vcpu *vcpu, u8 vector)
  * irq_wants_user_extint() - could an ExtINT of user space get in?
  * @vcpu: under its mutex; IRQCHIP_SPLIT
  */
-bool irq_wants_user_extint(struct vcpu *vcpu)
+bool irq_wants_user_extint(const struct vcpu *vcpu)
 {
 	return vcpu->lapic->user_extint < 0 && lapic_takes_extint(vcpu->lapic);
 }

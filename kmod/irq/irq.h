@@ -49,7 +49,7 @@ int irq_pending(struct vcpu *vcpu);	/* vector >= 0 or -1; of a PIC interrupt: an
 int irq_ack(struct vcpu *vcpu);		/* vector, -1 if gone */
 /* KVM_INTERRUPT with IRQCHIP_SPLIT; EEXIST while one waits. And: would the vCPU take one now? */
 int irq_set_user_extint(struct vcpu *vcpu, u8 vector);
-bool irq_wants_user_extint(struct vcpu *vcpu);
+bool irq_wants_user_extint(const struct vcpu *vcpu);
 
 /* ---- lapic.c: SDM 3A "Advanced Programmable Interrupt Controller (APIC)" ---- */
 

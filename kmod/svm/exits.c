@@ -19,7 +19,7 @@
 
 enum svm_insn {
 	INSN_CPUID, INSN_RDMSR, INSN_WRMSR, INSN_HLT, INSN_VMMCALL, INSN_XSETBV,
-	INSN_INVD, INSN_WBINVD, INSN_MONITOR, INSN_MWAIT, INSN_PAUSE,
+	INSN_INVD, INSN_WBINVD, INSN_MONITOR, INSN_MWAIT, INSN_PAUSE, INSN_ANY,
 };
 
 /* As they stand in memory without prefixes, first byte lowest. */
@@ -35,6 +35,7 @@ static const struct svm_opcode { u32 bytes; u8 len; } svm_insns[] = {
 	[INSN_MONITOR]	= { 0xc8010f, 3 },
 	[INSN_MWAIT]	= { 0xc9010f, 3 },
 	[INSN_PAUSE]	= { 0x90f3, 2 },
+	[INSN_ANY]	= { 0, 0 },
 };
 
 static int svm_advance_to(struct vcpu *vcpu, u64 rip)
@@ -48,7 +49,7 @@ static int svm_advance_to(struct vcpu *vcpu, u64 rip)
  * To the next instruction: the CPU tells where it is (next-RIP save), else it
  * is read from the instruction, which is most likely @insn without prefixes.
  */
-static int svm_advance(struct vcpu *vcpu, enum svm_insn insn)
+static int svm_step_over(struct vcpu *vcpu, enum svm_insn insn)
 {
 	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
 	unsigned int len;
@@ -68,7 +69,18 @@ static int svm_advance(struct vcpu *vcpu, enum svm_insn insn)
 
 static int svm_finish(struct vcpu *vcpu, enum svm_insn insn, int r)
 {
-	return likely(r == EXIT_ADVANCE) ? svm_advance(vcpu, insn) : r;
+	return likely(r == EXIT_ADVANCE) ? svm_step_over(vcpu, insn) : r;
+}
+
+/**
+ * svm_advance() - the instruction that exited is done: RIP to the next one
+ * @vcpu: outside the guest
+ *
+ * Return: EXIT_RESUME, with a fault queued if the instruction cannot be read.
+ */
+int svm_advance(struct vcpu *vcpu)
+{
+	return svm_step_over(vcpu, INSN_ANY);
 }
 
 /* ---- one function an exit code ---- */

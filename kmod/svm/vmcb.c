@@ -133,6 +133,17 @@ enum { SVM_PAUSES = 3000 };		/* so many in one run of the guest are a spin */
 /* Words 0 and 1: one bit for each of 16 registers read, then written. */
 enum { SVM_DR_ALL = 0xffffffff };
 
+/* KVM_CAP_X86_DISABLE_EXITS */
+static void svm_disable_exits(struct svm_vcpu *svm, u32 disabled)
+{
+	if (disabled & KVM_X86_DISABLE_EXITS_HLT)
+		svm_intercept_clear(svm, INTERCEPT_HLT);
+	if (disabled & KVM_X86_DISABLE_EXITS_MWAIT) {
+		svm_intercept_clear(svm, INTERCEPT_MONITOR);
+		svm_intercept_clear(svm, INTERCEPT_MWAIT);
+	}
+}
+
 /**
  * svm_vmcb_alloc() - a VMCB for a new vCPU, with the controls that stay as they are
  * @svm: gets it
@@ -154,11 +165,13 @@ int svm_vmcb_alloc(struct svm_vcpu *svm)
 	for (i = 0; i < ARRAY_SIZE(svm_exceptions); i++)
 		svm_intercept_set(svm, INTERCEPT_EXCEPTION_OFFSET + svm_exceptions[i]);
 	control->intercepts[INTERCEPT_DR] = SVM_DR_ALL;
+	svm_disable_exits(svm, svm->vcpu.vm->disabled_exits);
 
 	control->iopm_base_pa = page_to_phys(svm_iopm);
 	control->msrpm_base_pa = page_to_phys(svm_msrpm);
 	control->int_ctl = V_INTR_MASKING_MASK;
-	if (boot_cpu_has(X86_FEATURE_PAUSEFILTER)) {
+	if (boot_cpu_has(X86_FEATURE_PAUSEFILTER) &&
+	    !(svm->vcpu.vm->disabled_exits & KVM_X86_DISABLE_EXITS_PAUSE)) {
 		control->pause_filter_count = SVM_PAUSES;
 		svm_intercept_set(svm, INTERCEPT_PAUSE);
 	}
@@ -168,14 +181,30 @@ int svm_vmcb_alloc(struct svm_vcpu *svm)
 	return 0;
 }
 
+/*
+ * Which MSRs the guest may have without an exit.  While user space filters them,
+ * none: the I/O map intercepts all, and will do.
+ */
+static void svm_choose_msrpm(struct svm_vcpu *svm)
+{
+	struct page *map = svm->spec_ctrl_owned ? svm_msrpm_spec : svm_msrpm;
+
+	if (rcu_access_pointer(svm->vcpu.vm->msr_filter))
+		map = svm_iopm;
+	svm->vmcb->control.msrpm_base_pa = page_to_phys(map);
+	svm_dirty(svm, SVM_CLEAN_MAPS);
+}
+
 /**
- * svm_update_intercepts() - debugging has changed
+ * svm_update_intercepts() - debugging or the MSR filter has changed
  * @vcpu: under its mutex
  */
 void svm_update_intercepts(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	u32 debug = vcpu->guest_debug;
+
+	svm_choose_msrpm(svm);
 
 	svm_intercept(svm, INTERCEPT_EXCEPTION_OFFSET + BP_VECTOR,
 		      (debug & KVM_GUESTDBG_ENABLE) && (debug & KVM_GUESTDBG_USE_SW_BP));
@@ -514,8 +543,7 @@ static void svm_set_spec_ctrl(struct svm_vcpu *svm, u64 val)
 	if (!val || svm->spec_ctrl_owned)
 		return;
 	svm->spec_ctrl_owned = true;
-	svm->vmcb->control.msrpm_base_pa = page_to_phys(svm_msrpm_spec);
-	svm_dirty(svm, SVM_CLEAN_MAPS);
+	svm_choose_msrpm(svm);
 }
 
 /**

@@ -49,7 +49,13 @@ static u64 vmx_next_rip(struct vcpu *vcpu)
 	return rip;
 }
 
-static int vmx_advance(struct vcpu *vcpu)
+/**
+ * vmx_advance() - the instruction that exited is done: RIP to the next one
+ * @vcpu: outside the guest
+ *
+ * Return: EXIT_RESUME.
+ */
+int vmx_advance(struct vcpu *vcpu)
 {
 	vmx_set_shadow(vcpu, 0);
 	vcpu_advance(vcpu, vmx_next_rip(vcpu));

@@ -120,12 +120,20 @@ struct vmcs *vmx_vmcs_alloc(int node)
 	return vmcs;
 }
 
+/* KVM_CAP_X86_DISABLE_EXITS, but for PAUSE, which is a secondary control's */
+static u32 vmx_disabled_exits(const struct vm *vm)
+{
+	return (vm->disabled_exits & KVM_X86_DISABLE_EXITS_HLT ? CPU_BASED_HLT_EXITING : 0) |
+	       (vm->disabled_exits & KVM_X86_DISABLE_EXITS_MWAIT ?
+		CPU_BASED_MWAIT_EXITING | CPU_BASED_MONITOR_EXITING : 0);
+}
+
 /* SDM 3C "VM-Execution Control Fields", "VM-Exit Control Fields", "VM-Entry Control Fields" */
 static void vmx_write_controls(struct vmx_vcpu *vmx)
 {
-	vmx->proc = vmx->proc_in_vmcs = vmx_controls.proc;
+	vmx->proc = vmx->proc_in_vmcs = vmx_controls.proc & ~vmx_disabled_exits(vmx->vcpu.vm);
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, vmx_controls.pin);
-	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, vmx_controls.proc);
+	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, vmx->proc);
 	vmcs_write(VM_EXIT_CONTROLS, vmx_controls.exit);
 	vmcs_write(VM_ENTRY_CONTROLS, vmx_controls.entry);
 	vmx_cpuid_changed(&vmx->vcpu);		/* secondary controls */
@@ -205,7 +213,7 @@ void vmx_vmcs_init(struct vmx_vcpu *vmx)
 }
 
 /**
- * vmx_update_intercepts() - debugging has changed
+ * vmx_update_intercepts() - debugging or the MSR filter has changed
  * @vcpu: under its mutex
  */
 void vmx_update_intercepts(struct vcpu *vcpu)
@@ -216,6 +224,11 @@ void vmx_update_intercepts(struct vcpu *vcpu)
 	if (debug & KVM_GUESTDBG_ENABLE && debug & KVM_GUESTDBG_USE_SW_BP)
 		exceptions |= BIT(BP_VECTOR);
 	vmx->dr7 = debug & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug_dr7 : vcpu->dr7;
+	/* Without the bitmap all MSRs exit, and a filter may forbid any. */
+	if (rcu_access_pointer(vcpu->vm->msr_filter))
+		vmx->proc &= ~CPU_BASED_USE_MSR_BITMAPS;
+	else
+		vmx->proc |= CPU_BASED_USE_MSR_BITMAPS;
 	vmx_hold(vmx);
 	vmcs_write(EXCEPTION_BITMAP, exceptions);
 	vmcs_write(GUEST_DR7, vmx->dr7);
@@ -269,6 +282,8 @@ void vmx_cpuid_changed(struct vcpu *vcpu)
 		proc2 &= ~SECONDARY_EXEC_ENABLE_RDTSCP;
 	if (!vcpu_has(vcpu, CAP_INVPCID))
 		proc2 &= ~SECONDARY_EXEC_ENABLE_INVPCID;
+	if (vcpu->vm->disabled_exits & KVM_X86_DISABLE_EXITS_PAUSE)
+		proc2 &= ~SECONDARY_EXEC_PAUSE_LOOP_EXITING;
 	if (!vcpu_has(vcpu, CAP_XSAVES))
 		proc2 &= ~SECONDARY_EXEC_XSAVES;
 	vmx_hold(vmx);

@@ -611,6 +611,9 @@ static void vmx_commit(struct vmx_vcpu *vmx)
 	if (vmx->inject) {
 		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, vmx->inject);
 		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, vmx->inject_error);
+		/* A HLT that did not exit ends here. */
+		if (vcpu->vm->disabled_exits & KVM_X86_DISABLE_EXITS_HLT)
+			vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 		vmx->inject = 0;	/* an exit clears the field's valid bit */
 	}
 	if (unlikely(vmx->host_cr3 != cr3)) {

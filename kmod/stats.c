@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Statistics of a VM and of a vCPU as a file.
+ * Documentation/virt/kvm/api.rst "KVM_GET_STATS_FD": a header, an id, a
+ * descriptor each, and the numbers, at offsets that the header tells.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/fs.h>
+#include "stats.h"
+#include "vcpu.h"
+
+enum { STATS_NAME = 48 };
+
+struct stats_desc {
+	struct kvm_stats_desc desc;
+	char name[STATS_NAME];
+};
+
+static_assert(sizeof(struct stats_desc) == sizeof(struct kvm_stats_desc) + STATS_NAME);
+
+#define NAME(name) #name,
+static const char *const vcpu_names[] = { VCPU_STATS(NAME) };
+static const char *const vm_names[] = { VM_STATS(NAME) };
+#undef NAME
+
+static_assert(sizeof(struct vcpu_stats) == ARRAY_SIZE(vcpu_names) * sizeof(u64));
+static_assert(sizeof(struct vm_stats) == ARRAY_SIZE(vm_names) * sizeof(u64));
+
+/* The whole file is made anew for each read: it is small. */
+static ssize_t stats_read(char __user *user, size_t len, loff_t *pos, const char *id,
+			  const char *const *names, unsigned int nr, const u64 *data)
+{
+	struct kvm_stats_header *header;
+	struct stats_desc *desc;
+	unsigned int i;
+	size_t size = sizeof(*header) + STATS_NAME + nr * (sizeof(*desc) + sizeof(*data));
+	ssize_t r;
+
+	header = kzalloc(size, GFP_KERNEL);
+	if (!header)
+		return -ENOMEM;
+	header->name_size = STATS_NAME;
+	header->num_desc = nr;
+	header->id_offset = sizeof(*header);
+	header->desc_offset = header->id_offset + STATS_NAME;
+	header->data_offset = header->desc_offset + nr * sizeof(*desc);
+	strscpy((char *)header + header->id_offset, id, STATS_NAME);
+	desc = (void *)header + header->desc_offset;
+	for (i = 0; i < nr; i++) {
+		desc[i].desc.flags = KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE |
+				     KVM_STATS_BASE_POW10;
+		desc[i].desc.size = 1;
+		desc[i].desc.offset = i * sizeof(*data);
+		strscpy(desc[i].name, names[i], STATS_NAME);
+	}
+	memcpy((void *)header + header->data_offset, data, nr * sizeof(*data));
+	r = simple_read_from_buffer(user, len, pos, header, size);
+	kfree(header);
+	return r;
+}
+
+static ssize_t vm_stats_read(struct file *file, char __user *user, size_t len, loff_t *pos)
+{
+	struct vm *vm = file->private_data;
+	char id[STATS_NAME];
+
+	snprintf(id, sizeof(id), "kvm-%p", vm);
+	return stats_read(user, len, pos, id, vm_names, ARRAY_SIZE(vm_names), (u64 *)&vm->stats);
+}
+
+static int vm_stats_release(struct inode *inode, struct file *file)
+{
+	vm_put(file->private_data);
+	return 0;
+}
+
+static const struct file_operations vm_stats_fops = {
+	.owner		= THIS_MODULE,
+	.read		= vm_stats_read,
+	.release	= vm_stats_release,
+	.llseek		= noop_llseek,
+};
+
+static ssize_t vcpu_stats_read(struct file *file, char __user *user, size_t len, loff_t *pos)
+{
+	struct vcpu *vcpu = file->private_data;
+	char id[STATS_NAME];
+
+	snprintf(id, sizeof(id), "kvm-%p/vcpu-%u", vcpu->vm, vcpu->id);
+	return stats_read(user, len, pos, id, vcpu_names, ARRAY_SIZE(vcpu_names),
+			  (u64 *)&vcpu->stats);
+}
+
+static int vcpu_stats_release(struct inode *inode, struct file *file)
+{
+	struct vcpu *vcpu = file->private_data;
+
+	vm_put(vcpu->vm);
+	return 0;
+}
+
+static const struct file_operations vcpu_stats_fops = {
+	.owner		= THIS_MODULE,
+	.read		= vcpu_stats_read,
+	.release	= vcpu_stats_release,
+	.llseek		= noop_llseek,
+};
+
+/* The file may outlive the fd it was asked of: it keeps the VM. */
+static int stats_fd(struct vm *vm, const char *name, const struct file_operations *fops, void *data)
+{
+	int fd;
+
+	vm_get(vm);
+	fd = anon_inode_getfd(name, fops, data, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		vm_put(vm);
+	return fd;
+}
+
+/**
+ * stats_vm_fd() - KVM_GET_STATS_FD of a VM
+ * @vm: whose
+ *
+ * Return: a file descriptor, -EMFILE, -ENOMEM.
+ */
+int stats_vm_fd(struct vm *vm)
+{
+	return stats_fd(vm, "kvm-vm-stats", &vm_stats_fops, vm);
+}
+
+/**
+ * stats_vcpu_fd() - KVM_GET_STATS_FD of a vCPU
+ * @vcpu: whose
+ *
+ * Return: a file descriptor, -EMFILE, -ENOMEM.
+ */
+int stats_vcpu_fd(struct vcpu *vcpu)
+{
+	return stats_fd(vcpu->vm, "kvm-vcpu-stats", &vcpu_stats_fops, vcpu);
+}
