@@ -5,6 +5,7 @@
  * descriptor each, and the numbers, at offsets that the header tells.
  */
 #include <linux/anon_inodes.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include "stats.h"
 #include "vcpu.h"
@@ -109,12 +110,19 @@ static const struct file_operations vcpu_stats_fops = {
 /* The file may outlive the fd it was asked of: it keeps the VM. */
 static int stats_fd(struct vm *vm, const char *name, const struct file_operations *fops, void *data)
 {
-	int fd;
+	struct file *file;
+	int fd = get_unused_fd_flags(O_CLOEXEC);
 
-	vm_get(vm);
-	fd = anon_inode_getfd(name, fops, data, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		vm_put(vm);
+		return fd;
+	file = anon_inode_getfile(name, fops, data, O_RDONLY);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	file->f_mode |= FMODE_PREAD;
+	vm_get(vm);
+	fd_install(fd, file);
 	return fd;
 }
 
