@@ -41,7 +41,7 @@
  * get_shadow, set_shadow	KVM_X86_SHADOW_INT_*: STI and MOV SS hold interrupts off
  * set_tsc_offset		and the ratio where the CPU scales
  * flush_tlb			drop translations of this vCPU at its next entry, this CPU: the
- *				guest's own, or all
+ *				guest's own, or all; with all, its space's root is used from then on
  * update_intercepts		guest_debug, DRs, the MSR filter have changed
  * cpuid_changed		KVM_SET_CPUID2 has new features
  * tdp_format			how this vendor's second-level entries look (module init)

@@ -186,7 +186,7 @@ static int op_read(struct emu *emu, u64 gva, void *data, unsigned int len, int a
 	r = translate_span(emu, gva, len, access, &span);
 	for (i = 0; !r && i < span.nr; data += span.len[i++]) {
 		if (lapic_mmio_hit(vcpu, span.gpa[i]) ||
-		    guest_read(vcpu->vm, span.gpa[i], data, span.len[i]))
+		    guest_read(vcpu, span.gpa[i], data, span.len[i]))
 			r = device_read(vcpu, span.gpa[i], false, data, span.len[i]);
 	}
 	return r;
@@ -203,7 +203,7 @@ static int op_write(struct emu *emu, u64 gva, const void *data, unsigned int len
 		return EMU_NEED_IO;
 	for (i = 0; !r && i < span.nr; data += span.len[i++]) {
 		if (lapic_mmio_hit(vcpu, span.gpa[i]) ||
-		    guest_write(vcpu->vm, span.gpa[i], data, span.len[i]))
+		    guest_write(vcpu, span.gpa[i], data, span.len[i]))
 			r = device_write(vcpu, span.gpa[i], false, data, span.len[i]);
 	}
 	return r;
@@ -221,7 +221,7 @@ static int op_replace(struct emu *emu, u64 gva, void *old, const void *new, unsi
 		return EMU_UNKNOWN;		/* NOTDONE: split locks, which cannot be made atomic */
 	r = -EIO;
 	if (!lapic_mmio_hit(vcpu, span.gpa[0]))
-		r = guest_cmpxchg(vcpu->vm, span.gpa[0], old, new, len);
+		r = guest_cmpxchg(vcpu, span.gpa[0], old, new, len);
 	/* Devices know no locked cycles: what the instruction has read before still stands. */
 	if (r == -EIO || r == -EROFS)
 		return device_write(vcpu, span.gpa[0], false, new, len);
@@ -246,7 +246,7 @@ static int op_fetch(struct emu *emu, u64 gva, void *data, unsigned int len, unsi
 		return EMU_DONE;
 	}
 	*got = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gva));
-	return guest_read(vcpu->vm, gpa, data, *got) ? EMU_UNKNOWN : EMU_DONE;
+	return guest_read(vcpu, gpa, data, *got) ? EMU_UNKNOWN : EMU_DONE;
 }
 
 /* ---- registers ---- */

@@ -197,17 +197,17 @@ int clock_ioctl_set(struct vm *vm, const struct kvm_clock_data *data)
  * Write @len bytes at @gpa under a version at @version_gpa: the guest reads the
  * version before and after, and reads again if it is odd or has changed.
  */
-static void write_versioned(struct vm *vm, gpa_t version_gpa, u32 *version,
+static void write_versioned(struct vcpu *vcpu, gpa_t version_gpa, u32 *version,
 			    gpa_t gpa, const void *data, unsigned long len)
 {
 	*version = (*version + 1) | 1;
-	if (guest_write(vm, version_gpa, version, sizeof(*version)))
+	if (pv_write(vcpu, version_gpa, version, sizeof(*version)))
 		return;
 	smp_wmb();	/* odd version, then the data */
-	guest_write(vm, gpa, data, len);
+	pv_write(vcpu, gpa, data, len);
 	smp_wmb();	/* the data, then an even version */
 	++*version;
-	guest_write(vm, version_gpa, version, sizeof(*version));
+	pv_write(vcpu, version_gpa, version, sizeof(*version));
 }
 
 /* The guest clears PVCLOCK_GUEST_STOPPED itself. */
@@ -216,14 +216,14 @@ static void write_time_info(struct vcpu *vcpu, struct pvclock_vcpu_time_info *in
 	gpa_t gpa = vcpu->kvmclock_msr & ~(gpa_t)KVM_MSR_ENABLED;
 	struct pvclock_vcpu_time_info old;
 
-	if (guest_read(vcpu->vm, gpa, &old, sizeof(old)))
+	if (pv_read(vcpu, gpa, &old, sizeof(old)))
 		return;
 	if (vcpu->guest_stopped)
 		old.flags |= PVCLOCK_GUEST_STOPPED;
 	vcpu->guest_stopped = false;
 	info->flags |= old.flags & PVCLOCK_GUEST_STOPPED;
 	info->version = old.version;
-	write_versioned(vcpu->vm, gpa, &info->version, gpa, info, sizeof(*info));
+	write_versioned(vcpu, gpa, &info->version, gpa, info, sizeof(*info));
 }
 
 /**
@@ -277,13 +277,14 @@ int clock_ioctl_kvmclock_ctrl(struct vcpu *vcpu)
 /* ---- wall clock ---- */
 
 /* What the host's real time was when kvmclock read 0. Written once, when the guest asks. */
-static void write_wall_clock(struct vm *vm, gpa_t gpa)
+static void write_wall_clock(struct vcpu *vcpu, gpa_t gpa)
 {
 	struct pvclock_wall_clock wall;
+	struct vm *vm = vcpu->vm;
 	struct moment m;
 	u64 ns;
 
-	if (!gpa || guest_read(vm, gpa, &wall, sizeof(wall)))
+	if (!gpa || pv_read(vcpu, gpa, &wall, sizeof(wall)))
 		return;
 	raw_spin_lock(&vm->clock_lock);
 	m = moment_now();
@@ -291,7 +292,7 @@ static void write_wall_clock(struct vm *vm, gpa_t gpa)
 	raw_spin_unlock(&vm->clock_lock);
 
 	wall.sec = div_u64_rem(ns, NSEC_PER_SEC, &wall.nsec);
-	write_versioned(vm, gpa, &wall.version, gpa, &wall, sizeof(wall));
+	write_versioned(vcpu, gpa, &wall.version, gpa, &wall, sizeof(wall));
 }
 
 /* ---- stolen time ---- */
@@ -307,7 +308,7 @@ void clock_mark_preempted(struct vcpu *vcpu)
 {
 	static const u8 preempted = KVM_VCPU_PREEMPTED;
 
-	if (guest_write(vcpu->vm, steal_gpa(vcpu, preempted), &preempted, sizeof(preempted)))
+	if (pv_write(vcpu, steal_gpa(vcpu, preempted), &preempted, sizeof(preempted)))
 		return;
 	vcpu->steal_preempted = true;
 	vcpu_request(vcpu, REQ_STEAL_UPDATE);
@@ -321,7 +322,7 @@ static int clear_preempted(struct vcpu *vcpu)
 	int r;
 
 	do
-		r = guest_cmpxchg(vcpu->vm, steal_gpa(vcpu, preempted), &was, &running, sizeof(was));
+		r = pv_cmpxchg(vcpu, steal_gpa(vcpu, preempted), &was, &running, sizeof(was));
 	while (r > 0);
 	vcpu->steal_preempted = false;
 	if (!r && was & KVM_VCPU_FLUSH_TLB)
@@ -341,13 +342,13 @@ void clock_update_steal(struct vcpu *vcpu)
 	struct kvm_steal_time st;
 
 	if (!(vcpu->steal_msr & KVM_MSR_ENABLED) || clear_preempted(vcpu) ||
-	    guest_read(vcpu->vm, steal_gpa(vcpu, steal), &st, offsetofend(typeof(st), version)))
+	    pv_read(vcpu, steal_gpa(vcpu, steal), &st, offsetofend(typeof(st), version)))
 		return;
 	/* Another thread may run the vCPU now, and have waited less in all. */
 	if (delay > vcpu->steal_last)
 		st.steal += delay - vcpu->steal_last;
 	vcpu->steal_last = delay;
-	write_versioned(vcpu->vm, steal_gpa(vcpu, version), &st.version,
+	write_versioned(vcpu, steal_gpa(vcpu, version), &st.version,
 			steal_gpa(vcpu, steal), &st.steal, sizeof(st.steal));
 }
 
@@ -379,7 +380,7 @@ int clock_msr_write(struct vcpu *vcpu, u32 msr, u64 val)
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_WALL_CLOCK_NEW:
 		vcpu->wall_clock_msr = val;
-		write_wall_clock(vcpu->vm, val);
+		write_wall_clock(vcpu, val);
 		return 0;
 	case MSR_KVM_SYSTEM_TIME:
 	case MSR_KVM_SYSTEM_TIME_NEW:

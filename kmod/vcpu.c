@@ -673,6 +673,7 @@ static struct vcpu *vcpu_new(struct vm *vm, u32 id)
 	if (!vcpu)
 		return NULL;
 	vcpu->vm = vm;
+	vcpu->space = vm->spaces;
 	vcpu->id = id;
 	vcpu->cpu = -1;
 	vcpu->mode = VCPU_OUTSIDE;

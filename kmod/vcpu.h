@@ -112,6 +112,7 @@ struct vcpu {
 	int		mode;			/* enum vcpu_mode, atomic */
 	int		cpu;			/* the CPU it last ran on, -1 never */
 	struct vm	*vm;
+	struct memspace	*space;			/* of vm->spaces[]: memslot_choose_space() */
 	struct kvm_run	*run;			/* shared with user space: read each field once */
 	struct lapic	*lapic;			/* NULL with IRQCHIP_NONE */
 	struct gwalk_mode walk;			/* from cr0, cr4, efer, CPUID */

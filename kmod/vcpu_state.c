@@ -130,7 +130,7 @@ static int get_sregs2(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
 
 	get_sregs_common(vcpu, sregs);
 	if (pae_paging(sregs) &&
-	    !guest_read(vcpu->vm, pdpt, sregs->pdptrs, sizeof(sregs->pdptrs)))
+	    !guest_read(vcpu, pdpt, sregs->pdptrs, sizeof(sregs->pdptrs)))
 		sregs->flags |= KVM_SREGS2_FLAGS_PDPTRS_VALID;
 	return 0;
 }

@@ -167,6 +167,7 @@ int vm_check_extension(struct vm *vm, long cap)
 	case KVM_CAP_MAX_VCPUS: return VM_MAX_VCPUS;
 	case KVM_CAP_MAX_VCPU_ID: return VM_MAX_VCPU_ID;
 	case KVM_CAP_NR_MEMSLOTS: return MEMSLOT_MAX_USER;
+	case KVM_CAP_MULTI_ADDRESS_SPACE: return VM_SPACES;
 	case KVM_CAP_ADJUST_CLOCK: return KVM_CLOCK_TSC_STABLE;
 	case KVM_CAP_IRQ_ROUTING: return IRQ_MAX_ROUTES;
 	case KVM_CAP_MCE: return MCE_MAX_BANKS;

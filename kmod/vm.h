@@ -9,7 +9,7 @@
  *   vm->lock	[V]  the shape of the VM: vCPUs, irqchip, routes, enabled capabilities
  *   vcpu->mutex	     one ioctl at a time on a vCPU (KVM_RUN holds it)
  *   vm->slots_lock [S]  who may change memory slots; readers use memslot_srcu
- *   tdp->lock	[T]  second-level page tables and the invalidation count
+ *   vm->tdp_lock [T]  second-level page tables and the invalidation count
  *   pic, ioapic, pit locks (spinlocks, interrupts off): see irq/
  */
 #ifndef VITRO_VM_H
@@ -19,6 +19,8 @@
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/xarray.h>
 #include "mmu/tdp.h"
 #include "stats.h"
 
@@ -39,6 +41,14 @@ enum irqchip_mode {
 	IRQCHIP_KERNEL,		/* all here */
 };
 
+/* What a vCPU takes for its physical memory: SMM has its own. KVM_CAP_MULTI_ADDRESS_SPACE. */
+struct memspace {
+	struct memslots __rcu *slots;		/* [S], read under memslot_srcu */
+	struct tdp	tdp;			/* [T] */
+};
+
+#define VM_SPACES	2
+
 struct vm {
 	struct mutex	lock;
 	refcount_t	refs;
@@ -47,8 +57,11 @@ struct vm {
 	struct mm_struct *mm;
 	struct mmu_notifier mmu_notifier;
 	struct mutex	slots_lock;
-	struct memslots __rcu *slots;		/* [S], read under memslot_srcu */
-	struct tdp	tdp;			/* [T] */
+	struct xarray	slots_by_id;		/* [S] */
+	spinlock_t	tdp_lock;		/* interrupts stay on: holders wait for CPUs to flush */
+	struct memspace	spaces[VM_SPACES];
+	long		inval_in_progress;	/* [T] the mmu notifier against faults: see mmu/fault.c */
+	hva_t		inval_start, inval_end;	/* [T] */
 
 	/* vCPUs: slots [0, nr_vcpus) are published in order and stay until the VM ends */
 	int		nr_vcpus;		/* read with smp_load_acquire() */

@@ -220,6 +220,41 @@ TEST_F(slots, setting_a_slot_as_it_is_does_nothing)
 	REFUSED(0, SLOT_TEST, VM_RAM, SIZE, ram, 0);
 }
 
+/* ---- a second address space: KVM_CAP_MULTI_ADDRESS_SPACE ---- */
+
+enum { SMM_SPACE = 1 << 16 };
+
+TEST_F(slots, address_spaces_are_two)
+{
+	EXPECT_EQ(2, kvm_cap(KVM_CAP_MULTI_ADDRESS_SPACE));
+	REFUSED(EINVAL, 2 * SMM_SPACE + SLOT_TEST, VM_RAM, SIZE, anonymous(SIZE), 0);
+	REFUSED(EINVAL, SMM_SPACE + kvm_cap(KVM_CAP_NR_MEMSLOTS), VM_RAM, SIZE, anonymous(SIZE), 0);
+}
+
+TEST_F(slots, address_spaces_do_not_overlap_each_other)
+{
+	void *ram = vm_add_ram(&self->vm, SLOT_TEST, VM_RAM, SIZE, 0);
+
+	REFUSED(0, SMM_SPACE + SLOT_TEST, VM_RAM, SIZE, ram, 0);
+	REFUSED(EEXIST, SMM_SPACE + SLOT_TEST + 1, VM_RAM, SIZE, ram, 0);
+	REFUSED(0, SLOT_TEST, VM_RAM, 0, NULL, 0);
+	REFUSED(EEXIST, SMM_SPACE + SLOT_TEST + 1, VM_RAM, SIZE, ram, 0);
+	REFUSED(0, SMM_SPACE + SLOT_TEST, VM_RAM, 0, NULL, 0);
+	REFUSED(EINVAL, SMM_SPACE + SLOT_TEST, VM_RAM, 0, NULL, 0);
+}
+
+TEST_F(slots, a_slot_of_the_other_address_space_is_not_seen)
+{
+	u64 *ram = vm_add_ram(&self->vm, SLOT_TEST, VM_RAM, SIZE, 0);
+	u64 *other = vm_add_ram(&self->vm, SMM_SPACE + SLOT_TEST, VM_RAM, 2 * SIZE, 0);
+
+	ram[0] = 5;
+	other[0] = 6;
+	EXPECT_EQ(5, vcpu_call(self->vcpu, load, VM_RAM));
+	vcpu_start(self->vcpu, load, VM_RAM + SIZE);
+	EXPECT_EQ(KVM_EXIT_MMIO, vcpu_enter(self->vcpu));
+}
+
 /* ---- read-only slots ---- */
 
 TEST_F(slots, a_read_only_slot_is_read_without_exits)

@@ -415,7 +415,7 @@ static void lapic_pv_eoi_put(struct vcpu *vcpu, bool set)
 	u8 word = set ? KVM_PV_EOI_ENABLED : 0;
 	gpa_t gpa = vcpu->pv_eoi_msr & ~(u64)KVM_MSR_ENABLED;
 
-	vcpu->lapic->pv_eoi_set = !guest_write(vcpu->vm, gpa, &word, sizeof(word)) && set;
+	vcpu->lapic->pv_eoi_set = !pv_write(vcpu, gpa, &word, sizeof(word)) && set;
 }
 
 /**
@@ -467,7 +467,7 @@ void lapic_pv_eoi_after_exit(struct vcpu *vcpu)
 
 	if (likely(!apic || !apic->pv_eoi_set))
 		return;
-	if (guest_read(vcpu->vm, gpa, &word, sizeof(word)) || word & KVM_PV_EOI_MASK)
+	if (pv_read(vcpu, gpa, &word, sizeof(word)) || word & KVM_PV_EOI_MASK)
 		return;
 	apic->pv_eoi_set = false;
 	lapic_eoi(apic);

@@ -29,35 +29,35 @@
  * after each gigabyte; no table above covers less.  The flush is done under it:
  * the next one to hold it finds the entry absent, and trusts that no TLB has it.
  */
-static void fault_take(struct vm *vm, gfn_t start, gfn_t end, struct list_head *freed,
-		       bool may_sleep)
+static void fault_take(struct vm *vm, struct tdp *tdp, gfn_t start, gfn_t end,
+		       struct list_head *freed, bool may_sleep)
 {
 	const u64 step = tdp_level_pages(TDP_1G);
 	gfn_t stop;
 
 	for (; start < end; start = stop) {
 		stop = min(end, round_down(start, step) + step);
-		spin_lock(&vm->tdp.lock);
-		if (freed ? tdp_zap(&vm->tdp, start, stop, freed) :
-			    tdp_write_protect(&vm->tdp, start, stop))
+		spin_lock(&vm->tdp_lock);
+		if (freed ? tdp_zap(tdp, start, stop, freed) :
+			    tdp_write_protect(tdp, start, stop))
 			vcpu_request_all(vm, REQ_TLB_FLUSH);
-		spin_unlock(&vm->tdp.lock);
+		spin_unlock(&vm->tdp_lock);
 		if (may_sleep)
 			cond_resched();
 	}
 }
 
-void fault_unmap(struct vm *vm, gfn_t start, gfn_t end, bool may_sleep)
+void fault_unmap(struct vm *vm, const struct memslot *slot, gfn_t start, gfn_t end, bool may_sleep)
 {
 	LIST_HEAD(freed);
 
-	fault_take(vm, start, end, &freed, may_sleep);
+	fault_take(vm, &memslot_space(vm, slot)->tdp, start, end, &freed, may_sleep);
 	tdp_free_tables(&freed);
 }
 
-void fault_write_protect(struct vm *vm, gfn_t start, gfn_t end)
+void fault_write_protect(struct vm *vm, const struct memslot *slot)
 {
-	fault_take(vm, start, end, NULL, true);
+	fault_take(vm, &memslot_space(vm, slot)->tdp, slot->gfn, slot->gfn + slot->npages, NULL, true);
 }
 
 /* The page is still the process's: whoever takes it away waits for us. */
@@ -89,10 +89,10 @@ enum fault_action { FAULT_UNMAP, FAULT_UNMAP_ATOMIC, FAULT_AGE, FAULT_TEST_AGE }
  * Do it to all frames that the guest sees of [start, end) of the process.
  * True: some are young.  NOTDONE: an index by hva; each call looks at all slots.
  */
-static bool fault_for_hvas(struct vm *vm, hva_t start, hva_t end, enum fault_action action)
+static bool fault_for_hvas_in(struct vm *vm, struct memspace *space, hva_t start, hva_t end,
+			      enum fault_action action)
 {
-	int srcu = srcu_read_lock(&memslot_srcu);
-	const struct memslots *slots = memslot_all(vm);
+	const struct memslots *slots = memslot_all(space);
 	bool young = false;
 	unsigned int i;
 
@@ -106,13 +106,23 @@ static bool fault_for_hvas(struct vm *vm, hva_t start, hva_t end, enum fault_act
 		if (from >= to)
 			continue;
 		if (action <= FAULT_UNMAP_ATOMIC) {
-			fault_unmap(vm, first, last, action == FAULT_UNMAP);
+			fault_unmap(vm, slot, first, last, action == FAULT_UNMAP);
 			continue;
 		}
-		spin_lock(&vm->tdp.lock);
-		young |= tdp_age(&vm->tdp, first, last, action == FAULT_AGE);
-		spin_unlock(&vm->tdp.lock);
+		spin_lock(&vm->tdp_lock);
+		young |= tdp_age(&space->tdp, first, last, action == FAULT_AGE);
+		spin_unlock(&vm->tdp_lock);
 	}
+	return young;
+}
+
+static bool fault_for_hvas(struct vm *vm, hva_t start, hva_t end, enum fault_action action)
+{
+	int i, srcu = srcu_read_lock(&memslot_srcu);
+	bool young = false;
+
+	for (i = 0; i < VM_SPACES; i++)
+		young |= fault_for_hvas_in(vm, &vm->spaces[i], start, end, action);
 	srcu_read_unlock(&memslot_srcu, srcu);
 	return young;
 }
@@ -125,17 +135,16 @@ static int fault_invalidate_start(struct mmu_notifier *notifier,
 				  const struct mmu_notifier_range *range)
 {
 	struct vm *vm = fault_vm(notifier);
-	struct tdp *tdp = &vm->tdp;
 
-	spin_lock(&tdp->lock);
-	if (tdp->inval_in_progress++) {
-		tdp->inval_start = min(tdp->inval_start, range->start);
-		tdp->inval_end = max(tdp->inval_end, range->end);
+	spin_lock(&vm->tdp_lock);
+	if (vm->inval_in_progress++) {
+		vm->inval_start = min(vm->inval_start, range->start);
+		vm->inval_end = max(vm->inval_end, range->end);
 	} else {
-		tdp->inval_start = range->start;
-		tdp->inval_end = range->end;
+		vm->inval_start = range->start;
+		vm->inval_end = range->end;
 	}
-	spin_unlock(&tdp->lock);
+	spin_unlock(&vm->tdp_lock);
 
 	fault_for_hvas(vm, range->start, range->end,
 		       mmu_notifier_range_blockable(range) ? FAULT_UNMAP : FAULT_UNMAP_ATOMIC);
@@ -145,12 +154,12 @@ static int fault_invalidate_start(struct mmu_notifier *notifier,
 static void fault_invalidate_end(struct mmu_notifier *notifier,
 				 const struct mmu_notifier_range *range)
 {
-	struct tdp *tdp = &fault_vm(notifier)->tdp;
+	struct vm *vm = fault_vm(notifier);
 
-	spin_lock(&tdp->lock);
-	tdp->inval_in_progress--;
-	WARN_ON_ONCE(tdp->inval_in_progress < 0);
-	spin_unlock(&tdp->lock);
+	spin_lock(&vm->tdp_lock);
+	vm->inval_in_progress--;
+	WARN_ON_ONCE(vm->inval_in_progress < 0);
+	spin_unlock(&vm->tdp_lock);
 }
 
 /* Nor does x86 itself flush here: a page that is taken for old too early only costs a fault. */
@@ -240,7 +249,7 @@ static struct host_leaf host_walk(struct mm_struct *mm, hva_t hva)
 }
 
 struct fault {
-	struct vm	*vm;
+	struct vcpu	*vcpu;
 	const struct memslots *slots;	/* those that were asked */
 	const struct memslot *slot;
 	gfn_t		gfn;
@@ -254,7 +263,7 @@ static unsigned int fault_level(const struct fault *fault, unsigned int level)
 	const struct memslot *slot = fault->slot;
 	u64 skew = slot->gfn ^ (slot->hva >> PAGE_SHIFT);
 
-	level = min(level, fault->vm->tdp.format->max_level);
+	level = min(level, fault->vcpu->space->tdp.format->max_level);
 	if (slot->dirty)
 		level = TDP_4K;
 	for (; level > TDP_4K; level--) {
@@ -292,46 +301,46 @@ enum {
 	FAULT_ABSENT = -2,	/* the process itself would fault */
 };
 
-/* tdp->lock held. */
-static int fault_map_locked(const struct fault *fault, struct tdp_cache *cache,
-			    struct list_head *freed)
+/* vm->tdp_lock held. */
+static int fault_map_locked(const struct fault *fault, struct list_head *freed)
 {
-	struct tdp *tdp = &fault->vm->tdp;
+	struct tdp *tdp = &fault->vcpu->space->tdp;
+	struct vm *vm = fault->vcpu->vm;
 	struct host_leaf leaf;
 	unsigned long irq;
 	bool flush = false;
 	int prot, lacks;
 
-	if (rcu_access_pointer(fault->vm->slots) != fault->slots)
+	if (rcu_access_pointer(fault->vcpu->space->slots) != fault->slots)
 		return FAULT_AGAIN;
-	if (tdp->inval_in_progress && fault->hva >= tdp->inval_start &&
-	    fault->hva < tdp->inval_end)
+	if (vm->inval_in_progress && fault->hva >= vm->inval_start &&
+	    fault->hva < vm->inval_end)
 		return FAULT_AGAIN;
 
 	local_irq_save(irq);
-	leaf = host_walk(fault->vm->mm, fault->hva);
+	leaf = host_walk(vm->mm, fault->hva);
 	local_irq_restore(irq);
 	if (fault->write ? !leaf.writable : !leaf.readable)
 		return FAULT_ABSENT;
 
 	prot = fault_prot(fault, &leaf);
-	lacks = tdp_map(tdp, cache, fault->gfn, leaf.pfn, fault_level(fault, leaf.level), prot,
-			freed, &flush);
+	lacks = tdp_map(tdp, &fault->vcpu->tdp_cache, fault->gfn, leaf.pfn,
+			fault_level(fault, leaf.level), prot, freed, &flush);
 	if (flush)
-		vcpu_request_all(fault->vm, REQ_TLB_FLUSH);
+		vcpu_request_all(vm, REQ_TLB_FLUSH);
 	if (!lacks && fault->write)
-		memslot_mark_dirty(fault->slot, fault->gfn);
+		memslot_mark_dirty(fault->vcpu, fault->slot, fault->gfn);
 	return lacks;
 }
 
-static int fault_map(const struct fault *fault, struct tdp_cache *cache)
+static int fault_map(const struct fault *fault)
 {
 	LIST_HEAD(freed);
 	int r;
 
-	spin_lock(&fault->vm->tdp.lock);
-	r = fault_map_locked(fault, cache, &freed);
-	spin_unlock(&fault->vm->tdp.lock);
+	spin_lock(&fault->vcpu->vm->tdp_lock);
+	r = fault_map_locked(fault, &freed);
+	spin_unlock(&fault->vcpu->vm->tdp_lock);
 	tdp_free_tables(&freed);
 	return r;
 }
@@ -369,8 +378,8 @@ static int fault_in(hva_t hva, bool write)
 int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write, bool fetch)
 {
 	struct fault fault = {
-		.vm = vcpu->vm, .gfn = gpa >> PAGE_SHIFT, .write = write,
-		.slots = memslot_all(vcpu->vm),
+		.vcpu = vcpu, .gfn = gpa >> PAGE_SHIFT, .write = write,
+		.slots = memslot_all(vcpu->space),
 	};
 	bool faulted_in = false;
 	int r;
@@ -381,7 +390,7 @@ int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write, bool fetch)
 	fault.hva = memslot_hva(fault.slot, fault.gfn);
 
 	for (;;) {
-		r = fault_map(&fault, &vcpu->tdp_cache);
+		r = fault_map(&fault);
 		if (r > 0)
 			r = tdp_cache_fill(&vcpu->tdp_cache, r);
 		else if (r == FAULT_ABSENT && !faulted_in) {

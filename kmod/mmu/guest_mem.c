@@ -14,11 +14,11 @@ static void __user *guest_ptr(const struct memslot *slot, gpa_t gpa)
 }
 
 /* Inlined once for each direction. */
-static __always_inline int guest_copy(struct vm *vm, gpa_t gpa, void *data, unsigned long len,
-				      bool write)
+static __always_inline int guest_copy(struct vcpu *vcpu, struct memspace *space, gpa_t gpa,
+				      void *data, unsigned long len, bool write)
 {
 	while (len) {
-		const struct memslot *slot = memslot_find(vm, gpa >> PAGE_SHIFT);
+		const struct memslot *slot = memslot_find(space, gpa >> PAGE_SHIFT);
 		unsigned long n;
 		gfn_t gfn;
 
@@ -32,7 +32,7 @@ static __always_inline int guest_copy(struct vm *vm, gpa_t gpa, void *data, unsi
 			return -EFAULT;
 		/* After the write: a log that is read in between has the page next time. */
 		for (gfn = gpa >> PAGE_SHIFT; write && gfn <= (gpa + n - 1) >> PAGE_SHIFT; gfn++)
-			memslot_mark_dirty(slot, gfn);
+			memslot_mark_dirty(vcpu, slot, gfn);
 		gpa += n;
 		data += n;
 		len -= n;
@@ -40,14 +40,16 @@ static __always_inline int guest_copy(struct vm *vm, gpa_t gpa, void *data, unsi
 	return 0;
 }
 
-int guest_read(struct vm *vm, gpa_t gpa, void *data, unsigned long len)
+int memspace_read(struct vcpu *vcpu, struct memspace *space, gpa_t gpa, void *data,
+		  unsigned long len)
 {
-	return guest_copy(vm, gpa, data, len, false);
+	return guest_copy(vcpu, space, gpa, data, len, false);
 }
 
-int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len)
+int memspace_write(struct vcpu *vcpu, struct memspace *space, gpa_t gpa, const void *data,
+		   unsigned long len)
 {
-	return guest_copy(vm, gpa, (void *)data, len, true);
+	return guest_copy(vcpu, space, gpa, (void *)data, len, true);
 }
 
 /* ---- compare and exchange ---- */
@@ -67,23 +69,24 @@ static int guest_cmpxchg_user(void __user *ptr, void *old, const void *new, unsi
 }
 
 /* Across two cache lines, and so perhaps two pages: a read and a write. */
-static int guest_cmpxchg_split(struct vm *vm, gpa_t gpa, void *old, const void *new,
-			       unsigned int len)
+static int guest_cmpxchg_split(struct vcpu *vcpu, struct memspace *space, gpa_t gpa, void *old,
+			       const void *new, unsigned int len)
 {
 	u8 now[8];
 
-	if (guest_read(vm, gpa, now, len))
+	if (memspace_read(vcpu, space, gpa, now, len))
 		return -EFAULT;
 	if (memcmp(now, old, len)) {
 		memcpy(old, now, len);
 		return 1;
 	}
-	return guest_write(vm, gpa, new, len);
+	return memspace_write(vcpu, space, gpa, new, len);
 }
 
-int guest_cmpxchg(struct vm *vm, gpa_t gpa, void *old, const void *new, unsigned int len)
+int memspace_cmpxchg(struct vcpu *vcpu, struct memspace *space, gpa_t gpa, void *old,
+		     const void *new, unsigned int len)
 {
-	const struct memslot *slot = memslot_find(vm, gpa >> PAGE_SHIFT);
+	const struct memslot *slot = memslot_find(space, gpa >> PAGE_SHIFT);
 	int r;
 
 	if (!slot)
@@ -91,10 +94,10 @@ int guest_cmpxchg(struct vm *vm, gpa_t gpa, void *old, const void *new, unsigned
 	if (slot->flags & KVM_MEM_READONLY)
 		return -EROFS;
 	if (gpa % SMP_CACHE_BYTES + len > SMP_CACHE_BYTES)
-		return guest_cmpxchg_split(vm, gpa, old, new, len);
+		return guest_cmpxchg_split(vcpu, space, gpa, old, new, len);
 	r = guest_cmpxchg_user(guest_ptr(slot, gpa), old, new, len);
 	if (!r)
-		memslot_mark_dirty(slot, gpa >> PAGE_SHIFT);
+		memslot_mark_dirty(vcpu, slot, gpa >> PAGE_SHIFT);
 	return r;
 }
 
@@ -124,5 +127,5 @@ int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, u64 *entry, unsigned int size
 
 int gwalk_cmpxchg_entry(struct vcpu *vcpu, gpa_t gpa, u64 old, u64 new, unsigned int size)
 {
-	return guest_cmpxchg(vcpu->vm, gpa, &old, &new, size);
+	return guest_cmpxchg(vcpu, gpa, &old, &new, size);
 }

@@ -15,6 +15,7 @@
  *                                                   leaves may come back larger
  */
 #include <linux/bitmap.h>
+#include <linux/io.h>
 #include <linux/overflow.h>
 #include "backend.h"
 #include "memslot.h"
@@ -55,27 +56,25 @@ static const struct memslot *memslot_search(const struct memslots *slots, gfn_t 
 	return slots->slot[rank - 1];
 }
 
-const struct memslot *memslot_find(struct vm *vm, gfn_t gfn)
+const struct memslot *memslot_find(const struct memspace *space, gfn_t gfn)
 {
 	unsigned int index;
 
-	return memslot_search(memslot_all(vm), gfn, &index);
+	return memslot_search(memslot_all(space), gfn, &index);
 }
 
 const struct memslot *memslot_find_near(struct vcpu *vcpu, gfn_t gfn)
 {
 	return memslot_last_found(vcpu, gfn) ?:
-	       memslot_search(memslot_all(vcpu->vm), gfn, &vcpu->slot_hint);
+	       memslot_search(memslot_all(vcpu->space), gfn, &vcpu->slot_hint);
 }
 
-static struct memslot *memslot_by_id(const struct memslots *slots, u32 id)
+void memslot_choose_space(struct vcpu *vcpu, unsigned int as)
 {
-	unsigned int i;
-
-	for (i = 0; i < slots->nr; i++)
-		if (slots->slot[i]->id == id)
-			return slots->slot[i];
-	return NULL;
+	if (vcpu->space == &vcpu->vm->spaces[as])
+		return;
+	vcpu->space = &vcpu->vm->spaces[as];
+	vcpu_request(vcpu, REQ_TLB_FLUSH);
 }
 
 /* ---- changing ---- */
@@ -103,13 +102,15 @@ static struct memslots *memslot_make_set(const struct memslots *slots, const str
 	set = kvmalloc(struct_size(set, slot, slots->nr + 1), GFP_KERNEL_ACCOUNT);
 	if (!set)
 		return NULL;
-	set->nr = 0;
-	for (i = 0; i < slots->nr; i++)
-		if (slots->slot[i] != old)
-			set->slot[set->nr++] = slots->slot[i];
+	set->nr = slots->nr;
+	memcpy(set->slot, slots->slot, slots->nr * sizeof(new));
+	if (old) {
+		i = memslot_rank(set, old->gfn);
+		memmove(&set->slot[i - 1], &set->slot[i], (set->nr-- - i) * sizeof(new));
+	}
 	if (new) {
-		for (i = set->nr++; i && set->slot[i - 1]->gfn > new->gfn; i--)
-			set->slot[i] = set->slot[i - 1];
+		i = memslot_rank(set, new->gfn);
+		memmove(&set->slot[i + 1], &set->slot[i], (set->nr++ - i) * sizeof(new));
 		set->slot[i] = new;
 	}
 	return set;
@@ -135,21 +136,23 @@ static void memslot_wait_for_readers(struct vm *vm)
 /**
  * memslot_replace() - put one slot in place of another, and pay what that owes
  * @vm: slots_lock held
+ * @space: where
  * @old: what goes, or NULL; freed
  * @new: what comes, or NULL; has @old's bitmap if both keep a log
  *
  * Return: 0, or -ENOMEM with nothing changed.
  */
-static int memslot_replace(struct vm *vm, struct memslot *old, struct memslot *new)
+static int memslot_replace(struct vm *vm, struct memspace *space, struct memslot *old,
+			   struct memslot *new)
 {
-	struct memslots *slots = rcu_dereference_protected(vm->slots, true), *set;
+	struct memslots *slots = rcu_dereference_protected(space->slots, true), *set;
 
 	set = memslot_make_set(slots, old, new);
 	if (!set)
 		return -ENOMEM;
-	spin_lock(&vm->tdp.lock);
-	rcu_assign_pointer(vm->slots, set);
-	spin_unlock(&vm->tdp.lock);
+	spin_lock(&vm->tdp_lock);
+	rcu_assign_pointer(space->slots, set);
+	spin_unlock(&vm->tdp_lock);
 
 	/* A VM in the making has no reader but the notifier: no need to wait. */
 	smp_mb();	/* a vCPU that is published later sees the new set */
@@ -160,9 +163,9 @@ static int memslot_replace(struct vm *vm, struct memslot *old, struct memslot *n
 	if (!old)
 		return 0;
 	if (!new || new->gfn != old->gfn || !new->dirty)
-		fault_unmap(vm, old->gfn, old->gfn + old->npages, true);
+		fault_unmap(vm, old, old->gfn, old->gfn + old->npages, true);
 	else
-		fault_write_protect(vm, new->gfn, new->gfn + new->npages);
+		fault_write_protect(vm, new);
 	memslot_free(old, new);
 	return 0;
 }
@@ -200,17 +203,22 @@ static bool memslot_overlaps(const struct memslots *slots, const struct memslot 
 	return rank && slots->slot[rank - 1]->gfn + slots->slot[rank - 1]->npages > gfn;
 }
 
+/* The upper half of an id is the address space. */
+static bool memslot_id_valid(u32 id)
+{
+	return id >> 16 < VM_SPACES && (u16)id < MEMSLOT_MAX_USER;
+}
+
 /* What can be said of a region without looking at the others. */
 static bool memslot_region_valid(struct vm *vm, const struct kvm_userspace_memory_region *mem)
 {
 	u64 gpa = mem->guest_phys_addr, size = mem->memory_size;
 	unsigned int gpa_bits = min_t(unsigned int, boot_cpu_data.x86_phys_bits,
-				      tdp_level_shift(vm->tdp.format->levels + 1));
+				      tdp_level_shift(vm->spaces->tdp.format->levels + 1));
 
 	if (mem->flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY))
 		return false;
-	/* The upper half of the id is an address space: there is but one. */
-	if (mem->slot >= MEMSLOT_MAX_USER)
+	if (!memslot_id_valid(mem->slot))
 		return false;
 	if (!PAGE_ALIGNED(gpa | size | mem->userspace_addr))
 		return false;
@@ -224,16 +232,43 @@ static bool memslot_region_valid(struct vm *vm, const struct kvm_userspace_memor
 }
 
 /* slots_lock held. */
+static int memslot_delete(struct vm *vm, struct memspace *space, struct memslot *old)
+{
+	u32 id = old->id;
+	int r = memslot_replace(vm, space, old, NULL);
+
+	if (!r)
+		xa_erase(&vm->slots_by_id, id);
+	return r;
+}
+
+/* A space gets its tables with its first slot. vCPUs that see it already have an empty page for them. */
+static int memslot_make_tables(struct vm *vm, struct memspace *space)
+{
+	struct tdp tdp;
+
+	if (space->tdp.root)
+		return 0;
+	if (tdp_init(&tdp, backend_ops->tdp_format))
+		return -ENOMEM;
+	spin_lock(&vm->tdp_lock);
+	space->tdp = tdp;
+	spin_unlock(&vm->tdp_lock);
+	vcpu_request_all(vm, REQ_TLB_FLUSH);	/* takes up the new root */
+	return 0;
+}
+
+/* slots_lock held. */
 static int memslot_set(struct vm *vm, const struct kvm_userspace_memory_region *mem)
 {
-	const struct memslots *slots = memslot_all(vm);
-	struct memslot *old = memslot_by_id(slots, mem->slot), *new;
+	struct memslot *old = xa_load(&vm->slots_by_id, mem->slot), *new;
+	struct memspace *space = &vm->spaces[mem->slot >> 16];
 	gfn_t gfn = mem->guest_phys_addr >> PAGE_SHIFT;
 	u64 npages = mem->memory_size >> PAGE_SHIFT;
 	int r;
 
 	if (!npages)
-		return old ? memslot_replace(vm, old, NULL) : -EINVAL;
+		return old ? memslot_delete(vm, space, old) : -EINVAL;
 	if (old) {
 		if (old->hva != mem->userspace_addr || old->npages != npages ||
 		    (old->flags ^ mem->flags) & KVM_MEM_READONLY)
@@ -241,15 +276,23 @@ static int memslot_set(struct vm *vm, const struct kvm_userspace_memory_region *
 		if (old->gfn == gfn && old->flags == mem->flags)
 			return 0;
 	}
-	if (memslot_overlaps(slots, old, gfn, npages))
+	if (memslot_overlaps(rcu_dereference_protected(space->slots, true), old, gfn, npages))
 		return -EEXIST;
 
+	r = memslot_make_tables(vm, space);
+	if (r)
+		return r;
 	new = memslot_new(mem, old);
 	if (!new)
 		return -ENOMEM;
-	r = memslot_replace(vm, old, new);
-	if (r)
-		memslot_free(new, old);
+	r = xa_err(xa_store(&vm->slots_by_id, new->id, new, GFP_KERNEL_ACCOUNT));
+	if (!r)
+		r = memslot_replace(vm, space, old, new);
+	if (!r)
+		return 0;
+	/* What was there needs no memory to be put back. */
+	xa_store(&vm->slots_by_id, new->id, old, GFP_KERNEL_ACCOUNT);
+	memslot_free(new, old);
 	return r;
 }
 
@@ -275,7 +318,7 @@ int memslot_ioctl_set(struct vm *vm, const struct kvm_userspace_memory_region *m
 
 /*
  * Bits leave the log together with the write right of their pages: the next
- * write sets them again.  Both under tdp->lock, as a fault gives right and bit.
+ * write sets them again.  Both under vm->tdp_lock, as a fault gives right and bit.
  *
  * One flush is enough, at the end: until then a vCPU may write on through its
  * TLB to a page whose bit was taken, but user space cannot copy that page
@@ -284,6 +327,7 @@ int memslot_ioctl_set(struct vm *vm, const struct kvm_userspace_memory_region *m
 static int dirty_log_copy(struct vm *vm, const struct memslot *slot, unsigned long __user *to)
 {
 	unsigned long words[DIRTY_WORDS], first, nr, total = BITS_TO_LONGS(slot->npages);
+	struct tdp *tdp = &memslot_space(vm, slot)->tdp;
 	unsigned int i, start, end;
 	bool flush = false;
 	int r = 0;
@@ -293,12 +337,12 @@ static int dirty_log_copy(struct vm *vm, const struct memslot *slot, unsigned lo
 		unsigned long *log = slot->dirty + first;
 
 		nr = min_t(unsigned long, DIRTY_WORDS, total - first);
-		spin_lock(&vm->tdp.lock);
+		spin_lock(&vm->tdp_lock);
 		for (i = 0; i < nr; i++)
 			words[i] = READ_ONCE(log[i]) ? xchg(&log[i], 0) : 0;
 		for_each_set_bitrange(start, end, words, nr * BITS_PER_LONG)
-			flush |= tdp_write_protect(&vm->tdp, base + start, base + end);
-		spin_unlock(&vm->tdp.lock);
+			flush |= tdp_write_protect(tdp, base + start, base + end);
+		spin_unlock(&vm->tdp_lock);
 		if (copy_to_user(to + first, words, nr * sizeof(long)))
 			r = -EFAULT;
 		cond_resched();
@@ -321,41 +365,59 @@ int memslot_ioctl_get_dirty_log(struct vm *vm, const struct kvm_dirty_log *log)
 {
 	const struct memslot *slot;
 
-	if (log->slot >= MEMSLOT_MAX_USER)
+	if (!memslot_id_valid(log->slot))
 		return -EINVAL;
 	guard(mutex)(&vm->slots_lock);
-	slot = memslot_by_id(memslot_all(vm), log->slot);
+	slot = xa_load(&vm->slots_by_id, log->slot);
 	return slot && slot->dirty ? dirty_log_copy(vm, slot, log->dirty_bitmap) : -ENOENT;
 }
 
 /* ---- a VM's memory begins and ends ---- */
 
+static void memslot_destroy_tables(struct vm *vm)
+{
+	LIST_HEAD(freed);
+	int i;
+
+	spin_lock(&vm->tdp_lock);
+	for (i = 0; i < VM_SPACES; i++)
+		tdp_destroy(&vm->spaces[i].tdp, &freed);
+	spin_unlock(&vm->tdp_lock);
+	tdp_free_tables(&freed);
+}
+
 int memslot_init_vm(struct vm *vm)
 {
+	struct memspace *space;
 	int r;
 
 	mutex_init(&vm->slots_lock);
-	RCU_INIT_POINTER(vm->slots, &no_slots);
-	r = tdp_init(&vm->tdp, backend_ops->tdp_format);
+	spin_lock_init(&vm->tdp_lock);
+	xa_init(&vm->slots_by_id);
+	for (space = vm->spaces; space < vm->spaces + VM_SPACES; space++) {
+		RCU_INIT_POINTER(space->slots, &no_slots);
+		space->tdp.format = backend_ops->tdp_format;
+		space->tdp.root_hpa = page_to_phys(ZERO_PAGE(0));	/* see memslot_make_tables() */
+	}
+	r = tdp_init(&vm->spaces[0].tdp, backend_ops->tdp_format);
 	if (r)
 		return r;
 	vm->mmu_notifier.ops = &fault_notifier_ops;
 	r = mmu_notifier_register(&vm->mmu_notifier, vm->mm);
 	if (r)
-		tdp_destroy(&vm->tdp);
+		memslot_destroy_tables(vm);
 	return r;
 }
 
 void memslot_unmap_vm(struct vm *vm)
 {
-	const struct memslots *slots = rcu_dereference_protected(vm->slots, true);
-	unsigned int i;
+	struct memslot *slot;
+	unsigned long id;
 
 	/* By slots first, for these calls let others run in between. */
-	for (i = 0; i < slots->nr; i++)
-		fault_unmap(vm, slots->slot[i]->gfn, slots->slot[i]->gfn + slots->slot[i]->npages,
-			    true);
-	tdp_destroy(&vm->tdp);
+	xa_for_each(&vm->slots_by_id, id, slot)
+		fault_unmap(vm, slot, slot->gfn, slot->gfn + slot->npages, true);
+	memslot_destroy_tables(vm);
 }
 
 void memslot_destroy_vm(struct vm *vm)
@@ -366,13 +428,18 @@ void memslot_destroy_vm(struct vm *vm)
 
 void memslot_free_vm(struct vm *vm)
 {
-	struct memslots *slots = rcu_dereference_protected(vm->slots, true);
-	unsigned int i;
+	struct memslots *slots;
+	struct memslot *slot;
+	unsigned long i;
 
-	for (i = 0; i < slots->nr; i++)
-		memslot_free(slots->slot[i], NULL);
-	if (slots != &no_slots)
-		kvfree(slots);
+	xa_for_each(&vm->slots_by_id, i, slot)
+		memslot_free(slot, NULL);
+	xa_destroy(&vm->slots_by_id);
+	for (i = 0; i < VM_SPACES; i++) {
+		slots = rcu_dereference_protected(vm->spaces[i].slots, true);
+		if (slots != &no_slots)
+			kvfree(slots);
+	}
 	kfree(vm);
 }
 

@@ -4,7 +4,11 @@
  * second-level tables and out again (fault.c), and how the kernel itself reads
  * and writes it (guest_mem.c).
  *
- * The set of slots is replaced as a whole.  Three kinds of readers:
+ * A VM has two address spaces, for what a CPU in system-management mode sees is
+ * another memory: struct memspace.  The second has no tables before it has a
+ * slot.
+ *
+ * The set of slots of a space is replaced as a whole.  Three kinds of readers:
  *
  *   KVM_RUN		is between memslot_read_lock() and memslot_read_unlock()
  *   other vCPU ioctls,	hold memslot_srcu, for a short time
@@ -16,7 +20,7 @@
  * has no slot in hand, and only there, so a request that is gone means a
  * reader that is gone.  Helpers below expect one of the first three.
  *
- * It is published under tdp->lock, so whoever holds that and finds the set he
+ * It is published under vm->tdp_lock, so whoever holds that and finds the set he
  * worked with still in place maps nothing that the new one does not have.
  */
 #ifndef MMU_MEMSLOT_H
@@ -37,7 +41,7 @@ struct memslot {
 	u64		npages;
 	hva_t		hva;
 	u32		flags;		/* KVM_MEM_* */
-	u16		id;
+	u32		id;		/* KVM's: the address space in the upper half */
 	unsigned long	*dirty;		/* KVM_MEM_LOG_DIRTY_PAGES: one bit a page, atomic */
 };
 
@@ -61,7 +65,13 @@ static inline hva_t memslot_hva(const struct memslot *slot, gfn_t gfn)
 	return slot->hva + (array_index_nospec(gfn - slot->gfn, slot->npages) << PAGE_SHIFT);
 }
 
-static inline void memslot_mark_dirty(const struct memslot *slot, gfn_t gfn)
+static inline struct memspace *memslot_space(struct vm *vm, const struct memslot *slot)
+{
+	return &vm->spaces[slot->id >> 16];
+}
+
+/* @vcpu's thread has written, or is about to: by the guest or for it. */
+static inline void memslot_mark_dirty(struct vcpu *vcpu, const struct memslot *slot, gfn_t gfn)
 {
 	if (slot->dirty && !test_bit(gfn - slot->gfn, slot->dirty))
 		set_bit(gfn - slot->gfn, slot->dirty);
@@ -90,26 +100,33 @@ static inline void memslot_read_unlock(struct vcpu *vcpu)
 		memslot_read_pass(vcpu);
 }
 
-/* memslot_srcu or vm->slots_lock held. */
-static inline const struct memslots *memslot_all(struct vm *vm)
+static inline const struct memslots *memslot_all(const struct memspace *space)
 {
-	return srcu_dereference_check(vm->slots, &memslot_srcu,
-				      lockdep_is_held(&vm->slots_lock));
+	return srcu_dereference(space->slots, &memslot_srcu);
 }
 
 /* The slot that has @gfn, or NULL. */
-const struct memslot *memslot_find(struct vm *vm, gfn_t gfn);
-/* The same for a vCPU's own thread, which remembers it. */
+const struct memslot *memslot_find(const struct memspace *space, gfn_t gfn);
+/* The same in a vCPU's own space for its own thread, which remembers it. */
 const struct memslot *memslot_find_near(struct vcpu *vcpu, gfn_t gfn);
 
 /* The slot that memslot_find_near() last found, if it has @gfn, or NULL. */
 static inline const struct memslot *memslot_last_found(struct vcpu *vcpu, gfn_t gfn)
 {
-	const struct memslots *slots = memslot_all(vcpu->vm);
+	const struct memslots *slots = memslot_all(vcpu->space);
 	unsigned int i = vcpu->slot_hint;
 
 	return likely(i < slots->nr && memslot_has(slots->slot[i], gfn)) ? slots->slot[i] : NULL;
 }
+
+/**
+ * memslot_choose_space() - from now on the vCPU sees another address space
+ * @vcpu: under its mutex
+ * @as: 0, or 1 for system-management mode; may be the one it sees already
+ *
+ * Its translations are flushed before its next entry.
+ */
+void memslot_choose_space(struct vcpu *vcpu, unsigned int as);
 
 int memslot_ioctl_set(struct vm *vm, const struct kvm_userspace_memory_region *mem);
 int memslot_ioctl_get_dirty_log(struct vm *vm, const struct kvm_dirty_log *log);
@@ -144,10 +161,10 @@ void memslot_module_exit(void);
 
 /* ---- fault.c ---- */
 
-/* Take [start, end) out of the tables, and wait until no vCPU uses it. Sleeps if @may_sleep. */
-void fault_unmap(struct vm *vm, gfn_t start, gfn_t end, bool may_sleep);
-/* Take its write right, likewise: the next write to each page is seen. Sleeps. */
-void fault_write_protect(struct vm *vm, gfn_t start, gfn_t end);
+/* Take [start, end) of @slot out of the tables, and wait until no vCPU uses it. Sleeps if @may_sleep. */
+void fault_unmap(struct vm *vm, const struct memslot *slot, gfn_t start, gfn_t end, bool may_sleep);
+/* Take the write right of all of it, likewise: the next write to each page is seen. Sleeps. */
+void fault_write_protect(struct vm *vm, const struct memslot *slot);
 
 extern const struct mmu_notifier_ops fault_notifier_ops;
 
@@ -170,11 +187,24 @@ enum tdp_fault_result {
  */
 int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write, bool fetch);
 
-/* ---- guest_mem.c: in a thread of the VM's process; may sleep (fault pages in) ---- */
+/*
+ * ---- guest_mem.c: in the vCPU's thread, under its mutex; may sleep (fault pages in) ----
+ *
+ * What a vCPU reads and writes is in the address space it sees.  Paravirtual
+ * pages belong to the operating system: they are in the first, also while the
+ * vCPU is in system-management mode, whose memory must not be reached by them.
+ */
+#define guest_read(vcpu, ...)		memspace_read(vcpu, (vcpu)->space, __VA_ARGS__)
+#define guest_write(vcpu, ...)		memspace_write(vcpu, (vcpu)->space, __VA_ARGS__)
+#define guest_cmpxchg(vcpu, ...)	memspace_cmpxchg(vcpu, (vcpu)->space, __VA_ARGS__)
+#define pv_read(vcpu, ...)		memspace_read(vcpu, (vcpu)->vm->spaces, __VA_ARGS__)
+#define pv_write(vcpu, ...)		memspace_write(vcpu, (vcpu)->vm->spaces, __VA_ARGS__)
+#define pv_cmpxchg(vcpu, ...)		memspace_cmpxchg(vcpu, (vcpu)->vm->spaces, __VA_ARGS__)
 
 /**
- * guest_read() - copy from guest physical memory
- * @vm: whose
+ * memspace_read() - copy from guest physical memory
+ * @vcpu: for whom
+ * @space: of its VM
  * @gpa: from where; may cross pages and slots
  * @data: to where
  * @len: in bytes
@@ -182,22 +212,26 @@ int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write, bool fetch);
  * Return: 0, or -EFAULT where there is no slot or no memory behind it; then
  * @data may be filled in part.
  */
-int guest_read(struct vm *vm, gpa_t gpa, void *data, unsigned long len);
+int memspace_read(struct vcpu *vcpu, struct memspace *space, gpa_t gpa, void *data,
+		  unsigned long len);
 
 /**
- * guest_write() - copy to guest physical memory
- * @vm: whose
+ * memspace_write() - copy to guest physical memory, and log it
+ * @vcpu: for whom
+ * @space: of its VM
  * @gpa: to where; may cross pages and slots
  * @data: from where
  * @len: in bytes
  *
- * Return: 0, -EFAULT as guest_read(), or -EROFS for a read-only slot.
+ * Return: 0, -EFAULT as memspace_read(), or -EROFS for a read-only slot.
  */
-int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len);
+int memspace_write(struct vcpu *vcpu, struct memspace *space, gpa_t gpa, const void *data,
+		   unsigned long len);
 
 /**
- * guest_cmpxchg() - compare and exchange guest physical memory
- * @vm: whose
+ * memspace_cmpxchg() - compare and exchange guest physical memory
+ * @vcpu: for whom
+ * @space: of its VM
  * @gpa: where
  * @old: what is expected; on a mismatch, gets what is there
  * @new: what to put there
@@ -208,6 +242,7 @@ int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len);
  * Return: 0 done, 1 it differs, -EIO where there is no slot (MMIO), -EROFS for
  * a read-only one, -EFAULT where the slot has no memory behind it.
  */
-int guest_cmpxchg(struct vm *vm, gpa_t gpa, void *old, const void *new, unsigned int len);
+int memspace_cmpxchg(struct vcpu *vcpu, struct memspace *space, gpa_t gpa, void *old,
+		     const void *new, unsigned int len);
 
 #endif /* MMU_MEMSLOT_H */

@@ -2,7 +2,7 @@
 /*
  * Second-level page tables, for both vendors.  See tdp.h for the rules.
  *
- * Software changes entries only under tdp->lock; CPUs set accessed and dirty
+ * Software changes entries only under the caller's lock; CPUs set accessed and dirty
  * bits in them at any time.  Hence a present entry is changed by xchg() or
  * cmpxchg(), so that no bit which a CPU sets in between is lost, and an absent
  * one by a plain store.  A walk from any CPU sees the entry before or after,
@@ -116,8 +116,6 @@ int tdp_init(struct tdp *tdp, const struct tdp_format *format)
 	tdp->format = format;
 	tdp->root_hpa = virt_to_phys(tdp->root);
 	tdp->nr_tables = 1;
-	tdp->inval_in_progress = 0;
-	spin_lock_init(&tdp->lock);
 	return 0;
 }
 
@@ -151,16 +149,11 @@ static void tdp_drop(struct tdp *tdp, u64 old, unsigned int level, struct list_h
 	tdp->nr_tables--;
 }
 
-void tdp_destroy(struct tdp *tdp)
+void tdp_destroy(struct tdp *tdp, struct list_head *freed)
 {
-	LIST_HEAD(freed);
-
-	spin_lock(&tdp->lock);
 	if (tdp->root)		/* as from an entry one level above */
-		tdp_drop(tdp, tdp->root_hpa, tdp->format->levels + 1, &freed);
+		tdp_drop(tdp, tdp->root_hpa, tdp->format->levels + 1, freed);
 	tdp->root = NULL;
-	spin_unlock(&tdp->lock);
-	tdp_free_tables(&freed);
 }
 
 /* ---- a walk over a range ---- */

@@ -23,16 +23,16 @@
  *   leaf or table -> not present    the translation, or the    yes
  *                                   table's address
  *
- * Functions that may owe one say so, and put tables that a CPU may still walk
+ * All of struct tdp is under a lock of the caller's (vm->tdp_lock).  Functions
+ * that may owe a flush say so, and put tables that a CPU may still walk
  * on a list, to be given to tdp_free_tables() after the flush.  The caller
- * flushes before it drops tdp->lock when others trust an absent entry (the
+ * flushes before it drops the lock when others trust an absent entry (the
  * mmu notifier), and at the latest before user space hears of the change.
  */
 #ifndef MMU_TDP_H
 #define MMU_TDP_H
 
 #include <linux/list.h>
-#include <linux/spinlock.h>
 #include "../types.h"
 
 /* Levels count from the leaf: 1 maps 4K, 2 maps 2M, 3 maps 1G. */
@@ -81,14 +81,9 @@ struct tdp_cache {
 
 struct tdp {
 	const struct tdp_format *format;
-	spinlock_t	lock;		/* interrupts stay on: holders wait for other CPUs to flush */
-	u64		*root;		/* NULL after tdp_destroy() */
+	u64		*root;		/* NULL before tdp_init() and after tdp_destroy() */
 	hpa_t		root_hpa;
-	unsigned long	nr_tables;	/* root included; lock */
-
-	/* mmu notifier against faults: invalidations of hvas under way, see fault.c; lock */
-	long		inval_in_progress;
-	hva_t		inval_start, inval_end;
+	unsigned long	nr_tables;	/* root included */
 };
 
 /**
@@ -102,11 +97,12 @@ int tdp_init(struct tdp *tdp, const struct tdp_format *format);
 
 /**
  * tdp_destroy() - free all tables
- * @tdp: no vCPU may run on it any more; takes @tdp->lock
+ * @tdp: its lock held; no vCPU may run on it any more
+ * @freed: gets the tables
  *
  * Calls that come later find nothing mapped; there must be no tdp_map().
  */
-void tdp_destroy(struct tdp *tdp);
+void tdp_destroy(struct tdp *tdp, struct list_head *freed);
 
 /**
  * tdp_cache_fill() - have at least @nr pages for tables

@@ -200,7 +200,11 @@ static void svm_flush_at_entry(struct svm_vcpu *svm, struct svm_cpu *cpu)
 /* An ASID has both kinds. */
 void svm_flush_tlb(struct vcpu *vcpu, bool all)
 {
-	to_svm(vcpu)->flush = true;
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm->flush = true;
+	svm->vmcb->control.nested_cr3 = vcpu->space->tdp.root_hpa;
+	svm_dirty(svm, SVM_CLEAN_NPT);
 }
 
 /* ---- into the guest and back ---- */

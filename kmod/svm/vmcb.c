@@ -176,7 +176,7 @@ int svm_vmcb_alloc(struct svm_vcpu *svm)
 		svm_intercept_set(svm, INTERCEPT_PAUSE);
 	}
 	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
-	control->nested_cr3 = svm->vcpu.vm->tdp.root_hpa;
+	control->nested_cr3 = svm->vcpu.space->tdp.root_hpa;
 	control->asid = 1;
 	return 0;
 }

@@ -466,7 +466,7 @@ static void vmx_load_pdptes(struct vcpu *vcpu)
 
 	if (!(vcpu->cr0 & X86_CR0_PG) || !(vcpu->cr4 & X86_CR4_PAE) || vcpu_long_mode(vcpu))
 		return;
-	guest_read(vcpu->vm, vcpu->cr3 & ~0x1fULL, pdpte, sizeof(pdpte));
+	guest_read(vcpu, vcpu->cr3 & ~0x1fULL, pdpte, sizeof(pdpte));
 	vmx_hold(to_vmx(vcpu));
 	for (i = 0; i < ARRAY_SIZE(pdpte); i++)
 		vmcs_write(GUEST_PDPTR0 + 2 * i, pdpte[i] & reserved ? 0 : pdpte[i]);

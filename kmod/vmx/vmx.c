@@ -373,12 +373,12 @@ void vmx_vcpu_free(struct vcpu *vcpu)
 /* ---- translations ---- */
 
 /**
- * vmx_eptp() - what the VMCS and INVEPT call the VM's EPT
- * @vcpu: any of the VM
+ * vmx_eptp() - what the VMCS and INVEPT call the EPT
+ * @vcpu: of its space
  */
 u64 vmx_eptp(const struct vcpu *vcpu)
 {
-	return vcpu->vm->tdp.root_hpa | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4 |
+	return vcpu->space->tdp.root_hpa | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4 |
 	       (vmx_tdp_format.accessed ? VMX_EPTP_AD_ENABLE_BIT : 0);
 }
 
@@ -388,6 +388,7 @@ u64 vmx_eptp(const struct vcpu *vcpu)
  * combined ones the root and the VPID; there are no others under EPT.
  *
  *   the vCPU ...				with VPID		without
+ *   goes to another space, or
  *   comes to another CPU: this one may
  *     know an old VM by the same root,
  *     or an old vCPU by the same VPID		INVEPT, INVVPID		INVEPT
@@ -406,6 +407,7 @@ static void vmx_flush_at_entry(struct vmx_vcpu *vmx)
 
 	if (vmx->flush == VMX_FLUSH_ALL) {
 		desc.context = vmx_eptp(&vmx->vcpu);
+		vmcs_write(EPT_POINTER, desc.context);
 		vmx_asm("invept %0, %1", "m" (desc), "r" (1UL * VMX_EPT_EXTENT_CONTEXT));
 	}
 	if (vmx->vpid) {

@@ -529,7 +529,8 @@ void end(void)
 
 	model_set_state(tdp.root, tdp.format->levels, 0, PAGE_STALE);
 	model_flush();
-	tdp_destroy(&tdp);
+	tdp_destroy(&tdp, &freed);
+	tdp_free_tables(&freed);
 	tdp_cache_free(&cache);
 	for (i = 0; i < nr_cells; i++)
 		if (cells[i].written)

@@ -56,14 +56,10 @@ static void do_map(gfn_t gfn, hfn_t pfn, unsigned int level, int prot)
 	int lacks;
 
 	ref_map(gfn, pfn, level, prot);
-	spin_lock(&tdp.lock);
 	while ((lacks = tdp_map(&tdp, &cache, gfn, pfn, level, prot, &freed, &flush))) {
-		spin_unlock(&tdp.lock);
 		if (lacks < 0 || lacks > TDP_CACHE_PAGES || tdp_cache_fill(&cache, lacks))
 			abort();
-		spin_lock(&tdp.lock);
 	}
-	spin_unlock(&tdp.lock);
 	fulfil(flush);
 }
 
@@ -71,10 +67,8 @@ static bool do_zap(gfn_t start, gfn_t end)
 {
 	bool flush;
 
-	spin_lock(&tdp.lock);
 	/* The stores of tdp_zap() must be allowed before and after: what goes was there. */
 	flush = tdp_zap(&tdp, start, end, &freed);
-	spin_unlock(&tdp.lock);
 	ref_range(start, end, true);
 	fulfil(flush);
 	return flush;
@@ -85,9 +79,7 @@ static bool do_write_protect(gfn_t start, gfn_t end)
 	bool flush;
 
 	ref_range(start, end, false);
-	spin_lock(&tdp.lock);
 	flush = tdp_write_protect(&tdp, start, end);
-	spin_unlock(&tdp.lock);
 	fulfil(flush);
 	return flush;
 }
@@ -100,11 +92,9 @@ static bool do_write_protect_mask(gfn_t base, u64 mask)
 	for (i = 0; i < 64; i++)
 		if (mask >> i & 1)
 			ref_range(base + i, base + i + 1, false);
-	spin_lock(&tdp.lock);
 	for (i = 0; i < 64; i++)
 		if (mask >> i & 1)
 			flush |= tdp_write_protect(&tdp, base + i, base + i + 1);
-	spin_unlock(&tdp.lock);
 	fulfil(flush);
 	return flush;
 }
@@ -132,12 +122,10 @@ static void do_age(gfn_t start, gfn_t end, bool clear)
 	if (rnd(2))
 		cpu_activity = 0;
 	expected = any_accessed(start, end);
-	spin_lock(&tdp.lock);
 	found = tdp_age(&tdp, start, end, clear);
 	if (found != expected && (expected || !cpu_activity))
 		complain("%#llx to %#llx accessed: %d expected", (unsigned long long)start,
 			 (unsigned long long)end, expected);
-	spin_unlock(&tdp.lock);
 	if (clear && !cpu_activity && tdp.format->accessed && any_accessed(start, end))
 		complain("accessed is not cleared");
 	cpu_activity = activity;
@@ -272,16 +260,12 @@ TEST_F(tdp, map_says_how_many_pages_it_lacks)
 	bool flush = false;
 
 	ref_map(1, 1, TDP_4K, RW);
-	spin_lock(&tdp.lock);
 	EXPECT_EQ(variant->format->levels - 1,
 		  tdp_map(&tdp, &cache, 1, 1, TDP_4K, RW, &freed, &flush));
 	EXPECT_EQ(0, level_of(1));
-	spin_unlock(&tdp.lock);
 	EXPECT_EQ(0, tdp_cache_fill(&cache, 1));
-	spin_lock(&tdp.lock);
 	EXPECT_EQ(variant->format->levels - 2,
 		  tdp_map(&tdp, &cache, 1, 1, TDP_4K, RW, &freed, &flush));
-	spin_unlock(&tdp.lock);
 	do_map(1, 1, TDP_4K, RW);
 	EXPECT_EQ(TDP_4K, level_of(1));
 	EXPECT_EQ(0, cache.nr);
@@ -303,12 +287,10 @@ TEST_F(tdp, what_grows_owes_no_flush)
 	bool flush = false;
 
 	tdp_cache_fill(&cache, TDP_CACHE_PAGES);
-	spin_lock(&tdp.lock);
 	ref_map(1, 513, TDP_4K, RW);
 	EXPECT_EQ(0, tdp_map(&tdp, &cache, 1, 513, TDP_4K, RO, &freed, &flush));
 	EXPECT_EQ(0, tdp_map(&tdp, &cache, 1, 513, TDP_4K, RW, &freed, &flush));
 	EXPECT_EQ(0, tdp_map(&tdp, &cache, 1, 513, TDP_4K, RO, &freed, &flush));
-	spin_unlock(&tdp.lock);
 	EXPECT_FALSE(flush);
 	EXPECT_TRUE(list_empty(&freed));
 	EXPECT_EQ(RW, prot_of(1));
@@ -350,9 +332,7 @@ TEST_F(tdp, a_large_leaf_replaces_its_table)
 	do_map(0, 512, TDP_4K, RW);
 	do_map(2, 514, TDP_4K, RW);
 	ref_map(0, 512, TDP_2M, RW);
-	spin_lock(&tdp.lock);
 	EXPECT_EQ(0, tdp_map(&tdp, &cache, 0, 512, TDP_2M, RW, &freed, &flush));
-	spin_unlock(&tdp.lock);
 	EXPECT_TRUE(flush);
 	EXPECT_FALSE(list_empty(&freed));
 	fulfil(flush);
