@@ -84,150 +84,117 @@ TEST_F(api, up_to_255_vcpus_are_offered)
 	EXPECT_GE(kvm_cap(KVM_CAP_NR_VCPUS), 1);
 }
 
-/* ---- every ioctl ---- */
+/* ---- the tables of docs/abi.md, and what <linux/kvm.h> knows ---- */
 
-#define REQUEST(name) #name, name
-
-/*
- * cap 0: part of the ABI since its first day; loose: stock KVM has it in any
- * case, for what works without the capability's feature.  The argument of a
- * probe is a zeroed buffer, or 0 where the ioctl takes a number.
- */
+/* cap 0: part of the ABI since its first day; error: what this module refuses it with, 0 it does not. */
 static const struct entry {
 	enum fd_kind kind;
 	int cap;
 	const char *name;
 	unsigned long request;
-	bool loose;
+	int error;
 } ioctls[] = {
-	{ DEV, 0, REQUEST(KVM_GET_API_VERSION) },
-	{ DEV, 0, REQUEST(KVM_CREATE_VM) },
-	{ DEV, 0, REQUEST(KVM_CHECK_EXTENSION) },
-	{ DEV, 0, REQUEST(KVM_GET_VCPU_MMAP_SIZE) },
-	{ DEV, 0, REQUEST(KVM_GET_MSR_INDEX_LIST) },
-	{ DEV, KVM_CAP_EXT_CPUID, REQUEST(KVM_GET_SUPPORTED_CPUID) },
-	{ DEV, KVM_CAP_EXT_EMUL_CPUID, REQUEST(KVM_GET_EMULATED_CPUID) },
-	{ DEV, KVM_CAP_GET_MSR_FEATURES, REQUEST(KVM_GET_MSR_FEATURE_INDEX_LIST) },
-	{ DEV, KVM_CAP_GET_MSR_FEATURES, REQUEST(KVM_GET_MSRS) },
-	{ DEV, KVM_CAP_MCE, REQUEST(KVM_X86_GET_MCE_CAP_SUPPORTED) },
-	{ DEV, KVM_CAP_SYS_HYPERV_CPUID, REQUEST(KVM_GET_SUPPORTED_HV_CPUID) },
-	{ DEV, KVM_CAP_SYS_ATTRIBUTES, REQUEST(KVM_GET_DEVICE_ATTR) },
-	{ DEV, KVM_CAP_SYS_ATTRIBUTES, REQUEST(KVM_HAS_DEVICE_ATTR) },
-
-	{ VM, 0, REQUEST(KVM_CREATE_VCPU) },
-	{ VM, 0, REQUEST(KVM_GET_DIRTY_LOG) },
-	{ VM, KVM_CAP_USER_MEMORY, REQUEST(KVM_SET_USER_MEMORY_REGION) },
-	{ VM, KVM_CAP_MMU_SHADOW_CACHE_CONTROL, REQUEST(KVM_SET_NR_MMU_PAGES) },
-	{ VM, KVM_CAP_MMU_SHADOW_CACHE_CONTROL, REQUEST(KVM_GET_NR_MMU_PAGES) },
-	{ VM, KVM_CAP_SET_TSS_ADDR, REQUEST(KVM_SET_TSS_ADDR) },
-	{ VM, KVM_CAP_SET_IDENTITY_MAP_ADDR, REQUEST(KVM_SET_IDENTITY_MAP_ADDR) },
-	{ VM, KVM_CAP_IRQCHIP, REQUEST(KVM_CREATE_IRQCHIP) },
-	{ VM, KVM_CAP_IRQCHIP, REQUEST(KVM_IRQ_LINE) },
-	{ VM, KVM_CAP_IRQ_INJECT_STATUS, REQUEST(KVM_IRQ_LINE_STATUS) },
-	{ VM, KVM_CAP_IRQCHIP, REQUEST(KVM_GET_IRQCHIP) },
-	{ VM, KVM_CAP_IRQCHIP, REQUEST(KVM_SET_IRQCHIP) },
-	{ VM, KVM_CAP_PIT, REQUEST(KVM_CREATE_PIT) },
-	{ VM, KVM_CAP_PIT, REQUEST(KVM_GET_PIT) },
-	{ VM, KVM_CAP_PIT, REQUEST(KVM_SET_PIT) },
-	{ VM, KVM_CAP_PIT2, REQUEST(KVM_CREATE_PIT2) },
-	{ VM, KVM_CAP_PIT_STATE2, REQUEST(KVM_GET_PIT2) },
-	{ VM, KVM_CAP_PIT_STATE2, REQUEST(KVM_SET_PIT2) },
-	{ VM, KVM_CAP_REINJECT_CONTROL, REQUEST(KVM_REINJECT_CONTROL) },
-	{ VM, KVM_CAP_COALESCED_MMIO, REQUEST(KVM_REGISTER_COALESCED_MMIO) },
-	{ VM, KVM_CAP_COALESCED_MMIO, REQUEST(KVM_UNREGISTER_COALESCED_MMIO) },
-	{ VM, KVM_CAP_IRQ_ROUTING, REQUEST(KVM_SET_GSI_ROUTING) },
-	{ VM, KVM_CAP_IRQFD, REQUEST(KVM_IRQFD) },
-	{ VM, KVM_CAP_SET_BOOT_CPU_ID, REQUEST(KVM_SET_BOOT_CPU_ID) },
-	{ VM, KVM_CAP_IOEVENTFD, REQUEST(KVM_IOEVENTFD) },
-	{ VM, KVM_CAP_XEN_HVM, REQUEST(KVM_XEN_HVM_CONFIG) },
-	{ VM, KVM_CAP_ADJUST_CLOCK, REQUEST(KVM_SET_CLOCK) },
-	{ VM, KVM_CAP_ADJUST_CLOCK, REQUEST(KVM_GET_CLOCK) },
-	{ VM, KVM_CAP_SIGNAL_MSI, REQUEST(KVM_SIGNAL_MSI) },
-	{ VM, KVM_CAP_PMU_EVENT_FILTER, REQUEST(KVM_SET_PMU_EVENT_FILTER) },
-	{ VM, KVM_CAP_ENABLE_CAP_VM, REQUEST(KVM_ENABLE_CAP) },
-	{ VM, KVM_CAP_CHECK_EXTENSION_VM, REQUEST(KVM_CHECK_EXTENSION) },
-	{ VM, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, REQUEST(KVM_CLEAR_DIRTY_LOG) },
-	{ VM, KVM_CAP_HYPERV_EVENTFD, REQUEST(KVM_HYPERV_EVENTFD) },
-	{ VM, KVM_CAP_DEVICE_CTRL, REQUEST(KVM_CREATE_DEVICE), true },
-	{ VM, KVM_CAP_VM_TSC_CONTROL, REQUEST(KVM_SET_TSC_KHZ), true },
-	{ VM, KVM_CAP_VM_TSC_CONTROL, REQUEST(KVM_GET_TSC_KHZ), true },
-	{ VM, KVM_CAP_X86_MSR_FILTER, REQUEST(KVM_X86_SET_MSR_FILTER) },
-	{ VM, KVM_CAP_BINARY_STATS_FD, REQUEST(KVM_GET_STATS_FD) },
-	{ VM, KVM_CAP_DIRTY_LOG_RING, REQUEST(KVM_RESET_DIRTY_RINGS) },
-
-	{ VCPU, 0, REQUEST(KVM_RUN) },
-	{ VCPU, 0, REQUEST(KVM_GET_REGS) },
-	{ VCPU, 0, REQUEST(KVM_SET_REGS) },
-	{ VCPU, 0, REQUEST(KVM_GET_SREGS) },
-	{ VCPU, 0, REQUEST(KVM_SET_SREGS) },
-	{ VCPU, 0, REQUEST(KVM_TRANSLATE) },
-	{ VCPU, 0, REQUEST(KVM_INTERRUPT) },
-	{ VCPU, 0, REQUEST(KVM_GET_MSRS) },
-	{ VCPU, 0, REQUEST(KVM_SET_MSRS) },
-	{ VCPU, 0, REQUEST(KVM_SET_SIGNAL_MASK) },
-	{ VCPU, 0, REQUEST(KVM_GET_FPU) },
-	{ VCPU, 0, REQUEST(KVM_SET_FPU) },
-	{ VCPU, KVM_CAP_IRQCHIP, REQUEST(KVM_GET_LAPIC) },
-	{ VCPU, KVM_CAP_IRQCHIP, REQUEST(KVM_SET_LAPIC) },
-	{ VCPU, KVM_CAP_EXT_CPUID, REQUEST(KVM_SET_CPUID2) },
-	{ VCPU, KVM_CAP_EXT_CPUID, REQUEST(KVM_GET_CPUID2) },
-	{ VCPU, KVM_CAP_VAPIC, REQUEST(KVM_TPR_ACCESS_REPORTING) },
-	{ VCPU, KVM_CAP_VAPIC, REQUEST(KVM_SET_VAPIC_ADDR), .loose = true },	/* 0 turns off what is off */
-	{ VCPU, KVM_CAP_MP_STATE, REQUEST(KVM_GET_MP_STATE) },
-	{ VCPU, KVM_CAP_MP_STATE, REQUEST(KVM_SET_MP_STATE) },
-	{ VCPU, KVM_CAP_USER_NMI, REQUEST(KVM_NMI) },
-	{ VCPU, KVM_CAP_SET_GUEST_DEBUG, REQUEST(KVM_SET_GUEST_DEBUG) },
-	{ VCPU, KVM_CAP_MCE, REQUEST(KVM_X86_SETUP_MCE) },
-	{ VCPU, KVM_CAP_MCE, REQUEST(KVM_X86_SET_MCE) },
-	{ VCPU, KVM_CAP_VCPU_EVENTS, REQUEST(KVM_GET_VCPU_EVENTS) },
-	{ VCPU, KVM_CAP_VCPU_EVENTS, REQUEST(KVM_SET_VCPU_EVENTS) },
-	{ VCPU, KVM_CAP_DEBUGREGS, REQUEST(KVM_GET_DEBUGREGS) },
-	{ VCPU, KVM_CAP_DEBUGREGS, REQUEST(KVM_SET_DEBUGREGS) },
-	{ VCPU, KVM_CAP_ENABLE_CAP, REQUEST(KVM_ENABLE_CAP) },
-	{ VCPU, KVM_CAP_XSAVE, REQUEST(KVM_GET_XSAVE) },
-	{ VCPU, KVM_CAP_XSAVE, REQUEST(KVM_SET_XSAVE) },
-	{ VCPU, KVM_CAP_XSAVE2, REQUEST(KVM_GET_XSAVE2) },
-	{ VCPU, KVM_CAP_XCRS, REQUEST(KVM_GET_XCRS) },
-	{ VCPU, KVM_CAP_XCRS, REQUEST(KVM_SET_XCRS) },
-	{ VCPU, KVM_CAP_TSC_CONTROL, REQUEST(KVM_SET_TSC_KHZ), true },
-	{ VCPU, KVM_CAP_GET_TSC_KHZ, REQUEST(KVM_GET_TSC_KHZ) },
-	{ VCPU, KVM_CAP_KVMCLOCK_CTRL, REQUEST(KVM_KVMCLOCK_CTRL) },
-	{ VCPU, KVM_CAP_VCPU_ATTRIBUTES, REQUEST(KVM_HAS_DEVICE_ATTR) },
-	{ VCPU, KVM_CAP_VCPU_ATTRIBUTES, REQUEST(KVM_GET_DEVICE_ATTR) },
-	{ VCPU, KVM_CAP_VCPU_ATTRIBUTES, REQUEST(KVM_SET_DEVICE_ATTR) },
-	{ VCPU, KVM_CAP_X86_SMM, REQUEST(KVM_SMI) },
-	{ VCPU, KVM_CAP_NESTED_STATE, REQUEST(KVM_GET_NESTED_STATE) },
-	{ VCPU, KVM_CAP_NESTED_STATE, REQUEST(KVM_SET_NESTED_STATE) },
-	{ VCPU, KVM_CAP_HYPERV_CPUID, REQUEST(KVM_GET_SUPPORTED_HV_CPUID) },
-	{ VCPU, KVM_CAP_SREGS2, REQUEST(KVM_GET_SREGS2) },
-	{ VCPU, KVM_CAP_SREGS2, REQUEST(KVM_SET_SREGS2) },
-	{ VCPU, KVM_CAP_BINARY_STATS_FD, REQUEST(KVM_GET_STATS_FD) },
+#define ABI_IOCTL(of, ioctl, with, errno_) { of, with, #ioctl, ioctl, errno_ },
+#define ABI_FOREIGN(name)
+#define ABI_CAP(name, answer)
+#define ABI_NO_CAP(name)
+#define ABI_HEADER_IOCTL(name)
+#define ABI_HEADER_CAP(name)
+#include "abi_rows.h"
 };
 
-/* Of other architectures, of the past, or of features that no test machine has. */
-static const struct entry foreign[] = {
-	{ VM, 0, REQUEST(KVM_SET_MEMORY_REGION) },
-	{ VM, 0, REQUEST(KVM_SET_MEMORY_ALIAS) },
-	{ VM, 0, REQUEST(KVM_ASSIGN_PCI_DEVICE) },
-	{ VM, 0, REQUEST(KVM_ASSIGN_DEV_IRQ) },
-	{ VM, 0, REQUEST(KVM_DEASSIGN_PCI_DEVICE) },
-	{ VM, 0, REQUEST(KVM_ASSIGN_SET_MSIX_NR) },
-	{ VM, 0, REQUEST(KVM_ASSIGN_SET_MSIX_ENTRY) },
-	{ VM, 0, REQUEST(KVM_DEASSIGN_DEV_IRQ) },
-	{ VM, 0, REQUEST(KVM_ASSIGN_SET_INTX_MASK) },
-	{ VM, 0, REQUEST(KVM_ARM_SET_DEVICE_ADDR) },
-	{ VM, 0, REQUEST(KVM_S390_UCAS_MAP) },
-	{ VM, 0, REQUEST(KVM_S390_GET_SKEYS) },
-	{ DEV, 0, REQUEST(KVM_S390_ENABLE_SIE) },
-	{ VCPU, 0, REQUEST(KVM_DIRTY_TLB) },
-	{ VCPU, 0, REQUEST(KVM_GET_ONE_REG) },
-	{ VCPU, 0, REQUEST(KVM_SET_ONE_REG) },
-	{ VCPU, 0, REQUEST(KVM_GET_REG_LIST) },
-	{ VCPU, 0, REQUEST(KVM_S390_INTERRUPT) },
-	{ VCPU, 0, REQUEST(KVM_S390_SET_INITIAL_PSW) },
-	{ VCPU, 0, REQUEST(KVM_S390_INITIAL_RESET) },
-	{ VCPU, 0, REQUEST(KVM_S390_IRQ) },
+/* Of other architectures, and of the past. */
+static const char *const foreign[] = {
+#undef ABI_IOCTL
+#undef ABI_FOREIGN
+#define ABI_IOCTL(of, ioctl, with, errno_)
+#define ABI_FOREIGN(name) #name,
+#include "abi_rows.h"
 };
+
+static const struct {
+	const char *name;
+	int cap;
+	char answer;		/* '0', '1', 'n': a number */
+} caps[] = {
+#undef ABI_FOREIGN
+#undef ABI_CAP
+#undef ABI_NO_CAP
+#define ABI_FOREIGN(name)
+#define ABI_CAP(name, answer) { #name, name, answer[0] },
+#define ABI_NO_CAP(name) { #name, name, '0' },
+#include "abi_rows.h"
+};
+
+static const char *const header_ioctls[] = {
+#undef ABI_CAP
+#undef ABI_NO_CAP
+#undef ABI_HEADER_IOCTL
+#define ABI_CAP(name, answer)
+#define ABI_NO_CAP(name)
+#define ABI_HEADER_IOCTL(name) #name,
+#include "abi_rows.h"
+};
+
+static const char *const header_caps[] = {
+#undef ABI_HEADER_IOCTL
+#undef ABI_HEADER_CAP
+#define ABI_HEADER_IOCTL(name)
+#define ABI_HEADER_CAP(name) #name,
+#include "abi_rows.h"
+};
+
+static bool has_row(const char *ioctl)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(ioctls); i++)
+		if (!strcmp(ioctls[i].name, ioctl))
+			return true;
+	for (u32 i = 0; i < ARRAY_SIZE(foreign); i++)
+		if (!strcmp(foreign[i], ioctl))
+			return true;
+	return false;
+}
+
+TEST_F(api, every_ioctl_of_the_header_has_a_row_in_the_document)
+{
+	ASSERT_GT(ARRAY_SIZE(header_ioctls), 100);
+	for (u32 i = 0; i < ARRAY_SIZE(header_ioctls); i++) {
+		EXPECT_TRUE(has_row(header_ioctls[i]))
+			TH_LOG("%s", header_ioctls[i]);
+	}
+}
+
+static bool cap_has_row(const char *cap)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(caps); i++)
+		if (!strcmp(caps[i].name, cap))
+			return true;
+	return false;
+}
+
+TEST_F(api, every_capability_of_the_header_has_a_row_in_the_document)
+{
+	ASSERT_GT(ARRAY_SIZE(header_caps), 150);
+	for (u32 i = 0; i < ARRAY_SIZE(header_caps); i++) {
+		EXPECT_TRUE(cap_has_row(header_caps[i]))
+			TH_LOG("%s", header_caps[i]);
+	}
+}
+
+TEST_F(api, every_capability_answers_as_the_document_says)
+{
+	NEED(!kvm_is_stock(), "the document is about another module");
+	for (u32 i = 0; i < ARRAY_SIZE(caps); i++) {
+		int answer = kvm_cap(caps[i].cap);
+
+		if (caps[i].answer == 'n')
+			continue;
+		EXPECT_EQ(caps[i].answer - '0', answer)
+			TH_LOG("%s", caps[i].name);
+	}
+}
+
+/* ---- every ioctl ---- */
 
 /* The error of a call with a zeroed argument; what it makes is closed again. */
 static int probe(int fd, unsigned long request)
@@ -252,7 +219,7 @@ TEST_F(api, every_capability_that_is_offered_is_backed_by_its_ioctl)
 {
 	self->vcpu->run->immediate_exit = 1;
 	for (u32 i = 0; i < ARRAY_SIZE(ioctls); i++) {
-		if (ioctls[i].cap && kvm_cap(ioctls[i].cap) <= 0)
+		if (ioctls[i].error || (ioctls[i].cap && kvm_cap(ioctls[i].cap) <= 0))
 			continue;
 		/* Zeroes may be no good argument: EINVAL may come, but not ENOTTY. */
 		EXPECT_NE(ENOTTY, probe(self->fds[ioctls[i].kind], ioctls[i].request))
@@ -260,27 +227,18 @@ TEST_F(api, every_capability_that_is_offered_is_backed_by_its_ioctl)
 	}
 }
 
-TEST_F(api, an_ioctl_whose_capability_is_not_offered_is_absent)
+TEST_F(api, an_ioctl_that_is_refused_gives_the_errno_of_the_document)
 {
+	NEED(!kvm_is_stock(), "the document is about another module");
 	self->vcpu->run->immediate_exit = 1;
 	for (u32 i = 0; i < ARRAY_SIZE(ioctls); i++) {
 		int error;
 
-		if (!ioctls[i].cap || ioctls[i].loose || kvm_cap(ioctls[i].cap) > 0)
+		if (!ioctls[i].error)
 			continue;
 		error = probe(self->fds[ioctls[i].kind], ioctls[i].request);
-		EXPECT_TRUE(is_absent(error))
+		EXPECT_EQ(ioctls[i].error, error)
 			TH_LOG("%s: %s", ioctls[i].name, strerror(error));
-	}
-}
-
-TEST_F(api, ioctls_of_other_architectures_are_absent)
-{
-	for (u32 i = 0; i < ARRAY_SIZE(foreign); i++) {
-		int error = probe(self->fds[foreign[i].kind], foreign[i].request);
-
-		EXPECT_TRUE(is_absent(error))
-			TH_LOG("%s: %s", foreign[i].name, strerror(error));
 	}
 }
 
@@ -319,12 +277,26 @@ TEST_F(api, an_ioctl_with_another_size_is_absent)
 	}
 }
 
+static bool is_documented(unsigned long request)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(ioctls); i++)
+		if (ioctls[i].request == request)
+			return true;
+	return false;
+}
+
+/* Those of other architectures are among them: some have the size of a structure that is not here. */
 TEST_F(api, no_other_number_is_an_ioctl)
 {
 	for (int kind = DEV; kind <= VCPU; kind++) {
 		for (u32 nr = 0; nr < 256; nr++) {
 			int error = probe(self->fds[kind], _IOWR(KVMIO, nr, u8[0x777]));
 
+			EXPECT_TRUE(is_absent(error))
+				TH_LOG("number %#x on kind %d: %s", nr, kind, strerror(error));
+			if (is_documented(_IO(KVMIO, nr)))
+				continue;
+			error = probe(self->fds[kind], _IO(KVMIO, nr));
 			EXPECT_TRUE(is_absent(error))
 				TH_LOG("number %#x on kind %d: %s", nr, kind, strerror(error));
 		}
@@ -343,7 +315,8 @@ TEST_F(api, a_bad_pointer_is_efault)
 		unsigned long request = ioctls[i].request;
 		int error;
 
-		if ((ioctls[i].cap && kvm_cap(ioctls[i].cap) <= 0) || _IOC_DIR(request) == _IOC_NONE)
+		if (ioctls[i].error || (ioctls[i].cap && kvm_cap(ioctls[i].cap) <= 0) ||
+		    _IOC_DIR(request) == _IOC_NONE)
 			continue;
 		error = errno_of(ioctl(self->fds[ioctls[i].kind], request, 8));
 		EXPECT_EQ(EFAULT, error)

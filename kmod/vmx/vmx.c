@@ -477,6 +477,13 @@ void vmx_hold(struct vmx_vcpu *vmx)
 
 /* ---- state that the guest borrows ---- */
 
+static void vmx_load_tsc_aux(struct vmx_vcpu *vmx)
+{
+	vmx->tsc_aux = vmx->vcpu.tsc_aux;
+	if (vcpu_has(&vmx->vcpu, CAP_TSC_AUX))
+		host_msr_load(HOST_MSR_TSC_AUX, vmx->tsc_aux);
+}
+
 /*
  * What neither the VMCS switches nor the kernel itself uses stays the guest's
  * from one entry to the next.  It must go back before another thread runs, or
@@ -485,7 +492,7 @@ void vmx_hold(struct vmx_vcpu *vmx)
  *   IA32_KERNEL_GS_BASE	user mode's GS base meanwhile	vmx_return()
  *   DS, ES, FS, GS, LDTR	an exit leaves them null	vmx_return(), if they were not
  *   limits of GDT and TSS	an exit makes them too large	vmx_return()
- *   SYSCALL's MSRs		for user mode only		host_msr.c
+ *   SYSCALL's, IA32_TSC_AUX	for user mode only		host_msr.c
  */
 static void vmx_borrow(struct vmx_vcpu *vmx)
 {
@@ -505,6 +512,7 @@ static void vmx_borrow(struct vmx_vcpu *vmx)
 	host_msr_load(HOST_MSR_LSTAR, vmx->lstar);
 	host_msr_load(HOST_MSR_CSTAR, vmx->cstar);
 	host_msr_load(HOST_MSR_SYSCALL_MASK, vmx->syscall_mask);
+	vmx_load_tsc_aux(vmx);
 	vmx->borrowed = true;
 }
 
@@ -688,8 +696,8 @@ bool vmx_run(struct vcpu *vcpu)
 		vcpu_load_debug_regs(vcpu);
 	if (unlikely(vmx->dr_owned))
 		set_debugreg(vcpu->dr6, 6);
-	if (vcpu_has(vcpu, CAP_TSC_AUX))
-		host_msr_load(HOST_MSR_TSC_AUX, vcpu->tsc_aux);
+	if (unlikely(vmx->tsc_aux != vcpu->tsc_aux))
+		vmx_load_tsc_aux(vmx);
 	vmx_commit(vmx);
 
 	fpu_enter(vcpu);

@@ -65,6 +65,7 @@ struct vmx_vcpu {
 
 	/* MSRs that stay the guest's between two entries: see vmx_borrow() */
 	u64		star, lstar, cstar, syscall_mask, kernel_gs_base;
+	u64		tsc_aux;	/* as loaded: the guest's at that time */
 	u64		debugctl;	/* as the guest set it */
 	bool		borrowed;
 	u64		host_kernel_gs_base, host_debugctl;

@@ -104,6 +104,7 @@ struct kvm_cpuid2 *kvm_supported_cpuid(void);	/* static; entries may be edited *
 struct kvm_cpuid_entry2 *kvm_cpuid_find(struct kvm_cpuid2 *cpuid, u32 leaf, u32 subleaf);
 bool kvm_cpu_is_amd(void);
 bool kvm_cpu_is_tcg(void);		/* QEMU's emulation, which leaves out some checks */
+bool kvm_cpu_is_bochs_amd(void);	/* Bochs's AMD-V, which gets some things wrong */
 bool kvm_is_stock(void);		/* Linux's own, not this project's */
 
 /* A VM with the image and low memory in it; ends with the process or vm_destroy(). */
