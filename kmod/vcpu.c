@@ -21,6 +21,7 @@
 #include "exit.h"
 #include "fpu.h"
 #include "irq/irq.h"
+#include "mmu/dirty_ring.h"
 #include "mmu/memslot.h"
 #include "msr.h"
 #include "trace.h"
@@ -284,6 +285,8 @@ static int handle_requests(struct vcpu *vcpu)
 	if (unlikely(READ_ONCE(vcpu->requests) & ~BIT(REQ_EVENT))) {
 		bool all, guest;
 
+		if (vcpu_take_request(vcpu, REQ_DIRTY_RING) && dirty_ring_full(vcpu))
+			return EXIT_USER;
 		if (vcpu_take_request(vcpu, REQ_TRIPLE_FAULT))
 			return exit_shutdown(vcpu);
 		if (vcpu_take_request(vcpu, REQ_EOI_EXIT))
@@ -618,17 +621,29 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 		if (!page)
 			return VM_FAULT_OOM;
 		break;
-	default: return VM_FAULT_SIGBUS;
+	default:
+		vmf->page = dirty_ring_page(vcpu, vmf->pgoff);
+		if (!vmf->page)
+			return VM_FAULT_SIGBUS;
+		goto found;
 	}
 	vmf->page = virt_to_page(page);
+found:
 	get_page(vmf->page);
 	return 0;
 }
 
 static const struct vm_operations_struct vcpu_vm_ops = { .fault = vcpu_fault };
 
+/* A copy of the dirty ring would be of no use, nor would running it. */
 static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 {
+	struct vcpu *vcpu = file->private_data;
+
+	if ((dirty_ring_page(vcpu, vma->vm_pgoff) ||
+	     dirty_ring_page(vcpu, vma->vm_pgoff + vma_pages(vma) - 1)) &&
+	    (vma->vm_flags & (VM_EXEC | VM_SHARED)) != VM_SHARED)
+		return -EINVAL;
 	vma->vm_ops = &vcpu_vm_ops;
 	return 0;
 }
@@ -659,7 +674,8 @@ static int vcpu_alloc_parts(struct vcpu *vcpu)
 	vcpu->run = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!vcpu->run)
 		return -ENOMEM;
-	r = fpu_vcpu_init(vcpu);
+	r = dirty_ring_create(vcpu);
+	r = r ?: fpu_vcpu_init(vcpu);
 	r = r ?: backend(vcpu_init)(vcpu);
 	if (!r && vcpu->vm->irqchip != IRQCHIP_NONE)
 		r = lapic_create(vcpu);
@@ -697,6 +713,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 	fpu_vcpu_free(vcpu);
 	cpuid_free(vcpu);
 	tdp_cache_free(&vcpu->tdp_cache);
+	dirty_ring_destroy(vcpu);
 	put_pid(vcpu->pid);
 	kfree(vcpu->mce_banks);
 	free_page((unsigned long)vcpu->run);

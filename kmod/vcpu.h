@@ -47,6 +47,7 @@ enum vcpu_request {
 	REQ_APIC_STATE,		/* INIT or SIPI arrived: lapic_accept_init_sipi() */
 	REQ_EOI_EXIT,		/* KVM_EXIT_IOAPIC_EOI for user space (split irqchip) */
 	REQ_INTERCEPTS,		/* what exits has changed for the VM: backend(update_intercepts) */
+	REQ_DIRTY_RING,		/* user space must make room in the dirty ring: KVM_EXIT_DIRTY_RING_FULL */
 	REQ_MEMSLOTS,		/* somebody changes the slots and waits: see mmu/memslot.h */
 	NR_VCPU_REQUESTS
 };
@@ -192,6 +193,11 @@ struct vcpu {
 	/* mmu/ */
 	struct tdp_cache tdp_cache;		/* pages for tables, taken before tdp->lock is */
 	unsigned int	slot_hint;		/* index of the slot that was last found */
+	struct dirty_ring {
+		struct kvm_dirty_gfn *entry;	/* NULL where the VM has bitmaps; user space writes to it */
+		u32	pushed;			/* entries ever; of the vCPU's thread */
+		u32	reset;			/* entries ever made free again; slots_lock */
+	} ring;
 };
 
 /* ---- vcpu.c ---- */

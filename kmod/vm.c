@@ -15,6 +15,7 @@
 #include "fpu.h"
 #include "ioctl.h"
 #include "irq/irq.h"
+#include "mmu/dirty_ring.h"
 #include "mmu/memslot.h"
 #include "msr.h"
 #include "stats.h"
@@ -169,6 +170,9 @@ int vm_check_extension(struct vm *vm, long cap)
 	case KVM_CAP_MAX_VCPU_ID: return VM_MAX_VCPU_ID;
 	case KVM_CAP_NR_MEMSLOTS: return MEMSLOT_MAX_USER;
 	case KVM_CAP_MULTI_ADDRESS_SPACE: return VM_SPACES;
+	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: return MEMSLOT_MANUAL_LOG;
+	case KVM_CAP_DIRTY_LOG_RING:
+	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL: return DIRTY_RING_MAX_BYTES;
 	case KVM_CAP_ADJUST_CLOCK: return KVM_CLOCK_TSC_STABLE;
 	case KVM_CAP_IRQ_ROUTING: return IRQ_MAX_ROUTES;
 	case KVM_CAP_MCE: return MCE_MAX_BANKS;
@@ -240,6 +244,9 @@ static int vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 		vm->exception_payload = cap->args[0];
 		return 0;
+	case KVM_CAP_DIRTY_LOG_RING:
+	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL: return dirty_ring_enable(vm, cap->args[0]);
+	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: return memslot_set_manual_log(vm, cap->args[0]);
 	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
 		vm->triple_fault_event = cap->args[0];
 		return 0;
@@ -350,6 +357,7 @@ static int vm_reinject(struct vm *vm, const struct kvm_reinject_control __user *
 #define VM_IOCTLS(X)								\
 	X(KVM_SET_USER_MEMORY_REGION, memslot_ioctl_set)			\
 	X(KVM_GET_DIRTY_LOG, memslot_ioctl_get_dirty_log)			\
+	X(KVM_CLEAR_DIRTY_LOG, memslot_ioctl_clear_dirty_log)			\
 	X(KVM_GET_IRQCHIP, irq_ioctl_get_irqchip)				\
 	X(KVM_SET_IRQCHIP, irq_ioctl_set_irqchip)				\
 	X(KVM_IRQ_LINE, vm_irq_line)						\
@@ -418,6 +426,7 @@ static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	case KVM_CHECK_EXTENSION: return vm_check_extension(vm, arg);
 	case KVM_SET_TSS_ADDR: return vm_set_tss_addr(arg);
 	case KVM_GET_TSC_KHZ: return vm->guest_khz;
+	case KVM_RESET_DIRTY_RINGS: return dirty_ring_reset_all(vm);
 	case KVM_GET_STATS_FD: return stats_vm_fd(vm);
 	case KVM_REINJECT_CONTROL: return vm_reinject(vm, user);	/* its number tells no size */
 	}

@@ -100,6 +100,8 @@ struct vm {
 
 	/* what KVM_ENABLE_CAP turned on */
 	u32		disabled_quirks;	/* KVM_X86_QUIRK_* */
+	u32		dirty_ring_entries;	/* a vCPU; 0: slots that log have bitmaps; set once before the first vCPU */
+	u32		manual_dirty_log;	/* KVM_DIRTY_LOG_MANUAL_* and KVM_DIRTY_LOG_INITIALLY_SET */
 	u32		x2apic_api;		/* KVM_X2APIC_API_* */
 	u32		user_msrs;		/* KVM_MSR_EXIT_REASON_*: accesses that user space answers */
 	u32		user_hypercalls;	/* bits KVM_HC_* */

@@ -264,7 +264,7 @@ static unsigned int fault_level(const struct fault *fault, unsigned int level)
 	u64 skew = slot->gfn ^ (slot->hva >> PAGE_SHIFT);
 
 	level = min(level, fault->vcpu->space->tdp.format->max_level);
-	if (slot->dirty)
+	if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
 		level = TDP_4K;
 	for (; level > TDP_4K; level--) {
 		u64 pages = tdp_level_pages(level);

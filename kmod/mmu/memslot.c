@@ -9,14 +9,15 @@
  *                   set itself is freed after them
  *   delete, move    waited for: they touch hvas     the old range is unmapped
  *                   that user space may reuse
- *   logging begins  waited for: they write and      lose the write right
- *                   do not log
+ *   logging begins  waited for: they write and      lose the write right, or, where all
+ *                   do not log                      bits are set, when a bit is cleared
  *   logging ends    waited for: the bitmap goes     the range is unmapped: its 4K
  *                                                   leaves may come back larger
  */
 #include <linux/bitmap.h>
 #include <linux/io.h>
 #include <linux/overflow.h>
+#include <linux/pagemap.h>
 #include "backend.h"
 #include "memslot.h"
 
@@ -162,15 +163,25 @@ static int memslot_replace(struct vm *vm, struct memspace *space, struct memslot
 		call_srcu(&memslot_srcu, &slots->rcu, memslot_free_set);
 	if (!old)
 		return 0;
-	if (!new || new->gfn != old->gfn || !new->dirty)
+	if (!new || new->gfn != old->gfn || !(new->flags & KVM_MEM_LOG_DIRTY_PAGES))
 		fault_unmap(vm, old, old->gfn, old->gfn + old->npages, true);
-	else
+	else if (vm->dirty_ring_entries || !(vm->manual_dirty_log & KVM_DIRTY_LOG_INITIALLY_SET))
 		fault_write_protect(vm, new);
 	memslot_free(old, new);
 	return 0;
 }
 
-static struct memslot *memslot_new(const struct kvm_userspace_memory_region *mem,
+/* Bits that are set from the beginning need no faults to set them. */
+static unsigned long *memslot_new_log(struct vm *vm, u64 npages)
+{
+	unsigned long *log = kvcalloc(BITS_TO_LONGS(npages), sizeof(long), GFP_KERNEL_ACCOUNT);
+
+	if (log && vm->manual_dirty_log & KVM_DIRTY_LOG_INITIALLY_SET)
+		bitmap_set(log, 0, npages);
+	return log;
+}
+
+static struct memslot *memslot_new(struct vm *vm, const struct kvm_userspace_memory_region *mem,
 				   const struct memslot *old)
 {
 	struct memslot *slot = kzalloc(sizeof(*slot), GFP_KERNEL_ACCOUNT);
@@ -182,10 +193,9 @@ static struct memslot *memslot_new(const struct kvm_userspace_memory_region *mem
 	slot->hva = mem->userspace_addr;
 	slot->flags = mem->flags;
 	slot->id = mem->slot;
-	if (!(mem->flags & KVM_MEM_LOG_DIRTY_PAGES))
+	if (!(mem->flags & KVM_MEM_LOG_DIRTY_PAGES) || vm->dirty_ring_entries)
 		return slot;
-	slot->dirty = old && old->dirty ? old->dirty :
-		      kvcalloc(BITS_TO_LONGS(slot->npages), sizeof(long), GFP_KERNEL_ACCOUNT);
+	slot->dirty = old && old->dirty ? old->dirty : memslot_new_log(vm, slot->npages);
 	if (slot->dirty)
 		return slot;
 	kfree(slot);
@@ -282,7 +292,7 @@ static int memslot_set(struct vm *vm, const struct kvm_userspace_memory_region *
 	r = memslot_make_tables(vm, space);
 	if (r)
 		return r;
-	new = memslot_new(mem, old);
+	new = memslot_new(vm, mem, old);
 	if (!new)
 		return -ENOMEM;
 	r = xa_err(xa_store(&vm->slots_by_id, new->id, new, GFP_KERNEL_ACCOUNT));
@@ -316,34 +326,55 @@ int memslot_ioctl_set(struct vm *vm, const struct kvm_userspace_memory_region *m
 
 #define DIRTY_WORDS	64	/* handled at a time: bits for 4096 pages */
 
+/* Let the log lose those of its bits that are in @words, which then has only these. True: flush. */
+static bool dirty_log_take(struct vm *vm, const struct memslot *slot, unsigned long first,
+			   unsigned long *words, unsigned long nr)
+{
+	const gfn_t base = slot->gfn + first * BITS_PER_LONG;
+	struct tdp *tdp = &memslot_space(vm, slot)->tdp;
+	unsigned int i, start, end;
+	bool flush = false;
+
+	spin_lock(&vm->tdp_lock);
+	for (i = 0; i < nr; i++) {
+		words[i] &= READ_ONCE(slot->dirty[first + i]);
+		if (words[i])
+			words[i] &= atomic_long_fetch_andnot(words[i],
+						(atomic_long_t *)&slot->dirty[first + i]);
+	}
+	for_each_set_bitrange(start, end, words, nr * BITS_PER_LONG)
+		flush |= tdp_write_protect(tdp, base + start, base + end);
+	spin_unlock(&vm->tdp_lock);
+	return flush;
+}
+
 /*
  * Bits leave the log together with the write right of their pages: the next
  * write sets them again.  Both under vm->tdp_lock, as a fault gives right and bit.
+ *
+ * All bits go and are copied @to user space, or those that are set in @from.
  *
  * One flush is enough, at the end: until then a vCPU may write on through its
  * TLB to a page whose bit was taken, but user space cannot copy that page
  * before the ioctl returns.
  */
-static int dirty_log_copy(struct vm *vm, const struct memslot *slot, unsigned long __user *to)
+static int dirty_log_move(struct vm *vm, const struct memslot *slot, unsigned long first,
+			  unsigned long total, unsigned long __user *to,
+			  const unsigned long __user *from)
 {
-	unsigned long words[DIRTY_WORDS], first, nr, total = BITS_TO_LONGS(slot->npages);
-	struct tdp *tdp = &memslot_space(vm, slot)->tdp;
-	unsigned int i, start, end;
+	unsigned long words[DIRTY_WORDS], done, nr;
 	bool flush = false;
 	int r = 0;
 
-	for (first = 0; first < total && !r; first += nr) {
-		const gfn_t base = slot->gfn + first * BITS_PER_LONG;
-		unsigned long *log = slot->dirty + first;
-
-		nr = min_t(unsigned long, DIRTY_WORDS, total - first);
-		spin_lock(&vm->tdp_lock);
-		for (i = 0; i < nr; i++)
-			words[i] = READ_ONCE(log[i]) ? xchg(&log[i], 0) : 0;
-		for_each_set_bitrange(start, end, words, nr * BITS_PER_LONG)
-			flush |= tdp_write_protect(tdp, base + start, base + end);
-		spin_unlock(&vm->tdp_lock);
-		if (copy_to_user(to + first, words, nr * sizeof(long)))
+	for (done = 0; done < total && !r; done += nr) {
+		nr = min_t(unsigned long, DIRTY_WORDS, total - done);
+		memset(words, 0xff, sizeof(words));
+		if (from && copy_from_user(words, from + done, nr * sizeof(long))) {
+			r = -EFAULT;
+			break;
+		}
+		flush |= dirty_log_take(vm, slot, first + done, words, nr);
+		if (to && copy_to_user(to + done, words, nr * sizeof(long)))
 			r = -EFAULT;
 		cond_resched();
 	}
@@ -352,24 +383,93 @@ static int dirty_log_copy(struct vm *vm, const struct memslot *slot, unsigned lo
 	return r;
 }
 
+/* slots_lock held. */
+static const struct memslot *memslot_with_log(struct vm *vm, u32 id)
+{
+	const struct memslot *slot = xa_load(&vm->slots_by_id, id);
+
+	return slot && slot->dirty ? slot : NULL;
+}
+
 /**
  * memslot_ioctl_get_dirty_log() - KVM_GET_DIRTY_LOG
  * @vm: in a thread of its process
  * @log: copied from user space
  *
- * Return: 0; -EINVAL for an id that cannot be, -ENOENT for a slot that is not
+ * The log begins anew, unless user space says itself what it wants cleared.
+ *
+ * Return: 0; -ENXIO where the VM has dirty rings, -EINVAL for an id that cannot be, -ENOENT for a slot that is not
  * there or keeps no log, -EFAULT when the bitmap cannot be written (bits taken
  * until then are lost).
  */
 int memslot_ioctl_get_dirty_log(struct vm *vm, const struct kvm_dirty_log *log)
 {
 	const struct memslot *slot;
+	unsigned long words;
 
+	if (vm->dirty_ring_entries)
+		return -ENXIO;
 	if (!memslot_id_valid(log->slot))
 		return -EINVAL;
 	guard(mutex)(&vm->slots_lock);
-	slot = xa_load(&vm->slots_by_id, log->slot);
-	return slot && slot->dirty ? dirty_log_copy(vm, slot, log->dirty_bitmap) : -ENOENT;
+	slot = memslot_with_log(vm, log->slot);
+	if (!slot)
+		return -ENOENT;
+	words = BITS_TO_LONGS(slot->npages);
+	if (vm->manual_dirty_log)
+		return copy_to_user(log->dirty_bitmap, slot->dirty, words * sizeof(long)) ?
+		       -EFAULT : 0;
+	return dirty_log_move(vm, slot, 0, words, log->dirty_bitmap, NULL);
+}
+
+/**
+ * memslot_ioctl_clear_dirty_log() - KVM_CLEAR_DIRTY_LOG
+ * @vm: in a thread of its process
+ * @log: copied from user space
+ *
+ * Return: 0; -ENXIO where the VM has dirty rings, -EINVAL for an id or a range that cannot be (it begins at a
+ * multiple of 64 pages, and ends at one or with the slot), -ENOENT as
+ * KVM_GET_DIRTY_LOG, -EFAULT when the bitmap cannot be read.
+ */
+int memslot_ioctl_clear_dirty_log(struct vm *vm, const struct kvm_clear_dirty_log *log)
+{
+	unsigned long words = BITS_TO_LONGS(log->num_pages);
+	const struct memslot *slot;
+	u64 rest;
+
+	if (vm->dirty_ring_entries)
+		return -ENXIO;
+	if (!memslot_id_valid(log->slot) || log->first_page % BITS_PER_LONG)
+		return -EINVAL;
+	guard(mutex)(&vm->slots_lock);
+	slot = memslot_with_log(vm, log->slot);
+	if (!slot)
+		return -ENOENT;
+	rest = slot->npages - log->first_page;
+	if (log->first_page > slot->npages || log->num_pages > rest ||
+	    (log->num_pages < rest && log->num_pages % BITS_PER_LONG))
+		return -EINVAL;
+	/* All of it or nothing. */
+	if (fault_in_readable(log->dirty_bitmap, words * sizeof(long)))
+		return -EFAULT;
+	return dirty_log_move(vm, slot, log->first_page / BITS_PER_LONG, words, NULL,
+			      log->dirty_bitmap);
+}
+
+/**
+ * memslot_set_manual_log() - KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2
+ * @vm: vm->lock held
+ * @flags: KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE and KVM_DIRTY_LOG_INITIALLY_SET, or 0
+ *
+ * Return: 0, or -EINVAL: unknown flags, or the second without the first.
+ */
+int memslot_set_manual_log(struct vm *vm, u64 flags)
+{
+	if (flags & ~(u64)MEMSLOT_MANUAL_LOG || flags == KVM_DIRTY_LOG_INITIALLY_SET)
+		return -EINVAL;
+	guard(mutex)(&vm->slots_lock);
+	vm->manual_dirty_log = flags;
+	return 0;
 }
 
 /* ---- a VM's memory begins and ends ---- */

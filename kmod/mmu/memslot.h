@@ -31,8 +31,10 @@
 #include <linux/rcupdate.h>
 #include <linux/srcu.h>
 #include <linux/wait_bit.h>
-#include "../vcpu.h"
+#include "dirty_ring.h"
 
+/* What KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 can turn on. */
+#define MEMSLOT_MANUAL_LOG	(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
 #define MEMSLOT_MAX_USER	32764	/* KVM_CAP_NR_MEMSLOTS: ids are below */
 
 /* Never changes while it is in a set, but for the bits in @dirty. */
@@ -42,7 +44,7 @@ struct memslot {
 	hva_t		hva;
 	u32		flags;		/* KVM_MEM_* */
 	u32		id;		/* KVM's: the address space in the upper half */
-	unsigned long	*dirty;		/* KVM_MEM_LOG_DIRTY_PAGES: one bit a page, atomic */
+	unsigned long	*dirty;		/* KVM_MEM_LOG_DIRTY_PAGES: one bit a page, atomic; not used with rings */
 };
 
 /* Sorted by gfn; slots that a change left alone are in the old set and in the new one. */
@@ -73,7 +75,11 @@ static inline struct memspace *memslot_space(struct vm *vm, const struct memslot
 /* @vcpu's thread has written, or is about to: by the guest or for it. */
 static inline void memslot_mark_dirty(struct vcpu *vcpu, const struct memslot *slot, gfn_t gfn)
 {
-	if (slot->dirty && !test_bit(gfn - slot->gfn, slot->dirty))
+	if (likely(!(slot->flags & KVM_MEM_LOG_DIRTY_PAGES)))
+		return;
+	if (vcpu->ring.entry)
+		dirty_ring_push(vcpu, slot, gfn);
+	else if (!test_bit(gfn - slot->gfn, slot->dirty))
 		set_bit(gfn - slot->gfn, slot->dirty);
 }
 
@@ -130,6 +136,8 @@ void memslot_choose_space(struct vcpu *vcpu, unsigned int as);
 
 int memslot_ioctl_set(struct vm *vm, const struct kvm_userspace_memory_region *mem);
 int memslot_ioctl_get_dirty_log(struct vm *vm, const struct kvm_dirty_log *log);
+int memslot_ioctl_clear_dirty_log(struct vm *vm, const struct kvm_clear_dirty_log *log);
+int memslot_set_manual_log(struct vm *vm, u64 flags);
 
 /**
  * memslot_init_vm() - memory of a new VM: no slots, empty tables, an mmu notifier
