@@ -352,8 +352,9 @@ static int dr_access(struct emu *emu, unsigned int *nr)
 		*nr += 2;
 	}
 	if (vcpu->dr7 & DR7_GD) {
-		vcpu->dr6 |= DR6_BD;
-		return emu_fault(emu, DB_VECTOR);
+		emu_fault(emu, DB_VECTOR);
+		emu->fault.address = DR6_BD;
+		return EMU_FAULT;
 	}
 	return EMU_DONE;
 }
@@ -522,6 +523,8 @@ static void raise(struct vcpu *vcpu, const struct emu_fault *fault)
 {
 	if (fault->vector == PF_VECTOR)
 		vcpu_queue_page_fault(vcpu, fault->address, fault->error_code);
+	else if (fault->vector == DB_VECTOR)
+		vcpu_queue_db(vcpu, fault->address);
 	else if (fault->has_error_code)
 		vcpu_queue_exception_err(vcpu, fault->vector, fault->error_code);
 	else
@@ -649,4 +652,72 @@ int vcpu_emulate_ud(struct vcpu *vcpu)
 	backend(set_shadow)(vcpu, 0);
 	vcpu_advance(vcpu, vcpu->rip + LEN);
 	return EXIT_RESUME;
+}
+
+/* Those that load, or show, RFLAGS.TF. */
+enum { REX_PREFIX = 0x40, INSN_PUSHF = 0x9c, INSN_POPF = 0x9d, INSN_IRET = 0xcf, INSN_SYSCALL = 0x050f };
+
+/**
+ * vcpu_peek_opcode() - what is going to be stepped over
+ * @vcpu: under its mutex
+ *
+ * Return: the opcode without an operand-size or REX prefix, of 0F the byte that
+ * follows above it; 0 if it cannot be read.
+ */
+u16 vcpu_peek_opcode(struct vcpu *vcpu)
+{
+	gva_t rip;
+	bool wide = backend(code_mode)(vcpu, &rip) == EMU_MODE_LONG;
+	u64 bytes;
+
+	if (!peek_insn(vcpu, &bytes))
+		return 0;
+	if ((u8)bytes == 0x66)
+		bytes >>= 8;
+	if (wide && (bytes & 0xf0) == REX_PREFIX)
+		bytes >>= 8;
+	return (u8)bytes == 0x0f ? bytes : (u8)bytes;
+}
+
+/* Clear RFLAGS.TF in what the last PUSHF has left on the stack. */
+static void mend_pushed_flags(struct vcpu *vcpu)
+{
+	int access = GWALK_WRITE | (backend(cpl)(vcpu) == 3 ? GWALK_USER : 0);
+	gva_t rip, sp = vcpu->regs[EMU_RSP];
+	struct gwalk_result res;
+	struct kvm_segment ss;
+	u8 byte;
+
+	if (backend(code_mode)(vcpu, &rip) != EMU_MODE_LONG) {
+		backend(get_segment)(vcpu, EMU_SS, &ss);
+		sp = (u32)(ss.base + (ss.db ? (u32)sp : (u16)sp));
+	}
+	sp += X86_EFLAGS_TF_BIT / 8;
+	if (gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, sp, access, &res) ||
+	    guest_read(vcpu, res.gpa, &byte, sizeof(byte)))
+		return;
+	byte &= ~(X86_EFLAGS_TF >> 8);
+	guest_write(vcpu, res.gpa, &byte, sizeof(byte));
+}
+
+/**
+ * vcpu_mend_step() - a single step by RFLAGS.TF is done: hide it from the guest
+ * @vcpu: under its mutex, outside the guest
+ */
+void vcpu_mend_step(struct vcpu *vcpu)
+{
+	switch (vcpu->step_opcode) {
+	case INSN_POPF:
+	case INSN_IRET:
+		vcpu->step_armed = false;	/* it has loaded the guest's own TF */
+		break;
+	case INSN_PUSHF:
+		if (!vcpu->step_tf)
+			mend_pushed_flags(vcpu);
+		break;
+	case INSN_SYSCALL:
+		if (!vcpu->step_tf)
+			vcpu->regs[EMU_R11] &= ~(u64)X86_EFLAGS_TF;
+		break;
+	}
 }

@@ -15,6 +15,7 @@
 #include <asm/trap_pf.h>
 #include "backend.h"
 #include "cr.h"
+#include "exit.h"
 #include "irq/irq.h"
 #include "trace.h"
 
@@ -142,22 +143,65 @@ void vcpu_queue_single_step(struct vcpu *vcpu)
 }
 
 /**
+ * event_step_arm() - the next instruction is to end in user space's debugger
+ * @vcpu: outside the guest
+ *
+ * Outside of an entry RFLAGS.TF is the debugger's; the guest's own waits in
+ * step_tf, and has no effect meanwhile.
+ *
+ *   PUSHF, SYSCALL	what they show of TF is mended after the step
+ *   POPF, IRET		the TF they load is the guest's own
+ *   an injected event	goes in without TF: event_step_in_event()
+ *
+ * NOTDONE: INT n, and exceptions that are not intercepted, push TF, and their
+ * handler is not stepped; neither is what a SYSCALL that masks TF enters.  Both
+ * want the monitor trap flag, which AMD-V does not have.
+ */
+void event_step_arm(struct vcpu *vcpu)
+{
+	if (!vcpu->step_armed)
+		vcpu->step_tf = vcpu->rflags & X86_EFLAGS_TF;
+	vcpu->step_armed = true;
+	vcpu->rflags |= X86_EFLAGS_TF;
+}
+
+/**
+ * event_step_disarm() - RFLAGS.TF is the guest's own again
+ * @vcpu: outside the guest
+ */
+void event_step_disarm(struct vcpu *vcpu)
+{
+	vcpu->rflags = vcpu_guest_rflags(vcpu);
+	vcpu->step_armed = false;
+}
+
+/**
+ * event_step_in_event() - an event is about to go in while user space steps
+ * @vcpu: about to enter; interrupts off
+ *
+ * It must not push the debugger's TF, and delivery clears TF: a host interrupt
+ * that pends already ends the guest before the handler's first instruction.
+ */
+void event_step_in_event(struct vcpu *vcpu)
+{
+	event_step_disarm(vcpu);
+	vcpu->event_again = true;
+	smp_send_reschedule(smp_processor_id());
+}
+
+/**
  * event_set_debug() - what user space debugs from now on
  * @vcpu: under its mutex
  * @control: KVM_GUESTDBG_*, 0 nothing
- *
- * NOTDONE: the guest sees its RFLAGS.TF set while user space single-steps it,
- * and its own use of TF meanwhile is lost.
  */
 void event_set_debug(struct vcpu *vcpu, u32 control)
 {
-	bool stepping = vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP;
-
 	vcpu->guest_debug = control;
 	if (control & KVM_GUESTDBG_SINGLESTEP)
-		vcpu->rflags |= X86_EFLAGS_TF;
-	else if (stepping)
-		vcpu->rflags &= ~(u64)X86_EFLAGS_TF;
+		event_step_arm(vcpu);
+	else
+		event_step_disarm(vcpu);
+	vcpu_request(vcpu, REQ_EVENT);		/* BLOCKIRQ may have ended */
 }
 
 /* CR2 and DR6 change when the exception is delivered, not when it is found. */
@@ -292,6 +336,12 @@ void event_inject(struct vcpu *vcpu)
 			taken = true;
 		}
 	}
+	if (unlikely(vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)) {
+		event_step_arm(vcpu);
+		vcpu->step_opcode = vcpu_peek_opcode(vcpu);
+	}
+	if (unlikely(vcpu->guest_debug & KVM_GUESTDBG_BLOCKIRQ))
+		return;
 	if (vcpu->nmi_pending) {
 		if (!taken && backend(nmi_allowed)(vcpu)) {
 			inject_nmi(vcpu);

@@ -121,7 +121,7 @@ int exit_hlt(struct vcpu *vcpu)
 	vcpu->stats.halt_exits++;
 	if (vcpu->lapic) {
 		vcpu->mp_state = KVM_MP_STATE_HALTED;
-		return EXIT_RESUME;
+		return unlikely(vcpu->step_done) ? exit_step_done(vcpu) : EXIT_RESUME;
 	}
 	vcpu->run->exit_reason = KVM_EXIT_HLT;
 	return EXIT_USER;
@@ -473,6 +473,8 @@ static int debug_to_user(struct vcpu *vcpu, u8 vector, u64 dr6)
 {
 	gva_t rip;
 
+	vcpu->step_done = false;
+	vcpu_request(vcpu, REQ_EVENT);		/* event_step_arm() for the next one */
 	backend(code_mode)(vcpu, &rip);
 	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
 	vcpu->run->debug.arch = (struct kvm_debug_exit_arch) {
@@ -489,17 +491,31 @@ static int debug_to_user(struct vcpu *vcpu, u8 vector, u64 dr6)
  * @vcpu: under its mutex
  * @dr6: what the CPU found
  *
+ * A debugger gives back what is not its own (KVM_GUESTDBG_INJECT_DB, or an event).
+ *
  * Return: EXIT_USER where user space debugs, else EXIT_RESUME with #DB queued.
  */
 int exit_debug(struct vcpu *vcpu, u64 dr6)
 {
-	u64 why = dr6 & (DR_TRAP_BITS | DR_STEP);
-
-	if ((vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP && why & DR_STEP) ||
-	    (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP && why & DR_TRAP_BITS))
+	if (vcpu->step_armed && dr6 & DR_STEP)
+		vcpu_mend_step(vcpu);
+	if (vcpu->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
 		return debug_to_user(vcpu, DB_VECTOR, dr6);
 	vcpu_queue_db(vcpu, dr6 & ~(u64)DR6_RESERVED);
 	return EXIT_RESUME;
+}
+
+/**
+ * exit_mov_dr() - the guest touches a debug register while user space debugs it
+ * @vcpu: under its mutex
+ *
+ * Return: as handlers do.
+ */
+int exit_mov_dr(struct vcpu *vcpu)
+{
+	if (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP && vcpu->debug_dr7 & DR7_GD)
+		return debug_to_user(vcpu, DB_VECTOR, DR6_BD);
+	return vcpu_emulate(vcpu, NULL, 0);
 }
 
 /**
@@ -510,7 +526,6 @@ int exit_debug(struct vcpu *vcpu, u64 dr6)
  */
 int exit_step_done(struct vcpu *vcpu)
 {
-	vcpu->step_done = false;
 	return debug_to_user(vcpu, DB_VECTOR, DR_STEP);
 }
 

@@ -34,6 +34,7 @@ int exit_pio(struct vcpu *vcpu, u16 port, unsigned int size, bool in, u64 next_r
 int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault);
 int exit_ioapic_eoi(struct vcpu *vcpu);
 int exit_debug(struct vcpu *vcpu, u64 dr6);
+int exit_mov_dr(struct vcpu *vcpu);		/* while user space debugs */
 int exit_breakpoint(struct vcpu *vcpu);
 int exit_step_done(struct vcpu *vcpu);		/* an emulated instruction was user space's single step */
 int exit_shutdown(struct vcpu *vcpu);
@@ -47,6 +48,9 @@ void vcpu_pio_to_user(struct vcpu *vcpu, u16 port, unsigned int size, bool out);
 int vcpu_emulate_ud(struct vcpu *vcpu);	/* #UD: another vendor's hypercall, or the guest's own */
 /* Length of the instruction at CS:RIP, most likely @opcode; 0 and a fault queued if it cannot be read. */
 unsigned int vcpu_insn_length(struct vcpu *vcpu, u32 opcode, unsigned int len);
+/* For a single step: the opcode at CS:RIP, 0 if it is not to be had; and what it has shown of RFLAGS.TF. */
+u16 vcpu_peek_opcode(struct vcpu *vcpu);
+void vcpu_mend_step(struct vcpu *vcpu);
 /* Is there a device at this gpa or port in the kernel? Then the access is done. */
 bool mmio_kernel_read(struct vcpu *vcpu, gpa_t gpa, void *data, unsigned int len);
 bool mmio_kernel_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len);

@@ -155,6 +155,7 @@ static void reset_registers(struct vcpu *vcpu)
 	vcpu->regs[EMU_RDX] = eax ?: RESET_SIGNATURE;
 	vcpu->rip = RESET_RIP;
 	vcpu->rflags = X86_EFLAGS_FIXED;
+	vcpu->step_armed = false;
 	vcpu->cr2 = 0;
 	memset(vcpu->dr, 0, sizeof(vcpu->dr));
 	vcpu->dr6 = DR6_RESERVED;

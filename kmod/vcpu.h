@@ -151,6 +151,9 @@ struct vcpu {
 	u32		guest_debug;		/* KVM_GUESTDBG_* */
 	u64		debug_dr[4], debug_dr7;	/* KVM_SET_GUEST_DEBUG's */
 	bool		step_done;		/* KVM_GUESTDBG_SINGLESTEP: an instruction was emulated */
+	bool		step_armed;		/* RFLAGS.TF is user space's debugger's */
+	bool		step_tf;		/* the guest's own TF meanwhile */
+	u16		step_opcode;		/* of the instruction that is stepped over */
 
 	/* fpu.c */
 	struct fpu_guest fpu;
@@ -267,6 +270,14 @@ void event_collect_nmis(struct vcpu *vcpu);
 void event_deliver_payload(struct vcpu *vcpu);
 /* KVM_SET_GUEST_DEBUG: single-stepping begins or ends with it. */
 void event_set_debug(struct vcpu *vcpu, u32 control);
+void event_step_arm(struct vcpu *vcpu);
+void event_step_disarm(struct vcpu *vcpu);
+void event_step_in_event(struct vcpu *vcpu);
+/* RFLAGS as the guest knows them. */
+static inline u64 vcpu_guest_rflags(const struct vcpu *vcpu)
+{
+	return vcpu->step_armed && !vcpu->step_tf ? vcpu->rflags & ~(u64)X86_EFLAGS_TF : vcpu->rflags;
+}
 /* What was injected has gone in; or an exit cut it off, and it goes first at the next entry. */
 static inline void event_delivered(struct vcpu *vcpu)
 {
@@ -309,5 +320,11 @@ static inline bool vcpu_paging(const struct vcpu *vcpu)
 {
 	return vcpu->cr0 & X86_CR0_PG;
 }
+
+/* KVM_CAP_SET_GUEST_DEBUG2 */
+#define VCPU_GUESTDBG_VALID	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP |	\
+				 KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_USE_HW_BP |	\
+				 KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP |	\
+				 KVM_GUESTDBG_BLOCKIRQ)
 
 #endif /* VITRO_VCPU_H */

@@ -30,7 +30,7 @@ static int get_regs(struct vcpu *vcpu, struct kvm_regs *regs)
 	FOR_EACH_REG(GET)
 #undef GET
 	regs->rip = vcpu->rip;
-	regs->rflags = vcpu->rflags;
+	regs->rflags = vcpu_guest_rflags(vcpu);
 	return 0;
 }
 
@@ -41,6 +41,7 @@ static int set_regs(struct vcpu *vcpu, const struct kvm_regs *regs)
 #undef SET
 	vcpu->rip = regs->rip;
 	vcpu->rflags = regs->rflags | X86_EFLAGS_FIXED;
+	vcpu->step_armed = false;
 	vcpu->exception.pending = false;
 	vcpu_request(vcpu, REQ_EVENT);
 	return 0;
@@ -368,11 +369,9 @@ static int set_debugregs(struct vcpu *vcpu, const struct kvm_debugregs *regs)
 
 static int set_guest_debug(struct vcpu *vcpu, const struct kvm_guest_debug *debug)
 {
-	u32 valid = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP |
-		    KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP;
 	u32 control = debug->control;
 
-	if (control & ~valid)
+	if (control & ~VCPU_GUESTDBG_VALID)
 		return -EINVAL;
 	if (control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)) {
 		if (vcpu->exception.pending)

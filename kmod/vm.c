@@ -179,6 +179,7 @@ int vm_check_extension(struct vm *vm, long cap)
 	case KVM_CAP_XSAVE2: return fpu_xsave_size(vm);
 	case KVM_CAP_TSC_CONTROL:
 	case KVM_CAP_VM_TSC_CONTROL: return backend_ops->has_tsc_scaling;
+	case KVM_CAP_SET_GUEST_DEBUG2: return VCPU_GUESTDBG_VALID;
 	case KVM_CAP_SYNC_REGS: return KVM_SYNC_X86_VALID_FIELDS;
 	case KVM_CAP_X2APIC_API: return X2APIC_API;
 	case KVM_CAP_X86_DISABLE_EXITS: return disableable_exits();

@@ -78,7 +78,7 @@ struct emu_fault {
 	u8	vector;
 	bool	has_error_code;
 	u32	error_code;
-	u64	address;		/* CR2, for #PF */
+	u64	address;		/* CR2, for #PF; DR6 bits for #DB */
 };
 
 struct emu;

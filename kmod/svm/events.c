@@ -12,8 +12,11 @@
 
 static void svm_inject(struct svm_vcpu *svm, u32 event, u32 error_code)
 {
-	svm->vmcb->control.event_inj = event | SVM_EVTINJ_VALID;
+	event |= SVM_EVTINJ_VALID;
+	svm->vmcb->control.event_inj = event;
 	svm->vmcb->control.event_inj_err = error_code;
+	if (unlikely(svm->vcpu.guest_debug & KVM_GUESTDBG_SINGLESTEP || svm_soft_exception(event)))
+		svm->host_saved = false;	/* svm_prepare() */
 }
 
 /**
@@ -134,10 +137,11 @@ void svm_nmi_window(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
-	if ((vcpu->nmi_masked && !svm->iret_pending) || svm->nmi_step)
+	if (vcpu->nmi_masked && !svm->iret_pending)
 		return;
+	if (!svm->nmi_step)
+		svm->step_tf_was = vcpu_guest_rflags(vcpu) & X86_EFLAGS_TF;
 	svm->nmi_step = true;
-	svm->step_tf_was = vcpu->rflags & X86_EFLAGS_TF;
 	vcpu->rflags |= X86_EFLAGS_TF;
 }
 
@@ -150,28 +154,34 @@ void svm_nmi_window(struct vcpu *vcpu)
 void svm_nmi_step_end(struct svm_vcpu *svm)
 {
 	svm->nmi_step = false;
-	if (!svm->step_tf_was)
+	if (!svm->step_tf_was && !svm->vcpu.step_armed)
 		svm->vcpu.rflags &= ~X86_EFLAGS_TF;
 }
 
 /* INT3 and INTO are reported as exceptions: event_requeue() about software events. */
-static enum event_class svm_event_class(u32 info)
+enum event_class svm_event_class(u32 info)
 {
-	u8 vector = info & SVM_EXITINTINFO_VEC_MASK;
-
 	switch (info & SVM_EXITINTINFO_TYPE_MASK) {
 	case SVM_EXITINTINFO_TYPE_NMI:		return EVENT_NMI;
 	case SVM_EXITINTINFO_TYPE_EXEPT:
-		return vector == BP_VECTOR || vector == OF_VECTOR ? EVENT_NONE : EVENT_EXCEPTION;
+		return svm_soft_exception(info) ? EVENT_NONE : EVENT_EXCEPTION;
 	case SVM_EXITINTINFO_TYPE_INTR:		return EVENT_INTERRUPT;
 	default:				return EVENT_NONE;
 	}
 }
 
-static void svm_requeue(struct vcpu *vcpu, u32 info, u32 error_code)
+static void svm_requeue(struct vcpu *vcpu, const struct vmcb_control_area *control)
 {
-	event_requeue(vcpu, svm_event_class(info), info & SVM_EXITINTINFO_VEC_MASK,
-		      info & SVM_EXITINTINFO_VALID_ERR, error_code);
+	u32 info = control->exit_int_info;
+	enum event_class class = svm_event_class(info);
+
+	if (vcpu->exception.injected && svm_soft_exception(info)) {
+		class = EVENT_EXCEPTION;	/* not by the guest's instruction: */
+		vcpu->rip--;			/* svm_prepare() has stepped over it */
+	}
+	event_delivered(vcpu);
+	event_requeue(vcpu, class, info & SVM_EXITINTINFO_VEC_MASK,
+		      info & SVM_EXITINTINFO_VALID_ERR, control->exit_int_info_err);
 }
 
 /**
@@ -183,9 +193,6 @@ void svm_events_after_exit(struct svm_vcpu *svm)
 	struct vmcb_control_area *control = &svm->vmcb->control;
 	struct vcpu *vcpu = &svm->vcpu;
 
-	control->event_inj = 0;
-	event_delivered(vcpu);
-
 	if (unlikely(svm->iret_pending) && vcpu->rip != svm->iret_rip) {
 		svm->iret_pending = false;
 		vcpu->nmi_masked = false;
@@ -196,7 +203,10 @@ void svm_events_after_exit(struct svm_vcpu *svm)
 		vcpu_request(vcpu, REQ_EVENT);
 	}
 	if (unlikely(control->exit_int_info & SVM_EXITINTINFO_VALID))
-		svm_requeue(vcpu, control->exit_int_info, control->exit_int_info_err);
+		svm_requeue(vcpu, control);
+	else
+		event_delivered(vcpu);
+	control->event_inj = 0;
 }
 
 /**

@@ -192,7 +192,7 @@ static int svm_exit_write_cr8(struct vcpu *vcpu)
 static int svm_exit_dr(struct vcpu *vcpu)
 {
 	if (vcpu->guest_debug & KVM_GUESTDBG_ENABLE)
-		return vcpu_emulate(vcpu, NULL, 0);
+		return exit_mov_dr(vcpu);
 	svm_give_debug_regs(to_svm(vcpu));
 	return EXIT_RESUME;
 }

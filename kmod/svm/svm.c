@@ -236,11 +236,21 @@ static void svm_take_cpu(struct svm_vcpu *svm, struct svm_cpu *cpu)
 	svm->vmcb->control.clean = 0;
 }
 
-/* Host state that VMRUN does not save; it changes only outside KVM_RUN. */
-static void svm_save_host(struct svm_vcpu *svm, struct svm_cpu *cpu)
+/*
+ * Host state that VMRUN does not save; it changes only outside KVM_RUN.  And
+ * what is done to RIP and RFLAGS for an event, once it does go in: #BP and #OF
+ * push the RIP behind their instruction.
+ */
+static void svm_prepare(struct svm_vcpu *svm, struct svm_cpu *cpu)
 {
+	struct vmcb_control_area *control = &svm->vmcb->control;
+
 	svm_asm("vmsave %0", "a" (page_to_phys(cpu->host)));
 	svm->host_saved = true;
+	if (svm_soft_exception(control->event_inj))
+		control->next_rip = ++svm->vcpu.rip;
+	if (svm->vcpu.step_armed && control->event_inj & SVM_EVTINJ_VALID)
+		event_step_in_event(&svm->vcpu);
 }
 
 void svm_run_begin(struct vcpu *vcpu)
@@ -342,7 +352,7 @@ bool svm_run(struct vcpu *vcpu)
 	if (unlikely(svm->flush || svm->asid_generation != cpu->asid_generation))
 		svm_flush_at_entry(svm, cpu);
 	if (unlikely(!svm->host_saved))
-		svm_save_host(svm, cpu);
+		svm_prepare(svm, cpu);
 	if (unlikely(svm->dr_owned || svm->vmcb->save.dr7 & DR_ENABLED))
 		vcpu_load_debug_regs(vcpu);
 	if (vcpu_has(vcpu, CAP_TSC_AUX))

@@ -5,6 +5,7 @@
 
 #include <linux/container_of.h>
 #include <asm/svm.h>
+#include <asm/trapnr.h>
 #include "../backend.h"
 #include "../vcpu.h"
 
@@ -96,6 +97,15 @@ static inline void svm_intercept(struct svm_vcpu *svm, unsigned int bit, bool on
 		svm_intercept_clear(svm, bit);
 }
 
+/* INT3's and INTO's, in the format that EVENTINJ and EXITINTINFO share. */
+static inline bool svm_soft_exception(u32 event)
+{
+	u8 vector = event & SVM_EVTINJ_VEC_MASK;
+
+	return event & SVM_EVTINJ_VALID && (event & SVM_EVTINJ_TYPE_MASK) == SVM_EVTINJ_TYPE_EXEPT &&
+	       (vector == BP_VECTOR || vector == OF_VECTOR);
+}
+
 /* The hooks of backend.h, svm_enable_cpu() and so on: the file of that subject has each. */
 #define SVM_DECLARE(name, ret, args) ret svm_##name args;
 BACKEND_HOOKS(SVM_DECLARE)
@@ -113,6 +123,7 @@ void svm_take_debug_regs(struct svm_vcpu *svm);
 
 /* events.c: what goes into the guest */
 void svm_events_after_exit(struct svm_vcpu *svm);
+enum event_class svm_event_class(u32 info);
 void svm_nmi_step_end(struct svm_vcpu *svm);
 
 #endif /* SVM_SVM_H */

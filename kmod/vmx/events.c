@@ -135,7 +135,7 @@ void vmx_tpr_window(struct vcpu *vcpu, bool on)
 {
 }
 
-static enum event_class vmx_event_class(u32 info)
+enum event_class vmx_event_class(u32 info)
 {
 	switch (info & VECTORING_INFO_TYPE_MASK) {
 	case INTR_TYPE_NMI_INTR:	return EVENT_NMI;

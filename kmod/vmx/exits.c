@@ -157,7 +157,7 @@ static int vmx_exit_cr_access(struct vcpu *vcpu)
 static int vmx_exit_dr(struct vcpu *vcpu)
 {
 	if (vcpu->guest_debug & KVM_GUESTDBG_ENABLE)
-		return vcpu_emulate(vcpu, NULL, 0);
+		return exit_mov_dr(vcpu);
 	vmx_give_debug_regs(to_vmx(vcpu));
 	return EXIT_RESUME;
 }

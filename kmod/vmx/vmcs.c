@@ -232,6 +232,10 @@ void vmx_update_intercepts(struct vcpu *vcpu)
 	vmx_hold(vmx);
 	vmcs_write(EXCEPTION_BITMAP, exceptions);
 	vmcs_write(GUEST_DR7, vmx->dr7);
+	/* Stepping has ended; Bochs keeps a step pending over an exit that did not finish it. */
+	if (!(vcpu->rflags & X86_EFLAGS_TF))
+		vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS,
+			   vmcs_read(GUEST_PENDING_DBG_EXCEPTIONS) & ~DR_STEP);
 	vmx_release();
 }
 

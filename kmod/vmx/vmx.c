@@ -591,9 +591,12 @@ static void vmx_settle_step(struct vmx_vcpu *vmx)
 {
 	u64 pending = 0;
 
-	if (vmx->vcpu.guest_debug & KVM_GUESTDBG_SINGLESTEP)
+	if (vmx->vcpu.step_armed) {
 		vmx_set_shadow(&vmx->vcpu, 0);
-	else if (vmx_get_shadow(&vmx->vcpu) && !(vmx->debugctl & DEBUGCTLMSR_BTF))
+		if (vmx->inject)
+			event_step_in_event(&vmx->vcpu);
+	}
+	if (vmx->vcpu.rflags & X86_EFLAGS_TF && vmx_get_shadow(&vmx->vcpu) && !(vmx->debugctl & DEBUGCTLMSR_BTF))
 		pending = vmcs_read(GUEST_PENDING_DBG_EXCEPTIONS) | DR_STEP;
 	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, pending);
 }

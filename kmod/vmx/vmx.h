@@ -154,6 +154,7 @@ void vmx_give_debug_regs(struct vmx_vcpu *vmx);
 void vmx_take_debug_regs(struct vmx_vcpu *vmx);
 
 /* events.c: what goes into the guest */
+enum event_class vmx_event_class(u32 info);
 void vmx_events_after_exit(struct vmx_vcpu *vmx);
 
 #endif /* VMX_VMX_H */

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0
+/* KVM_SET_GUEST_DEBUG as gdb uses it: steps, breakpoints, and what the guest may see of them. */
+#include "test.h"
+
+enum { IRQ = 0x90, MASK_TF = X86_EFLAGS_TF, DR6_FIXED = 0xffff0ff0, DR6_BD = 1 << 13, DR6_BS = 1 << 14 };
+
+FIXTURE(debug) {
+	struct vm vm;
+	struct vcpu *vcpu;
+};
+
+FIXTURE_SETUP(debug)
+{
+	self->vcpu = vm_create_one(&self->vm, VM_IRQCHIP);
+}
+
+FIXTURE_TEARDOWN(debug)
+{
+	vm_destroy(&self->vm);
+}
+
+static struct kvm_debug_exit_arch *seen(struct vcpu *vcpu)
+{
+	return &vcpu->run->debug.arch;
+}
+
+static void set_debug(struct vcpu *vcpu, u32 control)
+{
+	struct kvm_guest_debug debug = { .control = control ? KVM_GUESTDBG_ENABLE | control : 0 };
+
+	kvm_do(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug);
+}
+
+static void set_breakpoint(struct vcpu *vcpu, u64 address, u64 dr7)
+{
+	struct kvm_guest_debug debug = {
+		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP,
+		.arch.debugreg = { [1] = address, [7] = 0x400 | dr7 },
+	};
+
+	kvm_do(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug);
+}
+
+/* The guest is at guest_sync(): what it does next is the first thing to be stepped. */
+static void sync_and_step(struct vcpu *vcpu, guest_fn fn, u64 arg, u32 control)
+{
+	vcpu_start(vcpu, fn, arg);
+	vcpu_sync(vcpu);
+	vcpu->run->immediate_exit = 1;		/* the OUT is done with */
+	if (errno_of(ioctl(vcpu->fd, KVM_RUN, 0)) != EINTR)
+		vm_die("immediate_exit did not exit");
+	vcpu->run->immediate_exit = 0;
+	set_debug(vcpu, control | KVM_GUESTDBG_SINGLESTEP);
+}
+
+/* Steps until @pc; how many it took, 0 if the guest did something else first. */
+static u32 steps_to(struct vcpu *vcpu, u8 *pc)
+{
+	for (u32 i = 1; i < 1000; i++) {
+		if (vcpu_enter(vcpu) != KVM_EXIT_DEBUG)
+			return 0;
+		if (seen(vcpu)->pc == (u64)pc)
+			return i;
+	}
+	return 0;
+}
+
+/* ---- single steps ---- */
+
+extern u8 sti_begin[], sti_end[];
+
+static u64 step_sti(u64 arg)
+{
+	xapic_enable();
+	xapic_icr(0, APIC_DEST_SELF | APIC_INT_ASSERT | IRQ);
+	guest_sync(0);
+	asm volatile("nop\nsti_begin: sti\n\txor %%eax, %%eax\n\tcpuid\n\tmov $0x1a0, %%ecx\n\t"
+		     "rdmsr\n\tcli\nsti_end:" : : : "rax", "rbx", "rcx", "rdx");
+	guest_sync(this_cpu()->irqs[IRQ]);
+	irq_window();
+	return this_cpu()->irqs[IRQ];
+}
+
+TEST_F(debug, blocked_interrupts_wait_until_debugging_ends)
+{
+	guest_handlers[IRQ] = guest_eoi_xapic;
+	sync_and_step(self->vcpu, step_sti, 0, KVM_GUESTDBG_BLOCKIRQ);
+	EXPECT_NE(0, steps_to(self->vcpu, sti_begin));
+	EXPECT_EQ(kvm_cpu_is_tcg() ? 5 : 6, steps_to(self->vcpu, sti_end));	/* TCG: STI delays #DB */
+	EXPECT_EQ(DR6_FIXED | DR6_BS, seen(self->vcpu)->dr6);
+	EXPECT_EQ(DB_VECTOR, seen(self->vcpu)->exception);
+	set_debug(self->vcpu, 0);
+	EXPECT_EQ(0, vcpu_sync(self->vcpu));
+	EXPECT_EQ(1, vcpu_finish(self->vcpu));
+}
+
+static u64 frame_flags;
+
+static void keep_flags(struct guest_frame *frame)
+{
+	frame_flags = frame->rflags;
+	guest_eoi_xapic(frame);
+}
+
+TEST_F(debug, a_stepped_interrupt_finds_no_trap_flag_on_its_stack)
+{
+	NEED(!kvm_is_stock(), "stock KVM shows it");
+	guest_handlers[IRQ] = keep_flags;
+	sync_and_step(self->vcpu, step_sti, 0, 0);
+	EXPECT_NE(0, steps_to(self->vcpu, sti_end));
+	set_debug(self->vcpu, 0);
+	EXPECT_EQ(1, vcpu_sync(self->vcpu));
+	EXPECT_EQ(0, frame_flags & MASK_TF);
+}
+
+extern u8 pushf_end[];
+
+static u64 step_pushf(u64 arg)
+{
+	u64 flags;
+
+	guest_sync(0);
+	asm volatile("pushfq\n\tpop %0\npushf_end:" : "=r"(flags));
+	return flags;
+}
+
+TEST_F(debug, pushf_shows_no_trap_flag_of_the_debugger)
+{
+	NEED(!kvm_is_stock(), "stock KVM shows it");
+	sync_and_step(self->vcpu, step_pushf, 0, 0);
+	EXPECT_NE(0, steps_to(self->vcpu, pushf_end));
+	EXPECT_EQ(0, vcpu_regs(self->vcpu).rflags & MASK_TF);
+	set_debug(self->vcpu, 0);
+	EXPECT_EQ(0, vcpu_finish(self->vcpu) & MASK_TF);
+}
+
+extern u8 popf_end[], popf_then[];
+
+static u64 step_popf(u64 arg)
+{
+	guest_sync(0);
+	asm volatile("push $2\n\tpopfq\npopf_end: nop\npopf_then:" : : : "cc");
+	return 7;
+}
+
+TEST_F(debug, a_popf_that_clears_tf_does_not_end_stepping)
+{
+	NEED(!kvm_is_stock(), "stock KVM loses the step");
+	sync_and_step(self->vcpu, step_popf, 0, 0);
+	EXPECT_NE(0, steps_to(self->vcpu, popf_end));
+	EXPECT_EQ(1, steps_to(self->vcpu, popf_then));
+	set_debug(self->vcpu, 0);
+	EXPECT_EQ(7, vcpu_finish(self->vcpu));
+}
+
+extern u8 mov_ss_end[];
+
+static u64 step_mov_ss(u64 arg)
+{
+	guest_sync(0);
+	asm volatile("mov %%ss, %%eax\n\tmov %%eax, %%ss\n\tnop\nmov_ss_end:" : : : "rax");
+	return 8;
+}
+
+TEST_F(debug, stepping_passes_mov_ss)
+{
+	sync_and_step(self->vcpu, step_mov_ss, 0, 0);
+	EXPECT_NE(0, steps_to(self->vcpu, mov_ss_end));
+	set_debug(self->vcpu, 0);
+	EXPECT_EQ(8, vcpu_finish(self->vcpu));
+}
+
+extern u8 hlt_end[];
+
+static u64 step_hlt(u64 arg)
+{
+	xapic_enable();
+	guest_sync(0);
+	asm volatile("sti\n\thlt\nhlt_end: cli");
+	return this_cpu()->irqs[IRQ];
+}
+
+TEST_F(debug, a_stepped_hlt_stops_behind_it_and_still_waits)
+{
+	guest_handlers[IRQ] = guest_eoi_xapic;
+	sync_and_step(self->vcpu, step_hlt, 0, 0);
+	EXPECT_NE(0, steps_to(self->vcpu, hlt_end));
+	set_debug(self->vcpu, 0);
+	EXPECT_EQ(KVM_MP_STATE_HALTED, vcpu_mp_state(self->vcpu));
+	EXPECT_EQ(1, vm_signal_msi(&self->vm, 0, IRQ));
+	EXPECT_EQ(1, vcpu_finish(self->vcpu));
+}
+
+extern u8 events_end[];
+
+static u64 step_events(u64 arg)
+{
+	u32 vector;
+
+	guest_sync(0);
+	asm volatile("int $0x91\n\tint3\n\tnop" : : : "memory");
+	vector = guest_try("ud2");
+	asm volatile("events_end: nop");
+	return this_cpu()->irqs[0x91] << 16 | this_cpu()->irqs[BP_VECTOR] << 8 | vector;
+}
+
+static void count_only(struct guest_frame *frame)
+{
+}
+
+TEST_F(debug, stepping_passes_software_interrupts_and_exceptions)
+{
+	NEED(!kvm_is_stock(), "stock KVM loses the step");
+	guest_handlers[BP_VECTOR] = count_only;
+	sync_and_step(self->vcpu, step_events, 0, 0);
+	EXPECT_NE(0, steps_to(self->vcpu, events_end));
+	set_debug(self->vcpu, 0);
+	EXPECT_EQ(0x10100 | UD_VECTOR, vcpu_finish(self->vcpu));
+}
+
+extern u8 syscall_end[];
+
+static u64 step_syscall(u64 arg)
+{
+	u64 r11;
+
+	wrmsr(MSR_LSTAR, (u64)syscall_end);
+	wrmsr(MSR_STAR, (u64)SEL_CODE64 << 32);
+	wrmsr(MSR_SFMASK, 0);
+	guest_sync(0);
+	asm volatile("syscall\nsyscall_end: nop" : "=r"(r11) : : "rcx", "r11");
+	asm volatile("mov %%r11, %0" : "=r"(r11));
+	return r11;
+}
+
+TEST_F(debug, stepping_stops_behind_a_syscall)
+{
+	sync_and_step(self->vcpu, step_syscall, 0, 0);
+	EXPECT_NE(0, steps_to(self->vcpu, syscall_end));
+	if (!kvm_is_stock())
+		EXPECT_EQ(0, vcpu_regs(self->vcpu).r11 & MASK_TF);
+	set_debug(self->vcpu, 0);
+	vcpu_finish(self->vcpu);
+}
+
+extern u8 mmio_begin[], mmio_end[];
+
+static u64 step_mmio(u64 arg)
+{
+	u32 val;
+
+	guest_sync(0);
+	asm volatile("nop\nmmio_begin: movl (%1), %0\nmmio_end: nop" : "=r"(val) : "r"(VM_MMIO));
+	return val;
+}
+
+TEST_F(debug, an_emulated_load_is_one_step)
+{
+	sync_and_step(self->vcpu, step_mmio, 0, 0);
+	EXPECT_NE(0, steps_to(self->vcpu, mmio_begin));
+	ASSERT_EQ(KVM_EXIT_MMIO, vcpu_enter(self->vcpu));
+	memcpy(self->vcpu->run->mmio.data, "\x11\x22\x33\x44", 4);
+	ASSERT_EQ(KVM_EXIT_DEBUG, vcpu_enter(self->vcpu));
+	EXPECT_EQ((u64)mmio_end, seen(self->vcpu)->pc);
+	set_debug(self->vcpu, 0);
+	EXPECT_EQ(0x44332211, vcpu_finish(self->vcpu));
+}
+
+/* ---- breakpoints ---- */
+
+TEST_F(debug, the_valid_bits_are_told)
+{
+	u32 valid = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP |
+		    KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP |
+		    KVM_GUESTDBG_BLOCKIRQ;
+
+	EXPECT_EQ(valid, kvm_cap(KVM_CAP_SET_GUEST_DEBUG2));
+}
+
+static u64 bp_rip;
+
+static void keep_rip(struct guest_frame *frame)
+{
+	bp_rip = frame->rip;
+}
+
+extern u8 not_mine[];
+
+static u64 int3_not_mine(u64 arg)
+{
+	guest_sync(0);
+	asm volatile("nop\nnot_mine: int3\n\tnop" : : : "memory");
+	return bp_rip;
+}
+
+/* QEMU and a breakpoint of the guest's own: at the INT3, but not past it. */
+TEST_F(debug, an_injected_bp_returns_behind_its_int3)
+{
+	struct kvm_regs regs;
+
+	guest_handlers[BP_VECTOR] = keep_rip;
+	sync_and_step(self->vcpu, int3_not_mine, 0, 0);
+	regs = vcpu_regs(self->vcpu);
+	regs.rip = (u64)not_mine;
+	vcpu_set_regs(self->vcpu, &regs);
+	set_debug(self->vcpu, KVM_GUESTDBG_INJECT_BP);
+	EXPECT_EQ((u64)not_mine + 1, vcpu_finish(self->vcpu));
+	EXPECT_EQ(1, self->vcpu->guest->irqs[BP_VECTOR]);
+}
+
+static volatile u64 watched;
+extern u8 written[];
+
+static u64 write_watched(u64 arg)
+{
+	write_dr0(0x1000);
+	write_dr7(0x400);
+	guest_check_eq(0x1000, read_dr0());
+	asm volatile("movq $3, %0\nwritten: nop" : "=m"(watched));
+	guest_check_eq(0x400, read_dr7());
+	return read_dr0();
+}
+
+TEST_F(debug, a_watchpoint_stops_behind_the_write_and_leaves_the_guests_registers_alone)
+{
+	NEED(!kvm_cpu_is_tcg(), "QEMU's TCG does not arm the breakpoints that VMRUN loads");
+	set_breakpoint(self->vcpu, (u64)&watched, 2 << 2 | 9 << 20);	/* G1, write, 8 bytes */
+	vcpu_start(self->vcpu, write_watched, 0);
+	ASSERT_EQ(KVM_EXIT_DEBUG, vcpu_enter(self->vcpu));
+	EXPECT_EQ((u64)written, seen(self->vcpu)->pc);
+	EXPECT_EQ(DR6_FIXED | 2, seen(self->vcpu)->dr6);
+	EXPECT_EQ(0x400 | 2 << 2 | 9 << 20, seen(self->vcpu)->dr7);
+	set_debug(self->vcpu, 0);
+	EXPECT_EQ(0x1000, vcpu_finish(self->vcpu));
+}
+
+extern u8 touch_dr[];
+
+static u64 general_detect(u64 arg)
+{
+	u64 val;
+
+	asm volatile("touch_dr: mov %%dr2, %0" : "=r"(val));
+	return val + 5;
+}
+
+TEST_F(debug, the_debuggers_general_detect_stops_before_a_debug_register)
+{
+	NEED(!kvm_cpu_is_tcg(), "QEMU's TCG has no DR7.GD");
+	set_breakpoint(self->vcpu, 0, 1 << 13);
+	vcpu_start(self->vcpu, general_detect, 0);
+	ASSERT_EQ(KVM_EXIT_DEBUG, vcpu_enter(self->vcpu));
+	EXPECT_EQ((u64)touch_dr, seen(self->vcpu)->pc);
+	EXPECT_EQ(DR6_FIXED | DR6_BD, seen(self->vcpu)->dr6);
+	set_debug(self->vcpu, 0);
+	EXPECT_EQ(5, vcpu_finish(self->vcpu));
+}
+
+TEST_HARNESS_MAIN
