@@ -322,17 +322,4 @@ TEST_F(modes, mmio_under_4_level_paging_through_a_1g_page)
 	EXPECT_EQ(VM_MMIO + 0x10, self->vcpu->run->mmio.phys_addr);
 }
 
-/* A task switch may be done, or end as an internal error; nothing else. */
-TEST_F(modes, a_task_switch_is_done_or_an_internal_error)
-{
-	struct kvm_run *run = self->vcpu->run;
-
-	PROTECTED_MODE(task_switch);
-	if (vcpu_enter(self->vcpu) == KVM_EXIT_INTERNAL_ERROR)
-		return;
-	ASSERT_EQ(KVM_EXIT_IO, run->exit_reason);
-	EXPECT_EQ(PORT_SYNC, run->io.port);
-	EXPECT_EQ(0x7a5, *(u32 *)vcpu_pio_data(self->vcpu));
-}
-
 TEST_HARNESS_MAIN

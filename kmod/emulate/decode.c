@@ -252,6 +252,10 @@ static void decode_imm(struct emu *emu, u32 desc)
 	case F_IMM_CL:
 		insn->imm = emu->regs[EMU_RCX] & 0xff;
 		break;
+	case F_IMM_FAR:
+		insn->imm = take_signed(emu, insn->size);
+		insn->len += 2;
+		break;
 	case F_IMM_MOFFS:
 		insn->ea = take_signed(emu, insn->asize);
 		insn->mem = true;

@@ -85,6 +85,7 @@ enum emu_desc {
 	F_IMM_ONE	= 3 << 13,	/* the constant 1 */
 	F_IMM_CL	= 4 << 13,	/* register CL */
 	F_IMM_MOFFS	= 5 << 13,	/* not imm but ea: an offset of address size */
+	F_IMM_FAR	= 6 << 13,	/* an offset of operand size and a selector */
 
 	F_REG		= 3 << 16,	/* reg is (else ModRM.reg) */
 	F_REG_ACC	= 1 << 16,	/* the accumulator */

@@ -86,6 +86,7 @@ const u32 emu_opcodes[256] = {
 	[0x90] = OP_LENGTH,
 	[0x9c] = OP_LENGTH, [0x9d] = OP_LENGTH,
 
+	[0x9a] = OP_LENGTH | F_IMM_FAR, [0xea] = OP_LENGTH | F_IMM_FAR,	/* #UD in long mode */
 	BOTH(0xa0, OP_MOV | ACC_MOFFS),
 	BOTH(0xa2, OP_MOV | MOFFS_ACC),
 	BOTH(0xa4, OP_MOVS | F_TWO_MEM),
@@ -179,6 +180,7 @@ const u32 emu_groups[][8] = {
 	[GRP_4] = { OP_INC | F_LOCK, OP_DEC | F_LOCK },
 	[GRP_5] = {
 		[0] = OP_INC | F_LOCK, [1] = OP_DEC | F_LOCK,
+		[3] = OP_LENGTH | F_MEM, [5] = OP_LENGTH | F_MEM,	/* far CALL and JMP */
 		[6] = OP_PUSH | F_SRC_RM | F_D64 | F_TWO_MEM,
 	},
 	[GRP_7] = { [4] = OP_SMSW, [6] = OP_LMSW, [7] = OP_INVLPG },

@@ -12,6 +12,7 @@
 #include "../exit.h"
 #include "../guest_mode.h"
 #include "../msr.h"
+#include "../task_switch.h"
 #include "check.h"
 #include "svm.h"
 
@@ -164,16 +165,30 @@ static int svm_exit_db(struct vcpu *vcpu)
 	return exit_debug(vcpu, dr6);
 }
 
-/*
- * NOTDONE: task switches in software (32-bit only; 64-bit systems never make
- * one); user space is told, with what the CPU reported.
- */
+/* EXITINFO2: APM 2 "Task Switch Intercept", bit numbers; the low half is the error code. */
+enum { TASK_INFO_IRET = 36, TASK_INFO_JMP = 38, TASK_INFO_ERROR_CODE = 44 };
+
+/* EXITINTINFO tells a gate, and whether an instruction went through it: then its length is looked up. */
 static int svm_exit_task_switch(struct vcpu *vcpu)
 {
 	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
-	u64 data[] = { control->exit_code, control->exit_info_1, control->exit_info_2 };
+	u32 event = control->exit_int_info;
+	u64 info = control->exit_info_2;
+	struct task_switch ts = {
+		.cause = info >> TASK_INFO_IRET & 1 ? TASK_IRET : info >> TASK_INFO_JMP & 1 ? TASK_JMP :
+			 event & SVM_EXITINTINFO_VALID ? TASK_GATE : TASK_CALL,
+		.selector = control->exit_info_1, .next_rip = vcpu->rip,
+		.has_error_code = info >> TASK_INFO_ERROR_CODE & 1, .error_code = info,
+	};
+	unsigned int len;
 
-	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, ARRAY_SIZE(data), data);
+	if (ts.cause != TASK_GATE || svm_event_class(event) == EVENT_NONE) {
+		len = vcpu_insn_length(vcpu, 0xcf, 1);	/* IRET; the others are decoded */
+		if (!len)
+			return EXIT_RESUME;
+		ts.next_rip = (u32)(vcpu->rip + len);
+	}
+	return exit_task_switch(vcpu, &ts);
 }
 
 /* A lower TPR may let an interrupt in; where user space has the APIC, only it can tell. */

@@ -11,6 +11,7 @@
 #include "../cr.h"
 #include "../exit.h"
 #include "../guest_mode.h"
+#include "../task_switch.h"
 #include "check.h"
 #include "vmx.h"
 
@@ -125,16 +126,24 @@ static int vmx_exit_exception(struct vcpu *vcpu)
 	}
 }
 
-/*
- * NOTDONE: task switches in software (32-bit only; 64-bit systems never make
- * one); user space is told, with what the CPU reported.
- */
+enum { TASK_QUAL_CAUSE = 30 };	/* SDM 3C "Exit Qualification for Task Switches": a shift; enum task_switch_cause */
+
+/* The IDT-vectoring information tells whether an instruction went through a gate: then its length is known. */
 static int vmx_exit_task_switch(struct vcpu *vcpu)
 {
 	const struct vmx_exit *exit = &to_vmx(vcpu)->exit;
-	u64 data[] = { exit->reason, exit->qual, exit->idt_info };
+	struct task_switch ts = {
+		.cause = exit->qual >> TASK_QUAL_CAUSE & 3, .selector = exit->qual,
+		.next_rip = vcpu->rip,
+	};
 
-	return exit_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, ARRAY_SIZE(data), data);
+	if (ts.cause != TASK_GATE || vmx_event_class(exit->idt_info) == EVENT_NONE) {
+		ts.next_rip = vmx_next_rip(vcpu);
+	} else if (exit->idt_info & VECTORING_INFO_DELIVER_CODE_MASK) {
+		ts.has_error_code = true;
+		ts.error_code = exit->idt_error;
+	}
+	return exit_task_switch(vcpu, &ts);
 }
 
 enum { CR_ACCESS_CR8 = 8, CR_ACCESS_NUMBER = 0xf };	/* SDM 3C "Exit Qualification for Control-Register Accesses" */

@@ -219,36 +219,4 @@ BEGIN(protected_arithmetic)
 	tell
 END(protected_arithmetic)
 
-/* LJMP to another task; the current one's TSS is at 0x7000, the other's at 0x7100. */
-BEGIN(task_switch)
-	lgdt	AT(task_switch, 3f)
-	movl	$TABLES, 0x7100 + 0x1c		/* CR3, unused without paging */
-	movl	$AT(task_switch, 1f), 0x7100 + 0x20		/* EIP */
-	movl	$2, 0x7100 + 0x24		/* EFLAGS */
-	movl	$0x1000, 0x7100 + 0x38		/* ESP */
-	movl	$0x10, 0x7100 + 0x48		/* ES, CS, SS, DS, FS, GS */
-	movl	$0x8, 0x7100 + 0x4c
-	movl	$0x10, 0x7100 + 0x50
-	movl	$0x10, 0x7100 + 0x54
-	movl	$0, 0x7100 + 0x58
-	movl	$0, 0x7100 + 0x5c
-	movl	$0, 0x7100 + 0x60
-	mov	$0x18, %eax
-	ltr	%ax
-	ljmp	$0x20, $0
-	mov	$0xbad, %eax
-	tell
-1:	mov	$0x7a5, %eax
-	tell
-	.balign	8
-3:	.word	39
-	.long	AT(task_switch, 4f)
-	.balign	8
-4:	.quad	0
-	.quad	0x00cf9b000000ffff	/* code */
-	.quad	0x00cf93000000ffff	/* data */
-	.quad	0x0000890070000067	/* TSS at 0x7000 */
-	.quad	0x0000890071000067	/* TSS at 0x7100 */
-END(task_switch)
-
 	.section .note.GNU-stack, "", @progbits
