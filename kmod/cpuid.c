@@ -12,8 +12,7 @@
  * Leaves are called by their numbers, as in SDM 2A "CPUID" and APM 3 "CPUID
  * Instruction".
  *
- * NOTDONE: KVM_SET_CPUID, whose entries know no subleaves; MWAIT as
- * IA32_MISC_ENABLE has it, which needs KVM_CAP_DISABLE_QUIRKS.
+ * NOTDONE: KVM_SET_CPUID, whose entries know no subleaves.
  */
 #include <linux/build_bug.h>
 #include <asm/msr-index.h>
@@ -348,6 +347,9 @@ static void cpuid_refresh_table(struct vcpu *vcpu, struct cpuid_table *table)
 	if (cpuid_host_supports(X86_FEATURE_XSAVE))
 		cpuid_assign(table->features, CPUID_ECX, X86_FEATURE_OSXSAVE,
 			     vcpu->cr4 & X86_CR4_OSXSAVE);
+	if (vcpu->vm->disabled_quirks & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
+		cpuid_assign(table->features, CPUID_ECX, X86_FEATURE_MWAIT,
+			     vcpu->misc_enable & MSR_IA32_MISC_ENABLE_MWAIT);
 	if (cpuid_host_supports(X86_FEATURE_PKU))
 		cpuid_assign(table->ext_features, CPUID_ECX, X86_FEATURE_OSPKE,
 			     vcpu->cr4 & X86_CR4_PKE);
@@ -361,8 +363,8 @@ static void cpuid_refresh_table(struct vcpu *vcpu, struct cpuid_table *table)
  * cpuid_refresh() - write the bits that mirror other state anew
  * @vcpu: under its mutex
  *
- * To be called when CR4.OSXSAVE, CR4.PKE, XCR0, IA32_XSS or the enable bit of
- * IA32_APIC_BASE changed.
+ * To be called when CR4.OSXSAVE, CR4.PKE, XCR0, IA32_XSS, IA32_MISC_ENABLE or
+ * the enable bit of IA32_APIC_BASE changed.
  */
 void cpuid_refresh(struct vcpu *vcpu)
 {

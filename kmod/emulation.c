@@ -581,17 +581,26 @@ int vcpu_emulate(struct vcpu *vcpu, const u8 *bytes, unsigned int nbytes)
 	return r;
 }
 
-/* The first eight bytes at CS:RIP, lowest first, if they are readable and in one page. */
-static bool peek_insn(struct vcpu *vcpu, u64 *bytes)
+/* The first eight bytes at CS:RIP, lowest first, and where they are, if they are readable and in one page. */
+static bool find_insn(struct vcpu *vcpu, u64 *bytes, gpa_t *gpa)
 {
 	int access = GWALK_FETCH | (backend(cpl)(vcpu) == 3 ? GWALK_USER : 0);
 	struct gwalk_result res;
 	gva_t rip;
 
 	backend(code_mode)(vcpu, &rip);
-	return offset_in_page(rip) <= PAGE_SIZE - sizeof(*bytes) &&
-	       !gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, rip, access, &res) &&
-	       !gwalk_read_entry(vcpu, res.gpa, bytes, sizeof(*bytes));
+	if (offset_in_page(rip) > PAGE_SIZE - sizeof(*bytes) ||
+	    gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, rip, access, &res))
+		return false;
+	*gpa = res.gpa;
+	return !gwalk_read_entry(vcpu, res.gpa, bytes, sizeof(*bytes));
+}
+
+static bool peek_insn(struct vcpu *vcpu, u64 *bytes)
+{
+	gpa_t gpa;
+
+	return find_insn(vcpu, bytes, &gpa);
 }
 
 static bool insn_is(u64 bytes, u32 opcode, unsigned int len)
@@ -633,7 +642,9 @@ unsigned int vcpu_insn_length(struct vcpu *vcpu, u32 opcode, unsigned int len)
  * @vcpu: under its mutex
  *
  * A guest that moved from the other vendor's CPU, or was built for it, makes
- * hypercalls the other's way: VMCALL is Intel's, VMMCALL AMD's.
+ * hypercalls the other's way: VMCALL is Intel's, VMMCALL AMD's.  They differ in
+ * their last byte, which is put right for the next time, where the guest's
+ * memory can be written; KVM_X86_QUIRK_FIX_HYPERCALL_INSN turns all that off.
  *
  * Return: as handlers do.
  */
@@ -641,10 +652,15 @@ int vcpu_emulate_ud(struct vcpu *vcpu)
 {
 	enum { VMCALL = 0xc1010f, VMMCALL = 0xd9010f, LEN = 3 };
 	u64 bytes;
+	gpa_t gpa;
+	u8 last;
 
-	if (!peek_insn(vcpu, &bytes) ||
+	if (vcpu->vm->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN ||
+	    !find_insn(vcpu, &bytes, &gpa) ||
 	    (!insn_is(bytes, VMCALL, LEN) && !insn_is(bytes, VMMCALL, LEN)))
 		return exit_ud(vcpu);
+	last = (insn_is(bytes, VMCALL, LEN) ? VMMCALL : VMCALL) >> 16;
+	guest_write(vcpu, gpa + LEN - 1, &last, sizeof(last));
 	if (exit_hypercall(vcpu) == EXIT_USER) {
 		vcpu->io.next_rip = vcpu->rip + LEN;	/* of #UD the CPU does not tell */
 		return EXIT_USER;

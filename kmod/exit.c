@@ -128,6 +128,22 @@ int exit_hlt(struct vcpu *vcpu)
 }
 
 /**
+ * exit_mwait() - MONITOR or MWAIT: a NOP, unless user space wants the #UD of a CPU without it
+ * @vcpu: under its mutex
+ *
+ * Return: EXIT_ADVANCE, or EXIT_RESUME with #UD queued.
+ */
+int exit_mwait(struct vcpu *vcpu)
+{
+	u32 eax = 1, ebx, ecx = 0, edx;
+
+	if (!(vcpu->vm->disabled_quirks & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS))
+		return EXIT_ADVANCE;
+	cpuid_lookup(vcpu, &eax, &ebx, &ecx, &edx);
+	return ecx & BIT(X86_FEATURE_MWAIT % 32) ? EXIT_ADVANCE : exit_ud(vcpu);
+}
+
+/**
  * exit_pause() - a loop around PAUSE: the vCPU waits for another one
  * @vcpu: under its mutex
  *

@@ -29,6 +29,7 @@ int exit_xsetbv(struct vcpu *vcpu);
 int exit_hypercall(struct vcpu *vcpu);
 int exit_ud(struct vcpu *vcpu);			/* injects #UD */
 int exit_hlt(struct vcpu *vcpu);		/* RIP is past HLT already */
+int exit_mwait(struct vcpu *vcpu);
 int exit_pause(struct vcpu *vcpu);		/* it spins */
 int exit_pio(struct vcpu *vcpu, u16 port, unsigned int size, bool in, u64 next_rip);
 int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault);

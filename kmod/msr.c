@@ -186,6 +186,8 @@ static int write_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool
 	case MSR_KVM_PV_EOI_EN: return set_pv_eoi(vcpu, val);
 	}
 	*msr_field(vcpu, reg) = val;
+	if (reg->index == MSR_IA32_MISC_ENABLE)
+		cpuid_refresh(vcpu);
 	return MSR_OK;
 }
 

@@ -330,11 +330,12 @@ TEST_F(monitor, a_guest_tells_user_space_what_it_shares)
 	EXPECT_EQ(77, vcpu_finish(self->vcpu));
 }
 
-/* Stock KVM writes the right instruction into the guest, and it traps a second time. */
+/* The guest's instruction is made the right one, too. */
 TEST_F(monitor, by_the_other_vendors_instruction_too)
 {
+	const u8 *code = intel ? (u8 *)hypercall_vmmcall : (u8 *)hypercall_vmcall;
+
 	NEED_CAP(KVM_CAP_EXIT_HYPERCALL);
-	NEED(!kvm_is_stock(), "stock KVM patches the guest, whose image is read-only here");
 	intel = !kvm_cpu_is_amd();
 	foreign = true;
 	ASSERT_EQ(0, enable(&self->vm, KVM_CAP_EXIT_HYPERCALL, 1 << KVM_HC_MAP_GPA_RANGE));
@@ -342,6 +343,7 @@ TEST_F(monitor, by_the_other_vendors_instruction_too)
 	ASSERT_EQ(KVM_EXIT_HYPERCALL, vcpu_enter(self->vcpu));
 	self->vcpu->run->hypercall.ret = 78;
 	EXPECT_EQ(78, vcpu_finish(self->vcpu));
+	EXPECT_NE(NULL, memmem(code, 32, intel ? "\x0f\x01\xc1" : "\x0f\x01\xd9", 3));
 }
 
 TEST_F(monitor, a_range_that_is_none_never_reaches_user_space)
@@ -353,6 +355,49 @@ TEST_F(monitor, a_range_that_is_none_never_reaches_user_space)
 	ASSERT_EQ(0, enable(&self->vm, KVM_CAP_EXIT_HYPERCALL, 1 << KVM_HC_MAP_GPA_RANGE));
 	EXPECT_EQ(-KVM_EINVAL, vcpu_call(self->vcpu, map_gpa_range, 0x5001));
 	EXPECT_EQ(EINVAL, enable(&self->vm, KVM_CAP_EXIT_HYPERCALL, 1 << KVM_HC_KICK_CPU));
+}
+
+static u64 foreign_hypercall(u64 unused)
+{
+	return intel ? guest_try("vmmcall", : "a"(KVM_HC_KICK_CPU)) :
+		       guest_try("vmcall", : "a"(KVM_HC_KICK_CPU));
+}
+
+TEST_F(monitor, the_other_vendors_hypercall_is_ud_if_user_space_wants_it_so)
+{
+	NEED(kvm_cap(KVM_CAP_DISABLE_QUIRKS2) & KVM_X86_QUIRK_FIX_HYPERCALL_INSN, "no such quirk");
+	intel = !kvm_cpu_is_amd();
+	ASSERT_EQ(0, enable(&self->vm, KVM_CAP_DISABLE_QUIRKS2, KVM_X86_QUIRK_FIX_HYPERCALL_INSN));
+	EXPECT_EQ(UD_VECTOR, vcpu_call(self->vcpu, foreign_hypercall, 0));
+}
+
+/* ---- MONITOR and MWAIT ---- */
+
+static u64 monitor_insn(u64 address)
+{
+	return guest_try("monitor", : "a"(address), "c"(0), "d"(0));
+}
+
+static u64 cpuid_mwait(u64 unused)
+{
+	return cpuid(1, 0).ecx >> 3 & 1;
+}
+
+TEST_F(monitor, monitor_is_a_nop_or_ud_and_cpuid_follows_misc_enable)
+{
+	enum { MISC_ENABLE_MWAIT = 1 << 18 };
+	u64 misc = vcpu_msr(self->vcpu, MSR_MISC_ENABLE), here = (u64)monitor_insn;
+	u32 quirks = KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS;
+
+	NEED((kvm_cap(KVM_CAP_DISABLE_QUIRKS2) & quirks) == quirks, "no such quirks");
+	EXPECT_EQ(NO_VECTOR, vcpu_call(self->vcpu, monitor_insn, here));
+	ASSERT_EQ(0, enable(&self->vm, KVM_CAP_DISABLE_QUIRKS2, quirks));
+	ASSERT_EQ(1, vcpu_set_msr(self->vcpu, MSR_MISC_ENABLE, misc | MISC_ENABLE_MWAIT));
+	EXPECT_EQ(1, vcpu_call(self->vcpu, cpuid_mwait, 0));
+	EXPECT_EQ(NO_VECTOR, vcpu_call(self->vcpu, monitor_insn, here));
+	ASSERT_EQ(1, vcpu_set_msr(self->vcpu, MSR_MISC_ENABLE, misc & ~(u64)MISC_ENABLE_MWAIT));
+	EXPECT_EQ(0, vcpu_call(self->vcpu, cpuid_mwait, 0));
+	EXPECT_EQ(UD_VECTOR, vcpu_call(self->vcpu, monitor_insn, here));
 }
 
 /* ---- exits that a monitor does without ---- */

@@ -284,11 +284,10 @@ int svm_handle_exit(struct vcpu *vcpu)
 		return svm_finish(vcpu, INSN_INVD, EXIT_ADVANCE);
 	case SVM_EXIT_WBINVD:
 		return svm_finish(vcpu, INSN_WBINVD, EXIT_ADVANCE);
-	/* CPUID hides them; as stock KVM does, they pass as NOPs all the same. */
 	case SVM_EXIT_MONITOR:
-		return svm_finish(vcpu, INSN_MONITOR, EXIT_ADVANCE);
+		return svm_finish(vcpu, INSN_MONITOR, exit_mwait(vcpu));
 	case SVM_EXIT_MWAIT:
-		return svm_finish(vcpu, INSN_MWAIT, EXIT_ADVANCE);
+		return svm_finish(vcpu, INSN_MWAIT, exit_mwait(vcpu));
 	case SVM_EXIT_RDPMC:
 		vcpu_queue_gp(vcpu);	/* no counters: every index is out of range */
 		return EXIT_RESUME;

@@ -265,10 +265,10 @@ int vmx_handle_exit(struct vcpu *vcpu)
 	/* Caches are coherent and devices see them: nothing to write back. */
 	case EXIT_REASON_INVD:
 	case EXIT_REASON_WBINVD:
-	/* CPUID hides them; as stock KVM does, they pass as NOPs all the same. */
+		return vmx_advance(vcpu);
 	case EXIT_REASON_MONITOR_INSTRUCTION:
 	case EXIT_REASON_MWAIT_INSTRUCTION:
-		return vmx_advance(vcpu);
+		return vmx_finish(vcpu, exit_mwait(vcpu));
 	case EXIT_REASON_RDPMC:
 		vcpu_queue_gp(vcpu);	/* no counters: every index is out of range */
 		return EXIT_RESUME;

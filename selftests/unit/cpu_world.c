@@ -101,7 +101,7 @@ void host_wrmsr(unsigned int index, unsigned long long val)
 
 /* ---- guest memory ---- */
 
-int guest_read(struct vm *vm, gpa_t gpa, void *data, unsigned long len)
+int pv_read(struct vcpu *vcpu, gpa_t gpa, void *data, unsigned long len)
 {
 	if (gpa + len > WORLD_MEMORY)
 		return -EFAULT;
@@ -109,7 +109,7 @@ int guest_read(struct vm *vm, gpa_t gpa, void *data, unsigned long len)
 	return 0;
 }
 
-int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len)
+int pv_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned long len)
 {
 	if (gpa + len > WORLD_MEMORY)
 		return -EFAULT;
@@ -119,7 +119,7 @@ int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len)
 	return 0;
 }
 
-int guest_cmpxchg(struct vm *vm, gpa_t gpa, void *old, const void *new, unsigned int len)
+int pv_cmpxchg(struct vcpu *vcpu, gpa_t gpa, void *old, const void *new, unsigned int len)
 {
 	if (gpa + len > WORLD_MEMORY)
 		return -EFAULT;

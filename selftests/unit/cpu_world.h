@@ -55,9 +55,9 @@ struct hlist_head { void *first; };
 
 /* Of mmu/memslot.h, which is not needed for more. */
 #define MMU_MEMSLOT_H
-int guest_read(struct vm *vm, gpa_t gpa, void *data, unsigned long len);
-int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len);
-int guest_cmpxchg(struct vm *vm, gpa_t gpa, void *old, const void *new, unsigned int len);
+int pv_read(struct vcpu *vcpu, gpa_t gpa, void *data, unsigned long len);
+int pv_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned long len);
+int pv_cmpxchg(struct vcpu *vcpu, gpa_t gpa, void *old, const void *new, unsigned int len);
 
 #define WORLD_VCPUS	4
 #define WORLD_MEMORY	8192

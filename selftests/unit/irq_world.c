@@ -150,7 +150,7 @@ void cpuid_refresh(struct vcpu *vcpu)
 {
 }
 
-int guest_read(struct vm *vm, gpa_t gpa, void *data, unsigned long len)
+int pv_read(struct vcpu *vcpu, gpa_t gpa, void *data, unsigned long len)
 {
 	if (gpa + len > WORLD_MEMORY)
 		return -EFAULT;
@@ -158,7 +158,7 @@ int guest_read(struct vm *vm, gpa_t gpa, void *data, unsigned long len)
 	return 0;
 }
 
-int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len)
+int pv_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned long len)
 {
 	if (gpa + len > WORLD_MEMORY)
 		return -EFAULT;

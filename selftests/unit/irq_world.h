@@ -119,8 +119,8 @@ void vcpu_reset(struct vcpu *vcpu, bool init);
 void vcpu_start_at(struct vcpu *vcpu, u8 sipi_vector);
 void cpuid_refresh(struct vcpu *vcpu);
 u64 clock_guest_tsc(struct vcpu *vcpu);
-int guest_read(struct vm *vm, gpa_t gpa, void *data, unsigned long len);
-int guest_write(struct vm *vm, gpa_t gpa, const void *data, unsigned long len);
+int pv_read(struct vcpu *vcpu, gpa_t gpa, void *data, unsigned long len);
+int pv_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned long len);
 
 /* ---- for the tests ---- */
 

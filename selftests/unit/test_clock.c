@@ -289,7 +289,7 @@ TEST(kvmclock_keeps_the_hosts_time_at_any_frequency)
 		s64 error;
 
 		world.tsc_hz = khz[i] * 1000;
-		vm->host_khz = khz[i];
+		vm->host_khz = vm->guest_khz = khz[i];
 		vcpu = with_kvmclock(world_vcpu(vm));
 		enter(vcpu);
 		ASSERT_EQ(0, page(vcpu)->version % 2);
@@ -467,7 +467,7 @@ TEST(kvmclock_never_runs_back)
 	u64 last[WORLD_VCPUS] = {}, newest = 0, now;
 	unsigned int i, n, seed = 1;
 
-	vm->host_khz = 1900000;
+	vm->host_khz = vm->guest_khz = 1900000;
 	for (i = 0; i < WORLD_VCPUS; i++)
 		vcpu[i] = with_kvmclock(world_vcpu(vm));
 	for (n = 0; n < 100000; n++) {
