@@ -194,7 +194,7 @@ struct vcpu {
 	struct vcpu_stats stats;
 
 	/* mmu/ */
-	struct tdp_cache tdp_cache;		/* pages for tables, taken before tdp->lock is */
+	struct tdp_cache tdp_cache;		/* pages for tables, taken before tdp_lock is */
 	unsigned int	slot_hint;		/* index of the slot that was last found */
 	struct dirty_ring {
 		struct kvm_dirty_gfn *entry;	/* NULL where the VM has bitmaps; user space writes to it */

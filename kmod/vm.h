@@ -44,6 +44,7 @@ enum irqchip_mode {
 /* What a vCPU takes for its physical memory: SMM has its own. KVM_CAP_MULTI_ADDRESS_SPACE. */
 struct memspace {
 	struct memslots __rcu *slots;		/* [S], read under memslot_srcu */
+	struct memslots	*spare;			/* [S] the set before, for the next one; or NULL */
 	struct tdp	tdp;			/* [T] */
 };
 

@@ -133,6 +133,24 @@ TEST_F(slots, four_hundred_slots)
 	EXPECT_EQ(400 * 399 / 2, vcpu_call(self->vcpu, sum_of_pages, 400));
 }
 
+TEST_F(slots, four_thousand_slots)
+{
+	enum { COUNT = 4000 };
+	u64 *ram = anonymous(COUNT * PAGE_SIZE), half = COUNT / 2;
+
+	for (u32 i = 0; i < COUNT; i++) {
+		ram[i * 512] = i;
+		ASSERT_EQ(0, vm_set_slot(&self->vm, SLOT_TEST + i, VM_RAM + 2 * i * PAGE_SIZE,
+					 PAGE_SIZE, ram + i * 512, 0)) TH_LOG("%u: %m", i);
+	}
+	EXPECT_EQ(COUNT * (COUNT - 1) / 2, vcpu_call(self->vcpu, sum_of_pages, COUNT));
+	for (u32 i = half; i < COUNT; i += 100)
+		ASSERT_EQ(0, vm_set_slot(&self->vm, SLOT_TEST + i, VM_RAM, 0, NULL, 0));
+	EXPECT_EQ(half * (half - 1) / 2, vcpu_call(self->vcpu, sum_of_pages, half));
+	vcpu_start(self->vcpu, load, VM_RAM + 2 * half * PAGE_SIZE);
+	EXPECT_EQ(KVM_EXIT_MMIO, vcpu_enter(self->vcpu));
+}
+
 /* ---- what is refused: api.rst, KVM_SET_USER_MEMORY_REGION ---- */
 
 #define REFUSED(error, slot, gpa, size, hva, flags) \
@@ -203,6 +221,77 @@ TEST_F(slots, size_and_backing_of_a_slot_cannot_change)
 	REFUSED(EINVAL, SLOT_TEST, VM_RAM, 2 * SIZE, ram, 0);
 	REFUSED(EINVAL, SLOT_TEST, VM_RAM, SIZE / 2, ram, 0);
 	REFUSED(EINVAL, SLOT_TEST, VM_RAM, SIZE, ram + SIZE, 0);
+}
+
+TEST_F(slots, ids_go_up_to_the_limit)
+{
+	int max = kvm_cap(KVM_CAP_NR_MEMSLOTS);
+	u64 *ram = anonymous(SIZE);
+
+	ram[0] = 8;
+	REFUSED(0, max - 1, VM_RAM, SIZE, ram, 0);
+	EXPECT_EQ(8, vcpu_call(self->vcpu, load, VM_RAM));
+	REFUSED(EEXIST, max - 2, VM_RAM, SIZE, ram, 0);
+	REFUSED(0, max - 1, VM_RAM, 0, NULL, 0);
+	REFUSED(0, max - 2, VM_RAM, SIZE, ram, 0);
+}
+
+TEST_F(slots, addresses_beyond_the_cpus_are_refused)
+{
+	void *ram = anonymous(SIZE);
+
+	REFUSED(EINVAL, SLOT_TEST, 1ULL << 52, SIZE, ram, 0);
+	REFUSED(EINVAL, SLOT_TEST, (1ULL << 52) - PAGE_SIZE, SIZE, ram, 0);
+	REFUSED(EINVAL, SLOT_TEST, -SIZE, SIZE, ram, 0);
+	REFUSED(EINVAL, SLOT_TEST, -PAGE_SIZE, PAGE_SIZE, ram, 0);
+	/* A slot that is there is not moved there, and stays. */
+	REFUSED(0, SLOT_TEST, VM_RAM, SIZE, ram, 0);
+	REFUSED(EINVAL, SLOT_TEST, 1ULL << 52, SIZE, ram, 0);
+	vcpu_call(self->vcpu, store_and_load, VM_RAM);
+}
+
+TEST_F(slots, a_slot_of_more_pages_than_can_be_numbered_is_refused)
+{
+	REFUSED(EINVAL, SLOT_TEST, 0x100000000, (1ULL << 31) * PAGE_SIZE, (void *)0x100000, 0);
+}
+
+/* What an id names decides, not where the caller believes it is. */
+TEST_F(slots, deletion_looks_at_the_id_only)
+{
+	void *ram = vm_add_ram(&self->vm, SLOT_TEST, VM_RAM, SIZE, 0);
+
+	REFUSED(EINVAL, SLOT_TEST, VM_RAM, 0, NULL, 1 << 7);
+	REFUSED(EINVAL, SLOT_TEST, VM_RAM + 1, 0, NULL, 0);
+	REFUSED(EINVAL, SLOT_TEST, VM_RAM, 0, ram + 1, 0);
+	REFUSED(0, SLOT_TEST, VM_MMIO, 0, ram + PAGE_SIZE, KVM_MEM_LOG_DIRTY_PAGES);
+	REFUSED(EINVAL, SLOT_TEST, VM_RAM, 0, NULL, 0);
+}
+
+TEST_F(slots, a_slot_may_move_over_itself_but_not_over_others)
+{
+	u64 *ram = vm_add_ram(&self->vm, SLOT_TEST, VM_RAM, SIZE, 0);
+
+	vm_add_ram(&self->vm, SLOT_TEST + 1, VM_RAM + 2 * SIZE, SIZE, 0);
+	ram[0] = 3;
+	vcpu_call(self->vcpu, load, VM_RAM);
+	REFUSED(0, SLOT_TEST, VM_RAM + PAGE_SIZE, SIZE, ram, 0);
+	EXPECT_EQ(3, vcpu_call(self->vcpu, load, VM_RAM + PAGE_SIZE));
+	REFUSED(0, SLOT_TEST, VM_RAM + SIZE, SIZE, ram, 0);
+	REFUSED(EEXIST, SLOT_TEST, VM_RAM + SIZE + PAGE_SIZE, SIZE, ram, 0);
+	EXPECT_EQ(3, vcpu_call(self->vcpu, load, VM_RAM + SIZE));
+	REFUSED(0, SLOT_TEST, VM_RAM + 3 * SIZE, SIZE, ram, 0);
+	EXPECT_EQ(3, vcpu_call(self->vcpu, load, VM_RAM + 3 * SIZE));
+}
+
+TEST_F(slots, a_slot_may_move_and_begin_to_log_at_once)
+{
+	u64 *ram = vm_add_ram(&self->vm, SLOT_TEST, VM_RAM, SIZE, 0);
+
+	vcpu_call(self->vcpu, store_and_load, VM_RAM);
+	REFUSED(0, SLOT_TEST, VM_RAM + SIZE, SIZE, ram, KVM_MEM_LOG_DIRTY_PAGES);
+	REFUSED(EEXIST, SLOT_TEST + 1, VM_RAM + SIZE, SIZE, ram, 0);
+	REFUSED(0, SLOT_TEST, VM_RAM, SIZE, ram, 0);
+	REFUSED(EINVAL, SLOT_TEST, VM_RAM + SIZE, SIZE, ram, KVM_MEM_READONLY);
 }
 
 TEST_F(slots, a_slot_cannot_become_read_only)

@@ -8,10 +8,10 @@
  * and waits until no vCPU has it in its TLB.
  *
  * A fault reads the process's page table as it is, without a lock on it, and
- * maps what it finds.  That is safe because it does both under tdp->lock and
+ * maps what it finds.  That is safe because it does both under tdp_lock and
  * only while no invalidation of that address is under way:
  *
- *   invalidation, seen from inside tdp->lock     the fault
+ *   invalidation, seen from inside tdp_lock      the fault
  *   has not begun                                maps; start() will find the leaf
  *   start() was here, end() was not              may see the old page: tries again
  *   end() was here                               sees the new page table
@@ -94,9 +94,9 @@ static bool fault_for_hvas_in(struct vm *vm, struct memspace *space, hva_t start
 {
 	const struct memslots *slots = memslot_all(space);
 	bool young = false;
-	unsigned int i;
+	unsigned int i, nr = memslots_nr(slots);
 
-	for (i = 0; i < slots->nr; i++) {
+	for (i = 0; i < nr; i++) {
 		const struct memslot *slot = slots->slot[i];
 		hva_t from = max(start, slot->hva);
 		hva_t to = min(end, slot->hva + (slot->npages << PAGE_SHIFT));

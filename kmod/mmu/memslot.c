@@ -5,8 +5,9 @@
  * What a change of slots owes to whom:
  *
  *   change          readers of the old set          second-level tables
- *   create          may finish with it, but the     nothing is mapped there
- *                   set itself is freed after them
+ *   create          may finish with it; if it is    nothing is mapped there
+ *                   replaced, it is freed after
+ *                   them
  *   delete, move    waited for: they touch hvas     the old range is unmapped
  *                   that user space may reuse
  *   logging begins  waited for: they write and      lose the write right, or, where all
@@ -16,6 +17,7 @@
  */
 #include <linux/bitmap.h>
 #include <linux/io.h>
+#include <linux/log2.h>
 #include <linux/overflow.h>
 #include <linux/pagemap.h>
 #include "backend.h"
@@ -32,7 +34,7 @@ static struct memslots no_slots;
 /* How many slots begin at or below @gfn. */
 static unsigned int memslot_rank(const struct memslots *slots, gfn_t gfn)
 {
-	unsigned int low = 0, high = slots->nr;
+	unsigned int low = 0, high = memslots_nr(slots);
 
 	while (low < high) {
 		unsigned int mid = (low + high) / 2;
@@ -94,15 +96,20 @@ static void memslot_free_set(struct rcu_head *rcu)
 }
 
 /* A set with @new, if any, in place of @old, if any. */
-static struct memslots *memslot_make_set(const struct memslots *slots, const struct memslot *old,
-					 struct memslot *new)
+static struct memslots *memslot_make_set(struct memspace *space, const struct memslots *slots,
+					 const struct memslot *old, struct memslot *new)
 {
-	struct memslots *set;
-	unsigned int i;
+	unsigned int i, room = roundup_pow_of_two(slots->nr + 1);
+	struct memslots *set = space->spare;
 
-	set = kvmalloc(struct_size(set, slot, slots->nr + 1), GFP_KERNEL_ACCOUNT);
-	if (!set)
-		return NULL;
+	if (!set || set->room <= slots->nr) {
+		set = kvmalloc(struct_size(set, slot, room), GFP_KERNEL_ACCOUNT);
+		if (!set)
+			return NULL;
+		set->room = room;
+	} else {
+		space->spare = NULL;
+	}
 	set->nr = slots->nr;
 	memcpy(set->slot, slots->slot, slots->nr * sizeof(new));
 	if (old) {
@@ -115,6 +122,16 @@ static struct memslots *memslot_make_set(const struct memslots *slots, const str
 		set->slot[i] = new;
 	}
 	return set;
+}
+
+/* Add a slot above all others, if there is room: so a VM of thousands is made without copying. */
+static bool memslot_append(struct memslots *slots, struct memslot *new)
+{
+	if (slots->nr == slots->room || memslot_rank(slots, new->gfn) < slots->nr)
+		return false;
+	slots->slot[slots->nr] = new;
+	smp_store_release(&slots->nr, slots->nr + 1);	/* pairs with memslots_nr() */
+	return true;
 }
 
 static bool memslot_vcpu_passed(struct vcpu *vcpu)
@@ -148,19 +165,26 @@ static int memslot_replace(struct vm *vm, struct memspace *space, struct memslot
 {
 	struct memslots *slots = rcu_dereference_protected(space->slots, true), *set;
 
-	set = memslot_make_set(slots, old, new);
+	if (!old && memslot_append(slots, new))
+		return 0;
+	set = memslot_make_set(space, slots, old, new);
 	if (!set)
 		return -ENOMEM;
 	spin_lock(&vm->tdp_lock);
 	rcu_assign_pointer(space->slots, set);
 	spin_unlock(&vm->tdp_lock);
 
-	/* A VM in the making has no reader but the notifier: no need to wait. */
 	smp_mb();	/* a vCPU that is published later sees the new set */
-	if (old || READ_ONCE(vm->nr_vcpus))
-		memslot_wait_for_readers(vm);
-	if (slots != &no_slots)
-		call_srcu(&memslot_srcu, &slots->rcu, memslot_free_set);
+	if (!old && !READ_ONCE(vm->nr_vcpus)) {
+		/* A VM in the making has no reader but the notifier: no need to wait. */
+		if (slots != &no_slots)
+			call_srcu(&memslot_srcu, &slots->rcu, memslot_free_set);
+		return 0;
+	}
+	/* A callback left behind here would make the next one wait for a slow grace period. */
+	memslot_wait_for_readers(vm);
+	kvfree(space->spare);
+	space->spare = slots != &no_slots ? slots : NULL;
 	if (!old)
 		return 0;
 	if (!new || new->gfn != old->gfn || !(new->flags & KVM_MEM_LOG_DIRTY_PAGES))
@@ -539,6 +563,7 @@ void memslot_free_vm(struct vm *vm)
 		slots = rcu_dereference_protected(vm->spaces[i].slots, true);
 		if (slots != &no_slots)
 			kvfree(slots);
+		kvfree(vm->spaces[i].spare);
 	}
 	kfree(vm);
 }

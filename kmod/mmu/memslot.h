@@ -47,14 +47,24 @@ struct memslot {
 	unsigned long	*dirty;		/* KVM_MEM_LOG_DIRTY_PAGES: one bit a page, atomic; not used with rings */
 };
 
-/* Sorted by gfn; slots that a change left alone are in the old set and in the new one. */
+/*
+ * Sorted by gfn; slots that a change left alone are in the old set and in the new
+ * one.  Only what a slot above all others adds is added in place.
+ */
 struct memslots {
 	struct rcu_head	rcu;
-	unsigned int	nr;
+	unsigned int	nr;		/* read with memslots_nr() */
+	unsigned int	room;
 	struct memslot	*slot[];
 };
 
 extern struct srcu_struct memslot_srcu;
+
+/* Who sees the number sees the slots. */
+static inline unsigned int memslots_nr(const struct memslots *slots)
+{
+	return smp_load_acquire(&slots->nr);	/* pairs with memslot_append() */
+}
 
 static inline bool memslot_has(const struct memslot *slot, gfn_t gfn)
 {
@@ -122,7 +132,7 @@ static inline const struct memslot *memslot_last_found(struct vcpu *vcpu, gfn_t 
 	const struct memslots *slots = memslot_all(vcpu->space);
 	unsigned int i = vcpu->slot_hint;
 
-	return likely(i < slots->nr && memslot_has(slots->slot[i], gfn)) ? slots->slot[i] : NULL;
+	return likely(i < memslots_nr(slots) && memslot_has(slots->slot[i], gfn)) ? slots->slot[i] : NULL;
 }
 
 /**
