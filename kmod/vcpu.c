@@ -439,10 +439,8 @@ static int vcpu_pause(struct vcpu *vcpu)
 {
 	if (signal_pending(current))
 		return -EINTR;
-	if (test_thread_flag(TIF_NOTIFY_RESUME)) {
-		set_thread_flag(TIF_SIGPENDING);
+	if (test_thread_flag(TIF_NOTIFY_RESUME))
 		return -ERESTARTNOINTR;
-	}
 	clock_run_end(vcpu);
 	memslot_read_unlock(vcpu);
 	cond_resched();
@@ -583,6 +581,9 @@ static long vcpu_run(struct vcpu *vcpu)
 	trace_kvm_userspace_exit(vcpu->run->exit_reason, r);
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
+	/* Last, for sigprocmask() would take it away: see vcpu_pause(). */
+	if (unlikely(r == -ERESTARTNOINTR))
+		set_thread_flag(TIF_SIGPENDING);
 	return r;
 }
 

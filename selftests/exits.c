@@ -353,6 +353,45 @@ TEST_F(exits, signal_mask_lets_in_a_signal_that_the_thread_blocks)
 	EXPECT_EQ(EINTR, errno_of(ioctl(self->vcpu->fd, KVM_RUN, 0)));
 }
 
+static volatile bool busy_enough;
+
+static void *be_busy(void *arg)
+{
+	while (!busy_enough)
+		;
+	return NULL;
+}
+
+static u64 spin_a_while(u64 ticks)
+{
+	for (u64 end = rdtsc() + ticks; rdtsc() < end; )
+		;
+	return 7;
+}
+
+/* Being preempted leaves work to be done on the way to user space (rseq), which must not see it. */
+TEST_F(exits, with_a_signal_mask_a_busy_machine_is_not_noticed)
+{
+	struct {
+		struct kvm_signal_mask head;
+		u8 bits[8];
+	} mask = { .head.len = 8 };
+	pthread_t others[4];
+	sigset_t blocked;
+
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+	ASSERT_EQ(0, ioctl(self->vcpu->fd, KVM_SET_SIGNAL_MASK, &mask)) TH_LOG("%m");
+	for (u32 i = 0; i < ARRAY_SIZE(others); i++)
+		ASSERT_EQ(0, pthread_create(&others[i], NULL, be_busy, NULL));
+	EXPECT_EQ(7, vcpu_call(self->vcpu, spin_a_while,
+			       200ULL * ioctl(self->vcpu->fd, KVM_GET_TSC_KHZ, 0)));
+	busy_enough = true;
+	for (u32 i = 0; i < ARRAY_SIZE(others); i++)
+		pthread_join(others[i], NULL);
+}
+
 /* A pending signal comes before the guest, but what the last exit left is completed. */
 TEST_F(exits, a_pending_signal_keeps_the_guest_from_running)
 {
