@@ -20,6 +20,7 @@
 #include "fpu.h"
 #include "irq/irq.h"
 #include "mmu/memslot.h"
+#include "smm.h"
 #include "trace.h"
 
 static struct vcpu *emu_vcpu(struct emu *emu)
@@ -650,13 +651,16 @@ unsigned int vcpu_insn_length(struct vcpu *vcpu, u32 opcode, unsigned int len)
  */
 int vcpu_emulate_ud(struct vcpu *vcpu)
 {
-	enum { VMCALL = 0xc1010f, VMMCALL = 0xd9010f, LEN = 3 };
+	enum { RSM = 0xaa0f, VMCALL = 0xc1010f, VMMCALL = 0xd9010f, LEN = 3 };
 	u64 bytes;
 	gpa_t gpa;
 	u8 last;
 
+	if (!find_insn(vcpu, &bytes, &gpa))
+		return exit_ud(vcpu);
+	if (insn_is(bytes, RSM, 2))	/* VT-x has no intercept for it */
+		return exit_rsm(vcpu);
 	if (vcpu->vm->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN ||
-	    !find_insn(vcpu, &bytes, &gpa) ||
 	    (!insn_is(bytes, VMCALL, LEN) && !insn_is(bytes, VMMCALL, LEN)))
 		return exit_ud(vcpu);
 	last = (insn_is(bytes, VMCALL, LEN) ? VMMCALL : VMCALL) >> 16;

@@ -17,6 +17,7 @@
 #include "cr.h"
 #include "exit.h"
 #include "irq/irq.h"
+#include "smm.h"
 #include "trace.h"
 
 /* ---- exceptions ---- */
@@ -342,6 +343,12 @@ void event_inject(struct vcpu *vcpu)
 	}
 	if (unlikely(vcpu->guest_debug & KVM_GUESTDBG_BLOCKIRQ))
 		return;
+	if (unlikely(vcpu->smi_pending && !vcpu->smm)) {
+		if (taken)
+			vcpu->event_again = true;
+		else
+			smm_enter(vcpu);
+	}
 	if (vcpu->nmi_pending) {
 		if (!taken && backend(nmi_allowed)(vcpu)) {
 			inject_nmi(vcpu);
@@ -404,7 +411,7 @@ bool event_wakes(struct vcpu *vcpu)
 {
 	if (vcpu->exception.pending || vcpu->nmi_pending || atomic_read(&vcpu->nmi_queued))
 		return true;
-	if (event_cut_off(vcpu) || vcpu->pv_unhalted)
+	if (event_cut_off(vcpu) || vcpu->pv_unhalted || smm_wakes(vcpu))
 		return true;
 	return vcpu->lapic && irq_pending(vcpu) >= 0 && backend(irq_allowed)(vcpu);
 }

@@ -73,6 +73,8 @@ static const struct msr_reg msr_regs[] = {
 	REG(MSR_K7_HWCR,		hwcr,			MSR_ANY,		~0ULL),
 	REG(MSR_AMD64_OSVW_ID_LENGTH,	osvw_length,		CAP_OSVW,		~0ULL),
 	REG(MSR_AMD64_OSVW_STATUS,	osvw_status,		CAP_OSVW,		~0ULL),
+	REG(MSR_IA32_SMBASE,		smbase,			MSR_ANY,		U32_MAX),
+	REG(MSR_SMI_COUNT,		smi_count,		MSR_ANY,		~0ULL),
 	REG(MSR_KVM_WALL_CLOCK,		wall_clock_msr,		CAP_KVM_CLOCKSOURCE,	~0ULL),
 	REG(MSR_KVM_WALL_CLOCK_NEW,	wall_clock_msr,		CAP_KVM_CLOCKSOURCE2,	~0ULL),
 	REG(MSR_KVM_SYSTEM_TIME,	kvmclock_msr,		CAP_KVM_CLOCKSOURCE,	~0ULL),
@@ -170,6 +172,8 @@ static int write_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool
 			return MSR_OK;
 		break;
 	case MSR_PLATFORM_INFO:
+	case MSR_IA32_SMBASE:
+	case MSR_SMI_COUNT:
 		if (!host)
 			return MSR_GP;
 		break;
@@ -309,7 +313,8 @@ int msr_read(struct vcpu *vcpu, u32 index, u64 *val, bool host)
 	}
 	reg = msr_find_reg(index);
 	if (reg) {
-		if (index == MSR_PLATFORM_INFO && !host && vcpu->vm->hide_platform_info)
+		if (!host && ((index == MSR_PLATFORM_INFO && vcpu->vm->hide_platform_info) ||
+			      index == MSR_IA32_SMBASE))
 			return MSR_GP;
 		*val = *msr_field(vcpu, reg);
 		return may_access(vcpu, reg, host) ? MSR_OK : MSR_GP;

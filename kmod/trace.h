@@ -191,6 +191,19 @@ TRACE_EVENT(kvm_userspace_exit,
 		  __entry->errno < 0 ? -__entry->errno : __entry->reason)
 );
 
+TRACE_EVENT(kvm_enter_smm,
+	TP_PROTO(unsigned int vcpu_id, u64 smbase, bool entering),
+	TP_ARGS(vcpu_id, smbase, entering),
+	TP_STRUCT__entry(
+		__field(unsigned int, vcpu_id) __field(u64, smbase) __field(bool, entering)
+	),
+	TP_fast_assign(
+		SET(vcpu_id); SET(smbase); SET(entering);
+	),
+	TP_printk("vcpu %u: %s SMM, smbase 0x%llx", __entry->vcpu_id,
+		  __entry->entering ? "entering" : "leaving", __entry->smbase)
+);
+
 #endif /* VITRO_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

@@ -24,6 +24,7 @@
 #include "mmu/dirty_ring.h"
 #include "mmu/memslot.h"
 #include "msr.h"
+#include "smm.h"
 #include "trace.h"
 
 static struct kmem_cache *vcpu_cache;
@@ -177,8 +178,11 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 	vcpu->nmi_pending = 0;
 	vcpu->nmi_injected = vcpu->nmi_masked = false;
 	vcpu->pv_unhalted = false;
+	vcpu->smi_pending = false;
 	vcpu->complete = NULL;
 
+	if (!init)
+		smm_reset(vcpu);
 	msr_reset(vcpu, init);
 	fpu_reset(vcpu, init);
 	lapic_reset(vcpu, init);	/* IA32_APIC_BASE, where there is none */
@@ -272,6 +276,8 @@ static void requests_about_state(struct vcpu *vcpu)
 		vcpu_watch_sched(vcpu);
 		clock_update_steal(vcpu);
 	}
+	if (vcpu_take_request(vcpu, REQ_SMI))
+		smm_collect_smi(vcpu);
 	if (vcpu_take_request(vcpu, REQ_NMI))
 		event_collect_nmis(vcpu);
 	if (vcpu_take_request(vcpu, REQ_INTERCEPTS)) {
@@ -496,7 +502,7 @@ static void fill_run(struct vcpu *vcpu)
 	run->if_flag = !!(vcpu->rflags & X86_EFLAGS_IF);
 	run->cr8 = vcpu_get_cr8(vcpu);
 	run->apic_base = vcpu->apic_base;
-	run->flags = 0;
+	run->flags = vcpu->smm ? KVM_RUN_X86_SMM : 0;
 	run->ready_for_interrupt_injection = vcpu->vm->pic || takes_user_irq(vcpu);
 }
 

@@ -138,6 +138,10 @@ struct vcpu {
 	atomic_t	nmi_queued;
 	bool		event_again;		/* something had to wait for the next exit */
 	u32		mp_state;		/* KVM_MP_STATE_* */
+	bool		smm;			/* in system-management mode: smm.c */
+	bool		smi_pending;
+	bool		smm_inside_nmi;		/* NMIs were masked before it was entered */
+	u64		smbase, smi_count;
 	bool		pv_unhalted;
 
 	/* what user space has to complete */
@@ -251,6 +255,8 @@ bool vcpu_user_wants_window(const struct vcpu *vcpu);
 int vcpu_sync_from_run(struct vcpu *vcpu);
 void vcpu_sync_to_run(struct vcpu *vcpu);
 long vcpu_state_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg);
+void vcpu_get_sregs(struct vcpu *vcpu, struct kvm_sregs2 *sregs);
+int vcpu_set_sregs(struct vcpu *vcpu, const struct kvm_sregs2 *sregs);
 
 /* ---- event.c: exceptions, NMIs and interrupts on their way in ---- */
 

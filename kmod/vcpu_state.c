@@ -13,6 +13,7 @@
 #include "irq/irq.h"
 #include "mmu/memslot.h"
 #include "msr.h"
+#include "smm.h"
 #include "stats.h"
 
 /* ---- general registers ---- */
@@ -57,7 +58,12 @@ static bool pae_paging(const struct kvm_sregs2 *sregs)
 	return sregs->cr0 & X86_CR0_PG && sregs->cr4 & X86_CR4_PAE && !(sregs->efer & EFER_LMA);
 }
 
-static void get_sregs_common(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
+/**
+ * vcpu_get_sregs() - all special registers
+ * @vcpu: under its mutex
+ * @sregs: filled, but for flags and PDPTEs
+ */
+void vcpu_get_sregs(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
 {
 	memset(sregs, 0, sizeof(*sregs));
 	backend(get_sregs)(vcpu, sregs);
@@ -70,7 +76,14 @@ static void get_sregs_common(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
 	sregs->apic_base = vcpu->apic_base;
 }
 
-static int set_sregs_common(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
+/**
+ * vcpu_set_sregs() - load all special registers
+ * @vcpu: under its mutex
+ * @sregs: without flags and PDPTEs
+ *
+ * Return: 0, or -EINVAL for a state that no CPU can have; then nothing has changed.
+ */
+int vcpu_set_sregs(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
 {
 	if (!vcpu_sregs_valid(vcpu, sregs) || sregs->efer & ~msr_efer_valid_bits(vcpu))
 		return -EINVAL;
@@ -98,7 +111,7 @@ static int get_sregs(struct vcpu *vcpu, struct kvm_sregs *sregs)
 {
 	struct kvm_sregs2 common;
 
-	get_sregs_common(vcpu, &common);
+	vcpu_get_sregs(vcpu, &common);
 	memcpy(sregs, &common, SREGS_COMMON);
 	memset(sregs->interrupt_bitmap, 0, sizeof(sregs->interrupt_bitmap));
 	if (vcpu->interrupt.injected && !vcpu->interrupt.soft)
@@ -115,7 +128,7 @@ static int set_sregs(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 	int r;
 
 	memcpy(&common, sregs, SREGS_COMMON);
-	r = set_sregs_common(vcpu, &common);
+	r = vcpu_set_sregs(vcpu, &common);
 	vector = find_first_bit((unsigned long *)sregs->interrupt_bitmap, NR_VECTORS_X86);
 	if (!r && vector < NR_VECTORS_X86) {
 		vcpu->interrupt.injected = true;
@@ -129,7 +142,7 @@ static int get_sregs2(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
 {
 	gpa_t pdpt = vcpu->cr3 & ~0x1fULL;	/* SDM 3A "PAE Paging": 32-byte aligned */
 
-	get_sregs_common(vcpu, sregs);
+	vcpu_get_sregs(vcpu, sregs);
 	if (pae_paging(sregs) &&
 	    !guest_read(vcpu, pdpt, sregs->pdptrs, sizeof(sregs->pdptrs)))
 		sregs->flags |= KVM_SREGS2_FLAGS_PDPTRS_VALID;
@@ -143,7 +156,7 @@ static int set_sregs2(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
 		return -EINVAL;
 	if (sregs->flags & KVM_SREGS2_FLAGS_PDPTRS_VALID && !pae_paging(sregs))
 		return -EINVAL;
-	return set_sregs_common(vcpu, sregs);
+	return vcpu_set_sregs(vcpu, sregs);
 }
 
 /* ---- multiprocessor state ---- */
@@ -163,6 +176,9 @@ static int set_mp_state(struct vcpu *vcpu, const struct kvm_mp_state *mp)
 {
 	/* Without a local APIC there is none but RUNNABLE, the first of them. */
 	if (mp->mp_state > (vcpu->lapic ? KVM_MP_STATE_SIPI_RECEIVED : KVM_MP_STATE_RUNNABLE))
+		return -EINVAL;
+	if ((vcpu->smm || vcpu->smi_pending) && (mp->mp_state == KVM_MP_STATE_INIT_RECEIVED ||
+						 mp->mp_state == KVM_MP_STATE_SIPI_RECEIVED))
 		return -EINVAL;
 	vcpu->mp_state = mp->mp_state;
 	if (mp->mp_state == KVM_MP_STATE_SIPI_RECEIVED) {
@@ -202,6 +218,7 @@ static int get_events(struct vcpu *vcpu, struct kvm_vcpu_events *events)
 	events->nmi.pending = vcpu->nmi_pending != 0;
 	events->nmi.masked = vcpu->nmi_masked;
 	events->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	smm_get_events(vcpu, events);
 	if (payload)
 		events->flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
 	if (vcpu->vm->triple_fault_event) {
@@ -214,7 +231,7 @@ static int get_events(struct vcpu *vcpu, struct kvm_vcpu_events *events)
 static int check_events(struct vcpu *vcpu, const struct kvm_vcpu_events *events)
 {
 	u32 valid = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
-		    KVM_VCPUEVENT_VALID_SHADOW;
+		    KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM;
 	bool payload = events->flags & KVM_VCPUEVENT_VALID_PAYLOAD;
 
 	if (vcpu->vm->exception_payload)
@@ -229,7 +246,11 @@ static int check_events(struct vcpu *vcpu, const struct kvm_vcpu_events *events)
 	if ((events->exception.injected || (payload && events->exception.pending)) &&
 	    (events->exception.nr > 31 || events->exception.nr == NMI_VECTOR))
 		return -EINVAL;
-	/* INIT_RECEIVED has no SMI here: no SMM is offered. */
+	/* SMM latches INITs, and a vCPU that waits for a SIPI takes no SMI. */
+	if (events->flags & KVM_VCPUEVENT_VALID_SMM &&
+	    (events->smi.smm || events->smi.pending) &&
+	    vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED)
+		return -EINVAL;
 	return 0;
 }
 
@@ -264,6 +285,8 @@ static int set_events(struct vcpu *vcpu, const struct kvm_vcpu_events *events)
 	backend(set_nmi_mask)(vcpu, events->nmi.masked);
 	if (events->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR && vcpu->lapic)
 		lapic_set_sipi_vector(vcpu, events->sipi_vector);
+	if (events->flags & KVM_VCPUEVENT_VALID_SMM)
+		smm_set_events(vcpu, events);
 	if (events->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) {
 		if (events->triple_fault.pending)
 			vcpu_request(vcpu, REQ_TRIPLE_FAULT);
@@ -528,6 +551,9 @@ static long other_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg
 	case KVM_SET_XSAVE: return fpu_ioctl_set_xsave(vcpu, user);
 	case KVM_NMI:
 		vcpu_nmi(vcpu);
+		return 0;
+	case KVM_SMI:
+		vcpu_request(vcpu, REQ_SMI);
 		return 0;
 	case KVM_SET_SIGNAL_MASK: return set_signal_mask(vcpu, user);
 	case KVM_SET_TSC_KHZ: return clock_set_tsc_khz(vcpu, arg);

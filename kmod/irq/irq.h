@@ -108,6 +108,8 @@ int lapic_local_deliver(struct vcpu *vcpu, unsigned int lvt);
 void lapic_accept_init_sipi(struct vcpu *vcpu);
 /* KVM_SET_VCPU_EVENTS' vector; KVM_SET_MP_STATE's KVM_MP_STATE_SIPI_RECEIVED. */
 void lapic_set_sipi_vector(struct vcpu *vcpu, u8 vector);
+bool lapic_init_latched(struct vcpu *vcpu);
+void lapic_latch_init(struct vcpu *vcpu, bool latched);
 void lapic_post_sipi(struct vcpu *vcpu);
 /* REQ_EOI_EXIT: the vector of KVM_EXIT_IOAPIC_EOI. */
 u8 lapic_eoi_exit_vector(struct vcpu *vcpu);

@@ -379,17 +379,45 @@ void lapic_set_sipi_vector(struct vcpu *vcpu, u8 vector)
 }
 
 /**
+ * lapic_init_latched() - does an INIT wait?
+ * @vcpu: with a local APIC
+ */
+bool lapic_init_latched(struct vcpu *vcpu)
+{
+	return test_bit(LAPIC_INIT, &vcpu->lapic->events);
+}
+
+/**
+ * lapic_latch_init() - let an INIT wait, or none
+ * @vcpu: under its mutex, with a local APIC
+ * @latched: which
+ */
+void lapic_latch_init(struct vcpu *vcpu, bool latched)
+{
+	if (!latched) {
+		clear_bit(LAPIC_INIT, &vcpu->lapic->events);
+		return;
+	}
+	set_bit(LAPIC_INIT, &vcpu->lapic->events);
+	vcpu_request(vcpu, REQ_APIC_STATE);
+}
+
+/**
  * lapic_accept_init_sipi() - REQ_APIC_STATE
  * @vcpu: its own thread, may sleep
  *
  * SDM 3A "MP Initialization Protocol Algorithm for MP Systems": INIT leaves an
  * application processor waiting for a SIPI; a SIPI that finds it not waiting
- * is lost.
+ * is lost.  SMM latches an INIT until RSM.
  */
 void lapic_accept_init_sipi(struct vcpu *vcpu)
 {
 	struct lapic *apic = vcpu->lapic;
 
+	if (unlikely(vcpu->smm)) {
+		clear_bit(LAPIC_SIPI, &apic->events);
+		return;
+	}
 	if (test_and_clear_bit(LAPIC_INIT, &apic->events)) {
 		vcpu_reset(vcpu, true);
 		vcpu->mp_state = vcpu_is_bsp(vcpu) ? KVM_MP_STATE_RUNNABLE :

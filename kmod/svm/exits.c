@@ -12,6 +12,7 @@
 #include "../exit.h"
 #include "../guest_mode.h"
 #include "../msr.h"
+#include "../smm.h"
 #include "../task_switch.h"
 #include "check.h"
 #include "svm.h"
@@ -266,6 +267,8 @@ int svm_handle_exit(struct vcpu *vcpu)
 		return EXIT_RESUME;
 	case SVM_EXIT_VMMCALL:
 		return svm_finish(vcpu, INSN_VMMCALL, exit_hypercall(vcpu));
+	case SVM_EXIT_RSM:
+		return exit_rsm(vcpu);
 	case SVM_EXIT_IRET:
 		return svm_exit_iret(vcpu);
 	case SVM_EXIT_PAUSE:
@@ -307,7 +310,6 @@ int svm_handle_exit(struct vcpu *vcpu)
 	case SVM_EXIT_VMRUN:
 	case SVM_EXIT_VMLOAD ... SVM_EXIT_RDTSCP:
 	case SVM_EXIT_INVLPGA:
-	case SVM_EXIT_RSM:
 	case SVM_EXIT_RDPRU:
 	case SVM_EXIT_INVPCID:
 		return exit_ud(vcpu);

@@ -82,6 +82,7 @@ struct vcpu {
 	int		idx;
 	unsigned long	requests;
 	u32		mp_state;
+	bool		smm;
 	u8		maxphyaddr;
 	u32		tsc_khz;
 	u64		apic_base, pv_eoi_msr;
