@@ -53,10 +53,11 @@ static u64 saved(u8 *smram, u32 offset)
 extern u8 after_sync[];
 
 /* What an SMI must not change. */
-static u64 survivor(u64 arg)
+static u64 __attribute__((noinline)) survivor(u64 arg)
 {
 	u64 rbx = 0x1234567890, r15 = 0xabcdef0123;
 
+	xapic_enable();
 	asm volatile("mov $0x708, %%edx\n\tmov $1, %%eax\n\tout %%eax, %%dx\nafter_sync: nop"
 		     : "+b"(rbx), "=a"(arg) : : "rdx");
 	asm volatile("" : "+r"(r15));
@@ -64,6 +65,20 @@ static u64 survivor(u64 arg)
 	guest_check_eq(1, arg);
 	guest_check_eq(SEL_DATA, ({ u16 ss; asm("mov %%ss, %0" : "=r"(ss)); ss; }));
 	return rbx;
+}
+
+/* Bochs's VT-x opens NMIs at an IRET only, whatever the entry says. */
+static u64 survivor_and_iret(u64 arg)
+{
+	u64 rbx = survivor(arg);
+
+	asm volatile("int $0x91" : : : "memory");
+	return rbx;
+}
+
+static guest_fn nmi_survivor(void)
+{
+	return kvm_cpu_is_amd() ? survivor : survivor_and_iret;
 }
 
 static void to_sync(struct vcpu *vcpu, guest_fn fn)
@@ -80,7 +95,7 @@ TEST_F(smm, an_smi_enters_smm_and_rsm_returns)
 	struct kvm_vcpu_events events;
 	struct kvm_sregs sregs;
 
-	to_sync(self->vcpu, survivor);
+	to_sync(self->vcpu, nmi_survivor());
 	EXPECT_EQ(0, self->vcpu->run->flags & KVM_RUN_X86_SMM);
 	smi(self->vcpu);
 	ASSERT_EQ(IN_SMM, vcpu_sync(self->vcpu));
@@ -134,7 +149,6 @@ TEST_F(smm, rsm_loads_what_the_handler_changed)
 
 TEST_F(smm, rsm_to_a_state_that_no_cpu_has_is_a_shutdown)
 {
-	NEED(!kvm_is_stock(), "stock KVM calls it an internal error in some versions");
 	to_sync(self->vcpu, survivor);
 	smi(self->vcpu);
 	ASSERT_EQ(IN_SMM, vcpu_sync(self->vcpu));
@@ -198,10 +212,14 @@ TEST_F(smm, an_smi_by_a_message)
 	EXPECT_EQ(0x1234567890, vcpu_finish(self->vcpu));
 }
 
+static volatile bool awake;
+
 static u64 halted(u64 arg)
 {
+	xapic_enable();
 	guest_sync(1);
 	halt();
+	awake = true;
 	return 6;
 }
 
@@ -210,10 +228,13 @@ TEST_F(smm, an_smi_ends_a_hlt)
 	to_sync(self->vcpu, halted);
 	memcpy(self->smram + SMM_ENTRY, "\x0f\xaa", 2);
 	vcpu_spawn_entered(self->vcpu);
-	usleep(20000);				/* KVM_RUN keeps vCPU ioctls out */
-	vm_signal_msi(&self->vm, 0, APIC_DM_SMI);
+	/* By message, for KVM_RUN keeps vCPU ioctls out; one before the HLT wakes nobody. */
+	for (int i = 0; i < 200 && !awake; i++) {
+		usleep(10000);
+		vm_signal_msi(&self->vm, 0, APIC_DM_SMI);
+	}
 	EXPECT_EQ(6, vcpu_join(self->vcpu));
-	EXPECT_EQ(1, vcpu_msr(self->vcpu, MSR_SMI_COUNT));
+	EXPECT_LE(1, vcpu_msr(self->vcpu, MSR_SMI_COUNT));
 }
 
 /* ---- what waits in SMM ---- */
@@ -239,7 +260,7 @@ static void count_nmi(struct guest_frame *frame)
 TEST_F(smm, an_nmi_waits_for_rsm)
 {
 	guest_handlers[NMI_VECTOR] = count_nmi;
-	to_sync(self->vcpu, survivor);
+	to_sync(self->vcpu, nmi_survivor());
 	smi(self->vcpu);
 	ASSERT_EQ(IN_SMM, vcpu_sync(self->vcpu));
 	kvm_do(self->vcpu->fd, KVM_NMI, 0);

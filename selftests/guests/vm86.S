@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Virtual-8086 mode, and 16-bit protected mode; vm86.c lays out what is around them. */
+#define PORT_SYNC	0x708
+
+#define BEGIN(name)	.globl name, name##_end; name:
+#define END(name)	name##_end:
+
+	.macro tell			/* EAX */
+	mov	$PORT_SYNC, %dx
+	out	%eax, %dx
+	.endm
+
+	.section .rodata
+
+/* ---- in virtual-8086 mode ---- */
+
+	.code16
+BEGIN(vm86_tell)
+	mov	$0x1111, %eax
+	tell
+END(vm86_tell)
+
+BEGIN(vm86_int)
+	mov	$0x2200, %eax
+	int	$0x21
+	tell				/* what an IRET from 16-bit code has come back to */
+END(vm86_int)
+
+BEGIN(vm86_handler)			/* in the real-mode vector table's way */
+	add	$0x22, %eax
+	iret
+END(vm86_handler)
+
+BEGIN(vm86_mmio)			/* VGA's window: no RAM there */
+	mov	$0xa000, %ax
+	mov	%ax, %ds
+	movl	(0x10), %eax
+	tell
+END(vm86_mmio)
+
+BEGIN(vm86_hlt)
+	hlt
+END(vm86_hlt)
+
+/* ---- 16-bit protected mode ---- */
+
+BEGIN(prot16_stack)			/* SP is 16 bits wide, and wraps */
+	movl	$0x00050000, %esp
+	push	%ax
+	movl	%esp, %eax
+	tell
+END(prot16_stack)
+
+BEGIN(prot16_mmio)
+	mov	$0xff00, %bx
+	movl	0x110(%bx), %eax	/* 0x10010, which is 0x10 */
+	tell
+END(prot16_mmio)
+
+/* ---- their monitor ---- */
+
+	.code32
+BEGIN(monitor_int)			/* flags that INT pushed, and where it came from */
+	mov	8(%esp), %eax
+	and	$0x20000, %eax		/* VM */
+	or	(%esp), %eax
+	tell
+END(monitor_int)
+
+BEGIN(monitor_gp)			/* error code, and where */
+	pop	%eax
+	shl	$16, %eax
+	or	(%esp), %eax
+	tell
+END(monitor_gp)
+
+	.section .note.GNU-stack, "", @progbits
