@@ -75,7 +75,7 @@ image_system()
 	stale "$image/system.cpio" "$lab/image.sh" "$lab"/vm/* "$lab"/vm/*/* "$kroot/.done" || return 0
 	step "making the test VM's initramfs"
 	rm -rf "$root"
-	mkdir -p "$root"/{dev,proc,sys,tmp,run,root,lab/bin,lab/disk,qemu}
+	mkdir -p "$root"/{dev,proc,sys,tmp,run,root,lab/bin,lab/disk,qemu,kselftests}
 	put_busybox "$root"
 	put_modules "$root" virtio_pci virtio_blk virtio_console \
 		ata_piix sd_mod irqbypass kvm kvm-amd kvm-intel loop msr cpuid

@@ -4,6 +4,8 @@
 # (the lab's own manners) and the unit tests.  In the test VM, on each machine
 # that it can be: the kselftests.
 
+test_kind=test			# whose logs these are
+test_settings=$top/selftests/settings
 test_machines=()
 test_passed=0
 test_failed=0
@@ -321,15 +323,15 @@ test_rounds()
 test_round()
 {
 	step "starting the test VM ($vm_cpu) for $# tests"
-	vm_log=$build/logs/test-$vm_cpu-$round.log
+	vm_log=$build/logs/$test_kind-$vm_cpu-$round.log
 	rm -rf "$tmp/job" "$tmp/result"
 	mkdir "$tmp/job" "$tmp/result"
 	cp "$lab/vm/test" "$tmp/job/main"
-	cp "$top/selftests/settings" "$tmp/job/settings"
+	cp "$test_settings" "$tmp/job/settings"
 	echo "patience=$(test_patience)" >>"$tmp/job/settings"
 	printf '%s\n' "$@" >"$tmp/job/tests"
 	: >"$tmp/begun"
-	vm_run "test-$vm_cpu-$round" </dev/null | test_collect || :
+	vm_run "$test_kind-$vm_cpu-$round" </dev/null | test_collect || :
 	test_splats "$vm_log"
 	round=$((round + 1))
 }
