@@ -438,8 +438,7 @@ static int vcpu_block(struct vcpu *vcpu)
 /*
  * What the thread owes to others between two entries.  Task work and the like
  * (TIF_NOTIFY_RESUME) is done on the way to user mode: the system call restarts
- * itself, which user space does not notice; the flag makes the kernel look
- * whether there is one to restart.
+ * itself, which user space does not notice.
  */
 static int vcpu_pause(struct vcpu *vcpu)
 {
@@ -585,8 +584,10 @@ static long vcpu_run(struct vcpu *vcpu)
 	if (unlikely(vcpu->run->kvm_valid_regs))
 		vcpu_sync_to_run(vcpu);
 	trace_kvm_userspace_exit(vcpu->run->exit_reason, r);
-	if (vcpu->sigset_active)
+	if (vcpu->sigset_active) {
 		sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
+		sigemptyset(&current->real_blocked);
+	}
 	/* Last, for sigprocmask() would take it away: see vcpu_pause(). */
 	if (unlikely(r == -ERESTARTNOINTR))
 		set_thread_flag(TIF_SIGPENDING);
