@@ -141,6 +141,24 @@ TEST_F(lapic, a_self_ipi_goes_through_irr)
 	EXPECT_GUEST(1, take_self_ipi);
 }
 
+static u64 low_irr(u64 arg)
+{
+	xapic_enable();
+	irq_window();
+	return xapic_read(APIC_IRR);
+}
+
+/* Their class is 0, which beats no processor priority: KVM_SET_LAPIC keeps them, and that is all. */
+TEST_F(lapic, vectors_below_16_wait_in_the_irr_for_ever)
+{
+	struct kvm_lapic_state state;
+
+	kvm_do(self->vcpu->fd, KVM_GET_LAPIC, &state);
+	*(u32 *)(state.regs + APIC_IRR) = 0xa5a5;
+	kvm_do(self->vcpu->fd, KVM_SET_LAPIC, &state);
+	EXPECT_GUEST(0xa5a5, low_irr);
+}
+
 static u64 isr_seen, ppr_seen, tmr_seen;
 
 static void look_inside(struct guest_frame *frame)

@@ -479,9 +479,6 @@ static void lapic_sanitize(struct lapic *apic)
 	}
 	for (reg = APIC_TASKPRI; reg <= APIC_SPIV; reg += APIC_SPIV - APIC_TASKPRI)
 		lapic_set(apic, reg, lapic_get(apic, reg) & reg_writable(apic, reg));
-	/* vectors 0 to 15 */
-	for (reg = APIC_ISR; reg <= APIC_IRR; reg += APIC_TMR - APIC_ISR)
-		lapic_set(apic, reg, lapic_get(apic, reg) & ~GENMASK(APIC_FIRST_VECTOR - 1, 0));
 	lapic_write_id(apic, lapic_x2apic(apic) ? apic->vcpu->id : lapic_get(apic, APIC_ID));
 	if (lapic_x2apic(apic))
 		lapic_set(apic, APIC_LDR, X2APIC_LDR(apic->vcpu->id));
