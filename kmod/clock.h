@@ -37,6 +37,8 @@ void clock_make_up_for_lost(struct vcpu *vcpu);
 
 /* ---- pv_clock.c ---- */
 
+enum { CLOCK_FLAGS = KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC };
+
 void clock_set_ns(struct vm *vm, u64 ns);
 int clock_ioctl_get(struct vm *vm, struct kvm_clock_data *data);
 int clock_ioctl_set(struct vm *vm, const struct kvm_clock_data *data);

@@ -20,7 +20,7 @@
  * Ns are of the host's CLOCK_MONOTONIC_RAW with its sleep added: NTP must not
  * steer what guests steer themselves.
  *
- * NOTDONE: KVM_CLOCK_REALTIME and KVM_CLOCK_HOST_TSC, KVM_HC_CLOCK_PAIRING.
+ * NOTDONE: KVM_HC_CLOCK_PAIRING.
  */
 #include <linux/irqflags.h>
 #include <linux/math64.h>
@@ -158,7 +158,7 @@ void clock_set_ns(struct vm *vm, u64 ns)
 /**
  * clock_ioctl_get() - KVM_GET_CLOCK
  * @vm: any
- * @data: filled
+ * @data: filled; the host's clocks at that very moment only where they run on the TSC
  *
  * Return: 0.
  */
@@ -170,8 +170,11 @@ int clock_ioctl_get(struct vm *vm, struct kvm_clock_data *data)
 	raw_spin_lock(&vm->clock_lock);
 	m = moment_now();
 	data->clock = clock_ns_at(vm, &m);
-	if (moment_is_good(vm) && vm->tsc_in_step)
-		data->flags = KVM_CLOCK_TSC_STABLE;
+	if (moment_is_good(vm) && vm->tsc_in_step) {
+		data->flags = CLOCK_FLAGS;
+		data->realtime = m.realtime;
+		data->host_tsc = m.tsc - clock_tsc_lost;
+	}
 	raw_spin_unlock(&vm->clock_lock);
 	return 0;
 }
@@ -179,15 +182,19 @@ int clock_ioctl_get(struct vm *vm, struct kvm_clock_data *data)
 /**
  * clock_ioctl_set() - KVM_SET_CLOCK
  * @vm: any
- * @data: what it shall read
+ * @data: what it shall read now, or did at @data->realtime; a time yet to come is now
  *
  * Return: 0, or -EINVAL for unknown flags.
  */
 int clock_ioctl_set(struct vm *vm, const struct kvm_clock_data *data)
 {
-	if (data->flags & ~KVM_CLOCK_TSC_STABLE)
+	s64 since = 0;
+
+	if (data->flags & ~CLOCK_FLAGS)
 		return -EINVAL;
-	clock_set_ns(vm, data->clock);
+	if (data->flags & KVM_CLOCK_REALTIME)
+		since = moment_now().realtime - data->realtime;
+	clock_set_ns(vm, data->clock + max_t(s64, since, 0));
 	return 0;
 }
 

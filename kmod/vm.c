@@ -175,7 +175,7 @@ int vm_check_extension(struct vm *vm, long cap)
 	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: return MEMSLOT_MANUAL_LOG;
 	case KVM_CAP_DIRTY_LOG_RING:
 	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL: return DIRTY_RING_MAX_BYTES;
-	case KVM_CAP_ADJUST_CLOCK: return KVM_CLOCK_TSC_STABLE;
+	case KVM_CAP_ADJUST_CLOCK: return CLOCK_FLAGS;
 	case KVM_CAP_IRQ_ROUTING: return IRQ_MAX_ROUTES;
 	case KVM_CAP_MCE: return MCE_MAX_BANKS;
 	case KVM_CAP_XSAVE2: return fpu_xsave_size(vm);

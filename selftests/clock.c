@@ -353,6 +353,43 @@ TEST_F(clock, unknown_clock_flags_are_einval)
 	EXPECT_EQ(EINVAL, errno_of(ioctl(self->vm.fd, KVM_SET_CLOCK, &data)));
 }
 
+/* api.rst, KVM_SET_CLOCK: since that time of day the clock has gone on, and it never goes back. */
+TEST_F(clock, the_vms_clock_is_set_for_a_time_of_day)
+{
+	static const s64 second = 1000000000;
+	struct kvm_clock_data then = { .clock = 3600 * second, .flags = KVM_CLOCK_REALTIME };
+	struct kvm_clock_data now;
+	s64 ago;
+
+	if (!(ioctl(self->vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_ADJUST_CLOCK) & KVM_CLOCK_REALTIME))
+		SKIP(return, "no KVM_CLOCK_REALTIME");
+	for (ago = -100; ago <= 100; ago += 200) {
+		then.realtime = host_ns(CLOCK_REALTIME) - ago * second;
+		kvm_do(self->vm.fd, KVM_SET_CLOCK, &then);
+		kvm_do(self->vm.fd, KVM_GET_CLOCK, &now);
+		EXPECT_GE(now.clock, (3600 + (ago > 0 ? ago : 0)) * second);
+		EXPECT_LT(now.clock, (3620 + (ago > 0 ? ago : 0)) * second);
+	}
+}
+
+/* The host's two clocks are told for one moment, or not at all. */
+TEST_F(clock, the_vms_clock_comes_with_the_hosts_clocks)
+{
+	u64 both = KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
+	u64 before = host_ns(CLOCK_REALTIME), tsc = rdtsc();
+	struct kvm_clock_data data;
+
+	NEED_CAP(KVM_CAP_ADJUST_CLOCK);
+	kvm_do(self->vm.fd, KVM_GET_CLOCK, &data);
+	if (!(data.flags & both))
+		SKIP(return, "the host's clock is not the TSC");
+	EXPECT_EQ(both | KVM_CLOCK_TSC_STABLE, data.flags);
+	EXPECT_GE(data.realtime, before);
+	EXPECT_LE(data.realtime, host_ns(CLOCK_REALTIME));
+	EXPECT_GE(data.host_tsc, tsc);
+	EXPECT_LE(data.host_tsc, rdtsc());
+}
+
 static u64 clock_over_set(u64 arg)
 {
 	wrmsr(MSR_KVM_SYSTEM_TIME_NEW, (u64)&clocks[0] | KVM_MSR_ENABLED);

@@ -539,7 +539,25 @@ TEST(get_clock_is_what_vcpus_see)
 	ns = guest_ns(vcpu);
 	EXPECT_LE(data.clock, ns);
 	EXPECT_LT(ns - data.clock, 10);
-	EXPECT_EQ(KVM_CLOCK_TSC_STABLE, data.flags);
+	EXPECT_EQ(CLOCK_FLAGS, data.flags);
+	EXPECT_LT(WORLD_REAL_NS + world.ns - data.realtime, 1000);
+	EXPECT_LT(rdtsc() - data.host_tsc, 10000);
+}
+
+TEST(set_clock_goes_on_from_a_time_of_day)
+{
+	struct vm *vm = world_vm();
+	struct kvm_clock_data now, then = { .clock = 50 * SECOND, .flags = KVM_CLOCK_REALTIME };
+
+	then.realtime = WORLD_REAL_NS + world.ns - 7 * SECOND;
+	EXPECT_EQ(0, clock_ioctl_set(vm, &then));
+	EXPECT_EQ(0, clock_ioctl_get(vm, &now));
+	EXPECT_LT(now.clock - 57 * SECOND, 1000);
+	/* a time yet to come is now */
+	then.realtime = WORLD_REAL_NS + world.ns + 7 * SECOND;
+	EXPECT_EQ(0, clock_ioctl_set(vm, &then));
+	EXPECT_EQ(0, clock_ioctl_get(vm, &now));
+	EXPECT_LT(now.clock - 50 * SECOND, 1000);
 }
 
 TEST(set_clock_is_seen_by_all_vcpus)
@@ -567,7 +585,7 @@ TEST(set_clock_refuses_unknown_flags)
 	struct kvm_clock_data data = { .flags = 1 };
 
 	EXPECT_EQ(-EINVAL, clock_ioctl_set(world_vm(), &data));
-	data.flags = KVM_CLOCK_REALTIME;	/* not offered */
+	data.flags = CLOCK_FLAGS | 1 << 20;
 	EXPECT_EQ(-EINVAL, clock_ioctl_set(world_vm(), &data));
 }
 
