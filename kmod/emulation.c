@@ -19,6 +19,7 @@
 #include "exit.h"
 #include "fpu.h"
 #include "irq/irq.h"
+#include "mmu/linear.h"
 #include "mmu/memslot.h"
 #include "smm.h"
 #include "trace.h"
@@ -291,10 +292,33 @@ static int op_vec_allowed(struct emu *emu, bool avx)
 	return vcpu->cr0 & X86_CR0_TS ? emu_fault(emu, NM_VECTOR) : EMU_DONE;
 }
 
-/* The CPU looked at IOPL and the TSS before it exited. */
+/*
+ * SDM 1 "I/O Permission Bit Map".  The CPU has looked before it exited, but
+ * another vCPU may have changed the instruction since.
+ */
 static int op_io_allowed(struct emu *emu, u16 port, unsigned int len)
 {
-	return EMU_DONE;
+	enum { TSS_IOMAP = 0x66, TSS_MIN_LIMIT = 0x67 };
+	struct vcpu *vcpu = emu_vcpu(emu);
+	struct kvm_sregs2 sregs;
+	u16 iomap = 0, denied = 0;
+	int r;
+
+	if (!(vcpu->cr0 & X86_CR0_PE) ||
+	    (emu->cpl <= (emu->rflags & X86_EFLAGS_IOPL) >> X86_EFLAGS_IOPL_BIT &&
+	     emu->mode != EMU_MODE_VM86))
+		return EMU_DONE;
+	backend(get_sregs)(vcpu, &sregs);
+	if (sregs.tr.unusable || sregs.tr.limit < TSS_MIN_LIMIT)
+		return emu_fault(emu, GP_VECTOR);
+	r = linear_read(vcpu, sregs.tr.base + TSS_IOMAP, &iomap, sizeof(iomap), LINEAR_SYSTEM);
+	if (!r && iomap + port / 8 + 1 > sregs.tr.limit)
+		return emu_fault(emu, GP_VECTOR);
+	r = r ?: linear_read(vcpu, sregs.tr.base + iomap + port / 8, &denied, sizeof(denied),
+			     LINEAR_SYSTEM);
+	if (r)
+		return r < 0 ? EMU_UNKNOWN : EMU_AGAIN;		/* a fault is queued already */
+	return denied >> port % 8 & (BIT(len) - 1) ? emu_fault(emu, GP_VECTOR) : EMU_DONE;
 }
 
 static int op_in(struct emu *emu, u16 port, void *data, unsigned int len)

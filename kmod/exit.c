@@ -471,6 +471,27 @@ int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault)
 }
 
 /**
+ * exit_mov_cr8() - the guest reads or writes its TPR
+ * @vcpu: under its mutex
+ *
+ * A lower one may let an interrupt in; where user space has the APIC, only it
+ * can tell.
+ *
+ * Return: as handlers do.
+ */
+int exit_mov_cr8(struct vcpu *vcpu)
+{
+	u64 before = vcpu_get_cr8(vcpu);
+	int r = vcpu_emulate(vcpu, NULL, 0);
+
+	vcpu_request(vcpu, REQ_EVENT);
+	if (r != EXIT_RESUME || vcpu->lapic || vcpu_get_cr8(vcpu) >= before)
+		return r;
+	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
+	return EXIT_USER;
+}
+
+/**
  * exit_ioapic_eoi() - the guest has ended an interrupt that user space's I/O APIC may have sent
  * @vcpu: under its mutex; REQ_EOI_EXIT was taken
  *

@@ -35,6 +35,7 @@ int exit_pio(struct vcpu *vcpu, u16 port, unsigned int size, bool in, u64 next_r
 int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault);
 int exit_ioapic_eoi(struct vcpu *vcpu);
 int exit_debug(struct vcpu *vcpu, u64 dr6);
+int exit_mov_cr8(struct vcpu *vcpu);
 int exit_mov_dr(struct vcpu *vcpu);		/* while user space debugs */
 int exit_breakpoint(struct vcpu *vcpu);
 int exit_step_done(struct vcpu *vcpu);		/* an emulated instruction was user space's single step */

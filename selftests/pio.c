@@ -437,6 +437,28 @@ TEST_F(pio, outs_at_cpl_3_is_let_through_by_iopl_3)
 	EXPECT_EQ(NO_VECTOR, self->vcpu->guest->result);
 }
 
+/* SDM 1 "I/O Permission Bit Map": behind the TSS, where the word at 0x66 says; 0 allows. */
+static u8 tss[8192] __attribute__((aligned(4096)));
+
+TEST_F(pio, outs_at_cpl_3_is_let_through_by_the_bitmap)
+{
+	struct kvm_sregs sregs;
+
+	NEED(!kvm_cpu_is_bochs_amd(), "Bochs raises #GP at INT n after an exit from CPL 3");
+	NEED(!kvm_cpu_is_tcg(), "TCG takes no bitmap from a busy TSS");
+	vcpu_start(self->vcpu, outs_at_cpl3, 0);
+	sregs = vcpu_sregs(self->vcpu);
+	memcpy(tss, (void *)sregs.tr.base, 0x68);
+	*(u16 *)(tss + 0x66) = 0x68;
+	tss[0x68 + PORT / 8 + 1] = 0xff;		/* the neighbours' */
+	sregs.tr.base = (u64)tss;
+	sregs.tr.limit = sizeof(tss) - 1;
+	vcpu_set_sregs(self->vcpu, &sregs);
+	COLLECT(1);
+	EXPECT_EQ(1, self->bytes);
+	EXPECT_EQ(NO_VECTOR, self->vcpu->guest->result);
+}
+
 /* ---- devices in the kernel ---- */
 
 static u64 pic_mask(u64 mask)

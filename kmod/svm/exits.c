@@ -192,19 +192,6 @@ static int svm_exit_task_switch(struct vcpu *vcpu)
 	return exit_task_switch(vcpu, &ts);
 }
 
-/* A lower TPR may let an interrupt in; where user space has the APIC, only it can tell. */
-static int svm_exit_write_cr8(struct vcpu *vcpu)
-{
-	u64 before = vcpu_get_cr8(vcpu);
-	int r = vcpu_emulate(vcpu, NULL, 0);
-
-	vcpu_request(vcpu, REQ_EVENT);
-	if (r != EXIT_RESUME || vcpu->lapic || vcpu_get_cr8(vcpu) >= before)
-		return r;
-	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
-	return EXIT_USER;
-}
-
 static int svm_exit_dr(struct vcpu *vcpu)
 {
 	if (vcpu->guest_debug & KVM_GUESTDBG_ENABLE)
@@ -277,7 +264,7 @@ int svm_handle_exit(struct vcpu *vcpu)
 	case SVM_EXIT_CR0_SEL_WRITE:
 		return vcpu_emulate(vcpu, NULL, 0);
 	case SVM_EXIT_WRITE_CR8:
-		return svm_exit_write_cr8(vcpu);
+		return exit_mov_cr8(vcpu);
 	case SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR7:
 		return svm_exit_dr(vcpu);
 	case SVM_EXIT_XSETBV:

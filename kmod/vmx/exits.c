@@ -148,19 +148,11 @@ static int vmx_exit_task_switch(struct vcpu *vcpu)
 
 enum { CR_ACCESS_CR8 = 8, CR_ACCESS_NUMBER = 0xf };	/* SDM 3C "Exit Qualification for Control-Register Accesses" */
 
-/* A lower TPR may let an interrupt in; where user space has the APIC, only it can tell. */
 static int vmx_exit_cr_access(struct vcpu *vcpu)
 {
-	u64 before = vcpu_get_cr8(vcpu);
-	int r = vcpu_emulate(vcpu, NULL, 0);
-
-	if ((to_vmx(vcpu)->exit.qual & CR_ACCESS_NUMBER) != CR_ACCESS_CR8)
-		return r;
-	vcpu_request(vcpu, REQ_EVENT);
-	if (r != EXIT_RESUME || vcpu->lapic || vcpu_get_cr8(vcpu) >= before)
-		return r;
-	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
-	return EXIT_USER;
+	if ((to_vmx(vcpu)->exit.qual & CR_ACCESS_NUMBER) == CR_ACCESS_CR8)
+		return exit_mov_cr8(vcpu);
+	return vcpu_emulate(vcpu, NULL, 0);
 }
 
 static int vmx_exit_dr(struct vcpu *vcpu)
