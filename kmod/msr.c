@@ -11,7 +11,7 @@
  *	3. the vendor's structure: backend(get_msr), backend(set_msr)
  *	4. msr_fixed[]: what old systems touch without asking CPUID first
  *
- * NOTDONE: CPUID faulting, a PMU, branch records, IA32_POWER_CTL, SMM;
+ * NOTDONE: CPUID faulting, a PMU, branch records;
  * IA32_ARCH_CAPABILITIES, which only Intel's CPUs have.
  */
 #include <linux/bug.h>
@@ -70,6 +70,7 @@ static const struct msr_reg msr_regs[] = {
 	REG(MSR_IA32_UCODE_REV,		microcode_version,	MSR_ANY,		~0ULL),
 	REG(MSR_IA32_MCG_STATUS,	mcg_status,		MSR_ANY,		~0ULL),
 	REG(MSR_PLATFORM_INFO,		platform_info,		MSR_ANY,		~0ULL),
+	REG(MSR_IA32_POWER_CTL,		power_ctl,		MSR_ANY,		~0ULL),
 	REG(MSR_K7_HWCR,		hwcr,			MSR_ANY,		~0ULL),
 	REG(MSR_AMD64_OSVW_ID_LENGTH,	osvw_length,		CAP_OSVW,		~0ULL),
 	REG(MSR_AMD64_OSVW_STATUS,	osvw_status,		CAP_OSVW,		~0ULL),

@@ -175,7 +175,7 @@ struct vcpu {
 	/* msr.c, mtrr.c, mce.c */
 	u64		apic_base;
 	u64		pat, misc_enable, tsc_aux, virt_spec_ctrl;
-	u64		microcode_version, platform_info;
+	u64		microcode_version, platform_info, power_ctl;
 	u64		hwcr, osvw_length, osvw_status;
 	u64		mcg_cap, mcg_status, mcg_ctl;
 	u64		*mce_banks;		/* 4 registers a bank; NULL while all are as after reset */

@@ -141,6 +141,20 @@ TEST_F(lapic, a_self_ipi_goes_through_irr)
 	EXPECT_GUEST(1, take_self_ipi);
 }
 
+static u64 odd_icr(u64 arg)
+{
+	xapic_enable();
+	xapic_write(APIC_ICR2, 0xa5000000);
+	xapic_write(APIC_ICR, 0xa5a1b0a5);
+	return xapic_read(APIC_ICR);
+}
+
+/* What is reserved in the ICR reads as written, delivery status as idle; nobody has that id. */
+TEST_F(lapic, the_icr_keeps_reserved_bits)
+{
+	EXPECT_GUEST(0xa5a1a0a5, odd_icr);
+}
+
 static u64 low_irr(u64 arg)
 {
 	xapic_enable();

@@ -337,6 +337,20 @@ TEST_F(msr, each_of_the_index_list_can_be_read_and_set_back)
 	}
 }
 
+enum { MSR_POWER_CTL = 0x1fc };
+
+static u64 power_ctl(u64 arg)
+{
+	wrmsr(MSR_POWER_CTL, arg);
+	return rdmsr(MSR_POWER_CTL);
+}
+
+/* SDM 4 "IA32_POWER_CTL": guests set C1E here without asking, and no more comes of it. */
+TEST_F(msr, power_control_keeps_what_is_written)
+{
+	EXPECT_EQ(0x1234, vcpu_call(self->vcpu, power_ctl, 0x1234));
+}
+
 TEST_F(msr, index_list_has_what_vmms_save)
 {
 	static const u32 wanted[] = {

@@ -70,7 +70,7 @@ static const u32 writable_bits[] = {
 	[REG_NR(APIC_DFR)]		= ~(u32)APIC_DFR_CLUSTER,
 	[REG_NR(APIC_SPIV)]		= APIC_VECTOR_MASK | APIC_SPIV_APIC_ENABLED |
 				  APIC_SPIV_FOCUS_DISABLED | APIC_SPIV_DIRECTED_EOI,
-	[REG_NR(APIC_ICR)]		= ICR_WRITABLE,
+	[REG_NR(APIC_ICR)]		= ICR_WRITABLE,	/* x2APIC; see lapic_mmio_write() */
 	[REG_NR(APIC_ICR2)]		= ID_FIELD,
 	[REG_NR(APIC_LVTT)]		= LVT_COMMON | APIC_LVT_TIMER_PERIODIC |
 				  APIC_LVT_TIMER_TSCDEADLINE,
@@ -278,6 +278,8 @@ int lapic_mmio_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned in
 		return 0;
 	if (likely(reg == APIC_EOI))
 		lapic_eoi(apic);
+	else if (reg == APIC_ICR)	/* as stock KVM: its reserved bits read as written */
+		lapic_write_reg(apic, reg, *(const u32 *)data & ~APIC_SEND_PENDING);
 	else if (reg_in(REGS_XAPIC, reg))
 		lapic_write_reg(apic, reg, *(const u32 *)data & reg_writable(apic, reg));
 	else
