@@ -573,6 +573,8 @@ static int conclude(struct vcpu *vcpu, int result)
 		if (done) {
 			backend(set_shadow)(vcpu, 0);
 			vcpu_advance(vcpu, emu->rip);
+		} else if (result == EMU_AGAIN && vcpu->rflags & X86_EFLAGS_TF) {
+			vcpu_queue_single_step(vcpu);	/* an iteration of REP is a step */
 		}
 		fallthrough;
 	case EMU_NEED_IO: return vcpu->io.nr ? piece_to_user(vcpu) : EXIT_RESUME;

@@ -15,6 +15,7 @@
 #include "cr.h"
 #include "irq/irq.h"
 #include "mmu/memslot.h"
+#include "segment.h"
 #include "smm.h"
 #include "trace.h"
 
@@ -95,16 +96,6 @@ static void load_segment(struct kvm_segment *seg, u16 selector, u32 bits, u32 li
 	};
 }
 
-/* ES to GS lie side by side in none of the kernel's structures. */
-static struct kvm_segment *segment(struct kvm_sregs2 *sregs, unsigned int i)
-{
-	struct kvm_segment *segs[] = {
-		&sregs->es, &sregs->cs, &sregs->ss, &sregs->ds, &sregs->fs, &sregs->gs,
-	};
-
-	return segs[i];
-}
-
 static struct smram_segment64 save_segment64(const struct kvm_segment *seg)
 {
 	return (struct smram_segment64) { seg->selector, attributes(seg), seg->limit, seg->base };
@@ -129,7 +120,7 @@ static void save64(struct vcpu *vcpu, struct kvm_sregs2 *sregs, struct smram64 *
 		.rflags = vcpu_guest_rflags(vcpu), .rip = vcpu->rip,
 	};
 	for (i = 0; i < EMU_NSEGS; i++)
-		to->segs[i] = save_segment64(segment(sregs, i));
+		to->segs[i] = save_segment64(segment_of(sregs, i));
 	for (i = 0; i < EMU_NREGS; i++)
 		to->regs[EMU_NREGS - 1 - i] = vcpu->regs[i];
 }
@@ -141,7 +132,7 @@ static int load64(struct vcpu *vcpu, struct kvm_sregs2 *sregs, const struct smra
 	for (i = 0; i < EMU_NREGS; i++)
 		vcpu->regs[i] = from->regs[EMU_NREGS - 1 - i];
 	for (i = 0; i < EMU_NSEGS; i++)
-		load_segment64(segment(sregs, i), &from->segs[i]);
+		load_segment64(segment_of(sregs, i), &from->segs[i]);
 	load_segment64(&sregs->ldt, &from->ldt);
 	load_segment64(&sregs->tr, &from->tr);
 	sregs->gdt = (struct kvm_dtable) { .limit = from->gdt.limit, .base = from->gdt.base };
@@ -188,8 +179,8 @@ static void save32(struct vcpu *vcpu, struct kvm_sregs2 *sregs, struct smram32 *
 		.cr0 = vcpu->cr0, .cr3 = vcpu->cr3, .cr4 = vcpu->cr4,
 	};
 	for (i = 0; i < EMU_NSEGS; i++) {
-		to->selectors[i] = segment(sregs, i)->selector;
-		*segment32(to, i) = save_segment32(segment(sregs, i));
+		to->selectors[i] = segment_of(sregs, i)->selector;
+		*segment32(to, i) = save_segment32(segment_of(sregs, i));
 	}
 	for (i = 0; i < ARRAY_SIZE(to->regs); i++)
 		to->regs[i] = vcpu->regs[i];
@@ -202,7 +193,7 @@ static int load32(struct vcpu *vcpu, struct kvm_sregs2 *sregs, struct smram32 *f
 	for (i = 0; i < ARRAY_SIZE(from->regs); i++)
 		vcpu->regs[i] = from->regs[i];
 	for (i = 0; i < EMU_NSEGS; i++)
-		load_segment32(segment(sregs, i), from->selectors[i], segment32(from, i));
+		load_segment32(segment_of(sregs, i), from->selectors[i], segment32(from, i));
 	load_segment32(&sregs->ldt, from->ldt_selector, &from->ldt);
 	load_segment32(&sregs->tr, from->tr_selector, &from->tr);
 	sregs->gdt = (struct kvm_dtable) { .limit = from->gdt_limit, .base = from->gdt_base };
@@ -236,7 +227,7 @@ static void set_smm_registers(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
 	unsigned int i;
 
 	for (i = 0; i < EMU_NSEGS; i++)
-		*segment(sregs, i) = flat;
+		*segment_of(sregs, i) = flat;
 	sregs->cs.selector = vcpu->smbase >> 4;
 	sregs->cs.base = vcpu->smbase;
 	sregs->idt = (struct kvm_dtable) {};

@@ -266,6 +266,36 @@ TEST_F(debug, an_emulated_load_is_one_step)
 	EXPECT_EQ(0x44332211, vcpu_finish(self->vcpu));
 }
 
+extern u8 rep_begin[], rep_end[];
+
+static u64 step_rep(u64 arg)
+{
+	static const char text[] = "ab";
+	u64 count = 2;
+	const char *at = text;
+
+	guest_sync(0);
+	asm volatile("nop\nrep_begin: rep outsb\nrep_end: nop"
+		     : "+c"(count), "+S"(at) : "d"(0x1234) : "memory");
+	return at - text;
+}
+
+TEST_F(debug, each_iteration_of_a_rep_is_a_step)
+{
+	NEED(!kvm_is_stock(), "stock KVM steps over all of it");
+	sync_and_step(self->vcpu, step_rep, 0, 0);
+	EXPECT_NE(0, steps_to(self->vcpu, rep_begin));
+	ASSERT_EQ(KVM_EXIT_IO, vcpu_enter(self->vcpu));
+	EXPECT_EQ('a', *(u8 *)vcpu_pio_data(self->vcpu));
+	ASSERT_EQ(KVM_EXIT_DEBUG, vcpu_enter(self->vcpu));
+	EXPECT_EQ((u64)rep_begin, seen(self->vcpu)->pc);
+	ASSERT_EQ(KVM_EXIT_IO, vcpu_enter(self->vcpu));
+	ASSERT_EQ(KVM_EXIT_DEBUG, vcpu_enter(self->vcpu));
+	EXPECT_EQ((u64)rep_end, seen(self->vcpu)->pc);
+	set_debug(self->vcpu, 0);
+	EXPECT_EQ(2, vcpu_finish(self->vcpu));
+}
+
 /* ---- breakpoints ---- */
 
 TEST_F(debug, the_valid_bits_are_told)

@@ -314,6 +314,7 @@ TEST_F(smm, a_vcpu_in_smm_can_be_saved_and_restored)
 TEST_F(smm, no_smm_for_a_vcpu_that_waits_for_a_sipi)
 {
 	struct kvm_vcpu_events events = vcpu_events(self->vcpu);
+	struct kvm_mp_state mp = { KVM_MP_STATE_INIT_RECEIVED };
 
 	vcpu_set_mp_state(self->vcpu, KVM_MP_STATE_INIT_RECEIVED);
 	events.flags |= KVM_VCPUEVENT_VALID_SMM;
@@ -321,7 +322,6 @@ TEST_F(smm, no_smm_for_a_vcpu_that_waits_for_a_sipi)
 	EXPECT_EQ(EINVAL, errno_of(ioctl(self->vcpu->fd, KVM_SET_VCPU_EVENTS, &events)));
 	vcpu_set_mp_state(self->vcpu, KVM_MP_STATE_RUNNABLE);
 	vcpu_set_events(self->vcpu, &events);
-	struct kvm_mp_state mp = { KVM_MP_STATE_INIT_RECEIVED };
 	EXPECT_EQ(EINVAL, errno_of(ioctl(self->vcpu->fd, KVM_SET_MP_STATE, &mp)));
 }
 

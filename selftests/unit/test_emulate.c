@@ -745,6 +745,32 @@ TEST(intercepted_instructions_are_measured_and_stepped_over)
 	}
 }
 
+/* By their length a task switch knows where the old task goes on. */
+TEST(far_jumps_and_calls_are_measured_outside_of_long_mode)
+{
+	static const struct {
+		enum emu_mode mode;
+		u8 len, bytes[8];
+	} insns[] = {
+		{ EMU_MODE_PROT32, 7, { 0x9a, 0, 0, 0, 0, 0x20, 0 } },		/* lcall */
+		{ EMU_MODE_PROT32, 7, { 0xea, 0, 0, 0, 0, 0x20, 0 } },		/* ljmp */
+		{ EMU_MODE_PROT16, 5, { 0xea, 0, 0, 0x20, 0 } },
+		{ EMU_MODE_PROT32, 6, { 0x66, 0xea, 0, 0, 0x20, 0 } },
+		{ EMU_MODE_PROT32, 3, { 0xff, 0x2c, 0x24 } },			/* ljmp *(%esp) */
+		{ EMU_MODE_PROT32, 6, { 0xff, 0x1d, 0, 0x30, 0, 0 } },		/* lcall *0x3000 */
+	};
+	struct guest g;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(insns) / sizeof(insns[0]); i++) {
+		guest_with_ram(&g, insns[i].mode);
+		memcpy(ram + CODE, insns[i].bytes, insns[i].len);
+		ASSERT_EQ(EMU_DONE, emu_decode(&g.emu, NULL, 0)) TH_LOG("row %u", i);
+		ASSERT_EQ(insns[i].len, g.emu.insn.len) TH_LOG("row %u", i);
+		ASSERT_EQ(EMU_UNKNOWN, emu_execute(&g.emu));
+	}
+}
+
 TEST(what_is_unknown_says_so_and_shows_its_bytes)
 {
 	static const u8 insns[][4] = {
