@@ -130,6 +130,8 @@ int vm_dev_ioctl_create(unsigned long type);
 void vm_get(struct vm *vm);
 void vm_put(struct vm *vm);
 struct vcpu *vm_vcpu_by_id(struct vm *vm, u32 id);
+/* capability.c */
 int vm_check_extension(struct vm *vm, long cap);
+int vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap);
 
 #endif /* VITRO_VM_H */
