@@ -165,7 +165,8 @@ int vcpu_set_cr8(struct vcpu *vcpu, u64 cr8)
  * @sregs: from user space
  *
  * SDM 3C "Checks on Guest Control Registers, Debug Registers, and MSRs", as
- * far as one register contradicts another.
+ * far as one register contradicts another.  CR4.PCIDE outside of long mode may
+ * be set, as with stock KVM, until the vCPU is run: an entry refuses it.
  */
 bool vcpu_sregs_valid(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
 {
@@ -180,8 +181,6 @@ bool vcpu_sregs_valid(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
 	} else if (lma || sregs->cs.l) {
 		return false;
 	}
-	if (sregs->cr4 & X86_CR4_PCIDE && !lma)
-		return false;
 	return true;
 }
 
