@@ -279,6 +279,8 @@ static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	case KVM_CHECK_EXTENSION: return vm_check_extension(vm, arg);
 	case KVM_SET_TSS_ADDR: return vm_set_tss_addr(arg);
 	case KVM_GET_TSC_KHZ: return vm->guest_khz;
+	case KVM_SET_NR_MMU_PAGES: return memslot_set_max_tables(vm, arg);
+	case KVM_GET_NR_MMU_PAGES: return READ_ONCE(vm->max_tables);
 	case KVM_RESET_DIRTY_RINGS: return dirty_ring_reset_all(vm);
 	case KVM_GET_STATS_FD: return stats_vm_fd(vm);
 	case KVM_REINJECT_CONTROL: return vm_reinject(vm, user);	/* its number tells no size */

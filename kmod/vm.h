@@ -61,6 +61,7 @@ struct vm {
 	struct xarray	slots_by_id;		/* [S] */
 	spinlock_t	tdp_lock;		/* interrupts stay on: holders wait for CPUs to flush */
 	struct memspace	spaces[VM_SPACES];
+	u32		max_tables;		/* KVM_SET_NR_MMU_PAGES, of each space; 0: no limit */
 	long		inval_in_progress;	/* [T] the mmu notifier against faults: see mmu/fault.c */
 	hva_t		inval_start, inval_end;	/* [T] */
 

@@ -170,6 +170,37 @@ TEST_F(memory, after_fork_the_guest_sees_what_its_process_writes)
 	waitpid(child, NULL, 0);
 }
 
+/* ---- KVM_SET_NR_MMU_PAGES ---- */
+
+static u64 touch_far_apart(u64 arg)
+{
+	u64 sum = 0;
+
+	/* Each needs a table of its own, and is touched twice. */
+	for (u32 round = 0; round < 2; round++)
+		for (u64 i = 0; i < 100; i++)
+			sum += read64(VM_RAM + i * 2 * MiB) + i;
+	return sum;
+}
+
+TEST_F(memory, a_limit_on_tables_is_taken_and_told)
+{
+	EXPECT_EQ(EINVAL, errno_of(ioctl(self->vm.fd, KVM_SET_NR_MMU_PAGES, 63)));
+	ASSERT_EQ(0, ioctl(self->vm.fd, KVM_SET_NR_MMU_PAGES, 64));
+	EXPECT_EQ(64, ioctl(self->vm.fd, KVM_GET_NR_MMU_PAGES, 0));
+}
+
+TEST_F(memory, more_memory_than_its_tables_may_map_is_all_there)
+{
+	u64 *ram = vm_add_ram(&self->vm, SLOT_TEST, VM_RAM, 256 * MiB, 0);
+
+	madvise(ram, 256 * MiB, MADV_NOHUGEPAGE);
+	ram[0] = 1000;
+	ram[99 * 2 * MiB / 8] = 5;
+	ASSERT_EQ(0, ioctl(self->vm.fd, KVM_SET_NR_MMU_PAGES, 64));
+	EXPECT_EQ(2 * (1005 + 99 * 50), vcpu_call(self->vcpu, touch_far_apart, 0));
+}
+
 /* ---- other backings ---- */
 
 TEST_F(memory, untouched_memory_reads_as_zero)

@@ -326,6 +326,9 @@ static int fault_map_locked(const struct fault *fault, struct list_head *freed)
 	prot = fault_prot(fault, &leaf);
 	lacks = tdp_map(tdp, &fault->vcpu->tdp_cache, fault->gfn, leaf.pfn,
 			fault_level(fault, leaf.level), prot, freed, &flush);
+	/* No more tables than user space allows: all begin anew. */
+	if (unlikely(lacks && vm->max_tables && tdp->nr_tables + lacks > vm->max_tables))
+		flush |= tdp_zap(tdp, 0, ~0ULL, freed);
 	if (flush)
 		vcpu_request_all(vm, REQ_TLB_FLUSH);
 	if (!lacks && fault->write)

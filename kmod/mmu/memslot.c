@@ -496,6 +496,23 @@ int memslot_set_manual_log(struct vm *vm, u64 flags)
 	return 0;
 }
 
+/**
+ * memslot_set_max_tables() - KVM_SET_NR_MMU_PAGES
+ * @vm: any
+ * @nr: how many tables each address space may have; from the next fault on
+ *
+ * Return: 0, or -EINVAL where that is too few to make progress.
+ */
+int memslot_set_max_tables(struct vm *vm, unsigned long nr)
+{
+	enum { FEWEST = 64 };	/* as stock KVM has it; an access needs one of each level */
+
+	if (nr < FEWEST || nr > INT_MAX)
+		return -EINVAL;
+	WRITE_ONCE(vm->max_tables, nr);
+	return 0;
+}
+
 /* ---- a VM's memory begins and ends ---- */
 
 static void memslot_destroy_tables(struct vm *vm)

@@ -148,6 +148,7 @@ int memslot_ioctl_set(struct vm *vm, const struct kvm_userspace_memory_region *m
 int memslot_ioctl_get_dirty_log(struct vm *vm, const struct kvm_dirty_log *log);
 int memslot_ioctl_clear_dirty_log(struct vm *vm, const struct kvm_clear_dirty_log *log);
 int memslot_set_manual_log(struct vm *vm, u64 flags);
+int memslot_set_max_tables(struct vm *vm, unsigned long nr);
 
 /**
  * memslot_init_vm() - memory of a new VM: no slots, empty tables, an mmu notifier
