@@ -288,7 +288,7 @@ TEST_F(log, has_the_word_of_paravirtual_eoi)
 
 /* ---- as live migration does it ---- */
 
-static volatile bool stop;
+static volatile bool stop, stopped;
 
 /* Writes over all pages until told to stop. */
 static u64 scribble(u64 seed)
@@ -318,6 +318,7 @@ static void *run_scribble(void *result)
 	while (vcpu_enter(vcpu) == KVM_EXIT_DIRTY_RING_FULL)
 		usleep(100);
 	*(u32 *)result = vcpu->run->exit_reason;
+	stopped = true;
 	return NULL;
 }
 
@@ -327,14 +328,14 @@ TEST_F(log, copying_what_is_dirty_until_the_guest_stops_gives_all_its_memory)
 	pthread_t thread;
 	u32 reason = 0;
 
-	stop = false;
+	stop = stopped = false;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, run_scribble, &reason));
 	for (int i = 0; i < 100; i++) {
 		copy_dirty(copy);
 		usleep(1000);
 	}
 	stop = true;
-	for (int i = 0; i < 10; i++) {		/* it may still have to leave a full ring */
+	while (!stopped) {		/* it may still have to leave a full ring */
 		copy_dirty(copy);
 		usleep(1000);
 	}
