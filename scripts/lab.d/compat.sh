@@ -128,16 +128,16 @@ compat_disk()
 	vm_disks=("kselftests ro $tmp/kselftests.img")
 }
 
-# compat_on KVM: all of them there, one after the other; what they said goes to
-# build/logs/compat-KVM.  A test VM that dies is started again for those left.
+# compat_on KVM: all of them there, one after the other, results in $tmp/KVM; what
+# they said stays in build/logs/compat-KVM.  A test VM that dies is started again
+# for those left.
 compat_on()
 {
-	local left=("${compat_tests[@]}") results=$build/logs/compat-$1 begun
+	local left=("${compat_tests[@]}") results=$tmp/$1 begun
 
 	vm_kvm=$1
 	test_kind=compat-$1
 	round=1
-	rm -rf "$results"
 	mkdir "$results"
 	while [ ${#left[@]} -gt 0 ]; do
 		test_round "${left[@]}"
@@ -146,12 +146,14 @@ compat_on()
 		mv "$tmp"/result/* "$results/"
 		left=("${left[@]:${#begun[@]}}")
 	done
+	rm -rf "$build/logs/compat-$1"
+	cp -r "$results" "$build/logs/compat-$1"
 }
 
 # compat_verdict KVM NAME
 compat_verdict()
 {
-	local result=$build/logs/compat-$1/$2 status
+	local result=$tmp/$1/$2 status
 
 	status=$(cat "$result.status")
 	[ ! -s "$result.splat" ] || status=splat
@@ -166,7 +168,7 @@ compat_verdict()
 # compat_complaint NAME: what the test says about its end on our module.
 compat_complaint()
 {
-	local result=$build/logs/compat-vitro/$1
+	local result=$tmp/vitro/$1
 
 	if [ -s "$result.splat" ]; then
 		echo "the kernel complained"
