@@ -72,7 +72,8 @@ image_system()
 {
 	local root=$image/system
 
-	stale "$image/system.cpio" "$lab/image.sh" "$lab"/vm/* "$lab"/vm/*/* "$kroot/.done" || return 0
+	stale "$image/system.cpio" "$lab/image.sh" "$lab"/vm/{init,profile,ports.c} \
+		"$lab"/vm/{bin,heartbeat}/* "$kroot/.done" || return 0
 	step "making the test VM's initramfs"
 	rm -rf "$root"
 	mkdir -p "$root"/{dev,proc,sys,tmp,run,root,lab/bin,lab/disk,qemu,kselftests}

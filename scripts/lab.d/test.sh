@@ -10,6 +10,7 @@ test_machines=()
 test_passed=0
 test_failed=0
 test_skipped=0
+test_job=()				# what else the test VM shall have in /job
 
 lab_test()
 {
@@ -328,6 +329,7 @@ test_round()
 	mkdir "$tmp/job" "$tmp/result"
 	cp "$lab/vm/test" "$tmp/job/main"
 	cp "$test_settings" "$tmp/job/settings"
+	[ ${#test_job[@]} -eq 0 ] || cp -r "${test_job[@]}" "$tmp/job/"
 	echo "patience=$(test_patience)" >>"$tmp/job/settings"
 	printf '%s\n' "$@" >"$tmp/job/tests"
 	: >"$tmp/begun"
