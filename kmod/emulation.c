@@ -115,6 +115,7 @@ static void queue_pieces(struct vcpu_io *io, gpa_t addr, bool pio, const void *d
 		struct io_piece *piece = &io->piece[io->nr++];
 
 		n = min_t(unsigned int, len, sizeof(piece->data));
+		piece->count = 1;
 		piece->addr = addr;
 		piece->len = n;
 		piece->pio = pio;
@@ -139,6 +140,29 @@ static void sync_read_log(struct vcpu *vcpu)
 	vcpu->io.cursor = 0;
 }
 
+/*
+ * A REP INS takes many values from one port, and user space gives them all at
+ * one exit: as many as go into the page at ES:rDI.  They are spent one in each
+ * iteration, between which nothing pauses.
+ */
+static u32 pio_batch(struct vcpu *vcpu, unsigned int len)
+{
+	u64 fit = (PAGE_SIZE - offset_in_page(vcpu->io.gva)) / len;
+	u64 batch = min(vcpu->emu.repeat, fit);
+
+	return batch > 1 && vcpu_pio_page(vcpu) ? batch : 1;
+}
+
+static bool pio_take_ahead(struct vcpu_io *io, const void *page, void *data, unsigned int len)
+{
+	if (!io->ahead)
+		return false;
+	memcpy(data, page + io->ahead_at, len);
+	io->ahead_at += len;
+	io->ahead--;
+	return true;
+}
+
 static int device_read(struct vcpu *vcpu, gpa_t addr, bool pio, void *data, unsigned int len)
 {
 	struct vcpu_io *io = &vcpu->io;
@@ -155,7 +179,8 @@ static int device_read(struct vcpu *vcpu, gpa_t addr, bool pio, void *data, unsi
 		return EMU_UNKNOWN;
 
 	log = &io->read[io->nr_reads];
-	if (pio ? pio_kernel(vcpu, addr, log->data, len, true) :
+	if (pio ? pio_take_ahead(io, vcpu->pio_page, log->data, len) ||
+		  pio_kernel(vcpu, addr, log->data, len, true) :
 		  mmio_kernel_read(vcpu, addr, log->data, len)) {
 		io->nr_reads++;
 		io->cursor++;
@@ -164,6 +189,8 @@ static int device_read(struct vcpu *vcpu, gpa_t addr, bool pio, void *data, unsi
 	}
 	io->write = false;
 	queue_pieces(io, addr, pio, NULL, len);
+	if (pio)
+		io->piece[0].count = pio_batch(vcpu, len);
 	return EMU_NEED_IO;
 }
 
@@ -185,6 +212,7 @@ static int op_read(struct emu *emu, u64 gva, void *data, unsigned int len, int a
 	struct span span;
 	int i, r;
 
+	vcpu->io.gva = gva;
 	r = translate_span(emu, gva, len, access, &span);
 	for (i = 0; !r && i < span.nr; data += span.len[i++]) {
 		if (lapic_mmio_hit(vcpu, span.gpa[i]) ||
@@ -410,6 +438,8 @@ static int op_invlpg(struct emu *emu, u64 gva)
 
 static bool op_want_pause(struct emu *emu)
 {
+	if (emu_vcpu(emu)->io.ahead)
+		return false;
 	return signal_pending(current) || need_resched() ||
 	       READ_ONCE(emu_vcpu(emu)->requests);
 }
@@ -439,6 +469,7 @@ static void emulation_begin(struct vcpu *vcpu)
 	emu->rflags = vcpu->rflags;
 	vcpu->io.nr = vcpu->io.next = 0;
 	vcpu->io.nr_reads = vcpu->io.cursor = 0;
+	vcpu->io.ahead = 0;
 	vcpu->io.step = 0;
 }
 
@@ -476,6 +507,10 @@ static int piece_to_user(struct vcpu *vcpu)
 	if (piece->pio) {
 		vcpu_pio_to_user(vcpu, piece->addr, piece->len, write);
 		memcpy(vcpu_pio_data(vcpu), piece->data, piece->len);
+		if (piece->count > 1) {
+			run->io.count = piece->count;
+			run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
+		}
 	} else {
 		trace_kvm_mmio(write ? KVM_TRACE_MMIO_WRITE : KVM_TRACE_MMIO_READ_UNSATISFIED,
 			       piece->len, piece->addr, write ? piece->data : NULL);
@@ -489,13 +524,19 @@ static int piece_to_user(struct vcpu *vcpu)
 	return EXIT_USER;
 }
 
-/* All pieces of a read have come: append it to the log. */
+/* All pieces of a read have come: append it to the log; many values wait where they are. */
 static void log_read(struct vcpu *vcpu)
 {
 	struct vcpu_io *io = &vcpu->io;
-	u8 *data = io->read[io->nr_reads++].data;
+	u8 *data;
 	int i;
 
+	if (io->piece[0].count > 1) {
+		io->ahead = io->piece[0].count;
+		io->ahead_at = 0;
+		return;
+	}
+	data = io->read[io->nr_reads++].data;
 	for (i = 0; i < io->nr; i++) {
 		memcpy(data, io->piece[i].data, io->piece[i].len);
 		data += io->piece[i].len;

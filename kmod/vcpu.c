@@ -615,6 +615,26 @@ static long vcpu_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	return r;
 }
 
+/**
+ * vcpu_pio_page() - the page for INS of many values, made when it is first wanted
+ * @vcpu: under its mutex, or by the mapping's first access
+ *
+ * Return: it, or NULL.
+ */
+void *vcpu_pio_page(struct vcpu *vcpu)
+{
+	void *page = READ_ONCE(vcpu->pio_page), *other;
+
+	if (page)
+		return page;
+	page = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	other = page ? cmpxchg(&vcpu->pio_page, NULL, page) : NULL;
+	if (!other)
+		return page;
+	free_page((unsigned long)page);
+	return other;
+}
+
 static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 {
 	struct vcpu *vcpu = vmf->vma->vm_file->private_data;
@@ -622,8 +642,12 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 
 	switch (vmf->pgoff) {
 	case 0:
-	case KVM_PIO_PAGE_OFFSET:	/* where PIO data was: see vcpu_pio_data() */
 		page = vcpu->run;
+		break;
+	case KVM_PIO_PAGE_OFFSET:
+		page = vcpu_pio_page(vcpu);
+		if (!page)
+			return VM_FAULT_OOM;
 		break;
 	case KVM_COALESCED_MMIO_PAGE_OFFSET:
 		page = coalesced_get_ring(vcpu->vm);
@@ -725,6 +749,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 	dirty_ring_destroy(vcpu);
 	put_pid(vcpu->pid);
 	kfree(vcpu->mce_banks);
+	free_page((unsigned long)vcpu->pio_page);
 	free_page((unsigned long)vcpu->run);
 	kmem_cache_free(vcpu_cache, vcpu);
 }

@@ -74,6 +74,7 @@ struct io_piece {
 	gpa_t	addr;			/* or port */
 	u8	len;
 	bool	pio;
+	u32	count;			/* values; more than one only of a read, in vcpu->pio_page */
 	u8	data[8];
 };
 
@@ -93,6 +94,10 @@ struct vcpu_io {
 	struct io_read { u8 data[32]; } read[VCPU_IO_PIECES];
 	u8		nr_reads, cursor;
 	u32		step;		/* the REP iteration (emu.step) that the reads belong to */
+	/* INS: what user space gave at once, in vcpu->pio_page; see pio_batch() */
+	gva_t		gva;		/* of the access that was translated last */
+	u32		ahead;		/* so many values are left there */
+	u32		ahead_at;	/* from this byte on */
 	/* a plain IN or OUT that needed no emulator */
 	u64		rip, next_rip;
 };
@@ -114,6 +119,7 @@ struct vcpu {
 	int		cpu;			/* the CPU it last ran on, -1 never */
 	struct vm	*vm;
 	struct memspace	*space;			/* of vm->spaces[]: memslot_choose_space() */
+	void		*pio_page;		/* for INS of many values, shared; vcpu_pio_page() makes it */
 	struct kvm_run	*run;			/* shared with user space: read each field once */
 	struct lapic	*lapic;			/* NULL with IRQCHIP_NONE */
 	struct gwalk_mode walk;			/* from cr0, cr4, efer, CPUID */
@@ -302,8 +308,8 @@ static inline bool event_cut_off(const struct vcpu *vcpu)
 }
 
 /*
- * Data of KVM_EXIT_IO: behind struct kvm_run in the same page; data_offset
- * tells user space where.
+ * Data of KVM_EXIT_IO, where it is one value: behind struct kvm_run in the same
+ * page; data_offset tells user space where.
  */
 #define VCPU_PIO_DATA	ALIGN(sizeof(struct kvm_run), 8)
 
@@ -311,6 +317,9 @@ static inline void *vcpu_pio_data(struct vcpu *vcpu)
 {
 	return (void *)vcpu->run + VCPU_PIO_DATA;
 }
+
+/* The page at KVM_PIO_PAGE_OFFSET of the mapping, or NULL without memory. */
+void *vcpu_pio_page(struct vcpu *vcpu);
 
 static inline bool vcpu_is_bsp(const struct vcpu *vcpu)
 {

@@ -326,6 +326,37 @@ TEST_F(pio, rep_insb_of_more_than_a_page)
 	EXPECT_EQ(0, memcmp(buffer, self->data, BUFFER));
 }
 
+/* One exit a page, not one a byte: firmware reads whole disks this way. */
+TEST_F(pio, rep_insb_makes_few_exits)
+{
+	u32 exits = 0;
+
+	vcpu_start(self->vcpu, rep_insb, BUFFER);
+	while (exit_at(self->vcpu, PORT, KVM_EXIT_IO_IN, 1)) {
+		self->bytes += self->vcpu->run->io.count;
+		exits++;
+	}
+	EXPECT_EQ(BUFFER, self->bytes);
+	EXPECT_LE(exits, BUFFER / PAGE_SIZE + 2);
+}
+
+/* User space has the registers between two exits: a reset, say, or a count that is another. */
+TEST_F(pio, what_user_space_gave_beyond_a_shorter_count_is_dropped)
+{
+	struct kvm_regs regs;
+
+	vcpu_start(self->vcpu, rep_insb, 5);
+	ASSERT_TRUE(exit_at(self->vcpu, PORT, KVM_EXIT_IO_IN, 1));
+	memset(vcpu_pio_data(self->vcpu), 0x33, self->vcpu->run->io.count);
+	regs = vcpu_regs(self->vcpu);
+	regs.rcx = 1;
+	vcpu_set_regs(self->vcpu, &regs);
+	EXPECT_FALSE(exit_at(self->vcpu, PORT, KVM_EXIT_IO_IN, 1));
+	EXPECT_EQ((u64)buffer + 1, after.rdi);
+	EXPECT_EQ(0x33, buffer[0]);
+	EXPECT_NE(0x33, buffer[1]);
+}
+
 static u64 rep_insw_down(u64 count)
 {
 	STRING("std; rep insw", count, 0, buffer + 2 * (count - 1));

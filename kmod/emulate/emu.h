@@ -125,7 +125,7 @@ struct emu_ops {
 
 	/** @io_allowed: may the guest access @len ports from @port? Else #GP (IOPL, TSS bitmap). */
 	int (*io_allowed)(struct emu *emu, u16 port, unsigned int len);
-	/** @in, @out: one access of @len (1, 2, 4) bytes. */
+	/** @in, @out: one access of @len (1, 2, 4) bytes. @in may fetch for @emu->repeat of them. */
 	int (*in)(struct emu *emu, u16 port, void *data, unsigned int len);
 	int (*out)(struct emu *emu, u16 port, const void *data, unsigned int len);
 
@@ -175,6 +175,7 @@ struct emu {
 	bool		la57;		/* CR4.LA57: 57-bit linear addresses */
 	u8		cpl;
 	u32		step;		/* iterations of a REP that are committed */
+	u64		repeat;		/* INS: so many of them come one after the other, upwards */
 	u64		*regs;		/* the vCPU's EMU_NREGS registers, changed in place */
 	u64		rip;
 	u64		rflags;

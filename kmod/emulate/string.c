@@ -28,6 +28,19 @@ static int string_compare(struct emu *emu, u64 si, u64 di, unsigned int size)
 	return EMU_DONE;
 }
 
+static u64 rep_count(const struct emu *emu)
+{
+	return emu->regs[EMU_RCX] & size_mask(emu->insn.asize);
+}
+
+/* What the next iterations take from the port can be asked for with one exit, unless something comes between them. */
+static u64 ins_repeats(const struct emu *emu)
+{
+	if (!(emu->insn.prefixes & PREFIX_ANY_REP) || emu->rflags & (X86_EFLAGS_DF | X86_EFLAGS_TF))
+		return 1;
+	return rep_count(emu);
+}
+
 /* The data part of one iteration. */
 static int string_transfer(struct emu *emu, unsigned int size)
 {
@@ -54,6 +67,7 @@ static int string_transfer(struct emu *emu, unsigned int size)
 		 * fault has to come before the port has given its data away.
 		 */
 		r = ops->io_allowed(emu, port, size);
+		emu->repeat = ins_repeats(emu);
 		r = r ?: emu_read(emu, EMU_ES, di, &val, size, EMU_RMW);
 		r = r ?: ops->in(emu, port, &val, size);
 		return r ?: emu_write(emu, EMU_ES, di, &val, size);
@@ -86,11 +100,6 @@ static int string_iterate(struct emu *emu, bool rep)
 		add_to_reg(emu, EMU_RCX, -1);
 	emu->step++;
 	return EMU_DONE;
-}
-
-static u64 rep_count(const struct emu *emu)
-{
-	return emu->regs[EMU_RCX] & size_mask(emu->insn.asize);
 }
 
 /* REPE goes on while ZF is set, REPNE while it is clear; others do not ask. */
@@ -147,6 +156,7 @@ int emu_exec_io(struct emu *emu)
 
 	if (r)
 		return r;
+	emu->repeat = 1;
 	if ((insn->desc & F_OP) == OP_OUT) {
 		r = emu->ops->out(emu, port, &val, size);
 	} else {
