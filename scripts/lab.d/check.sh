@@ -159,9 +159,9 @@ size_files()
 		awk '$2 != "total" && $1 >= 1000 { print $2 ": " $1 " lines" }'
 }
 
-# The promise is 12,000; with both vendors kmod/ is above it yet.  This number
-# only goes down.
-kmod_lines=16500
+# The promise is 12,000; with both vendors and the ABI of docs/abi.md kmod/ is
+# above it.  Whoever raises this number says what the lines buy.
+kmod_lines=16494
 
 size_kmod()
 {
