@@ -95,6 +95,7 @@ vmm_run()
 	local round=1
 
 	vm_memory=3072
+	[ "$vm_cpu" = amd ] || vm_memory=2048		# Bochs has no more
 	vm_disks=("guest drop $image/disk.img" "qemu ro $vmm/qemu-$vmm_qemu.img")
 	if vmm_wants '*_disk'; then
 		vm_disks+=("debian drop $vmm/debian.img")
