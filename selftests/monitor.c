@@ -408,7 +408,9 @@ static u64 halt_until_tick(u64 unused)
 	xapic_write(APIC_TDCR, APIC_TDR_DIV_1);
 	xapic_write(APIC_LVTT, APIC_LVT_ONESHOT | VECTOR);
 	xapic_write(APIC_TMICT, 1000000);
-	wait_for_irq();
+	/* A host's interrupt may end a HLT too: Bochs forgets it over an exit, AMD-V may. */
+	for (u32 i = 0; i < 100000 && !this_cpu()->irqs[VECTOR]; i++)
+		wait_for_irq();
 	return this_cpu()->irqs[VECTOR];
 }
 
