@@ -21,6 +21,7 @@
 #include "irq/irq.h"
 #include "mmu/linear.h"
 #include "mmu/memslot.h"
+#include "segment.h"
 #include "smm.h"
 #include "trace.h"
 
@@ -283,8 +284,6 @@ static int op_fetch(struct emu *emu, u64 gva, void *data, unsigned int len, unsi
 
 static void op_segment(struct emu *emu, enum emu_seg seg, struct emu_segment *out)
 {
-	/* Type bits of code and data segments: SDM 3A "Code- and Data-Segment Descriptor Types". */
-	enum { TYPE_WRITE_OR_READ = 1 << 1, TYPE_EXPAND_DOWN = 1 << 2, TYPE_CODE = 1 << 3 };
 	struct kvm_segment s;
 	bool code;
 
@@ -293,9 +292,9 @@ static void op_segment(struct emu *emu, enum emu_seg seg, struct emu_segment *ou
 	*out = (struct emu_segment) {
 		.base = s.base, .limit = s.limit, .selector = s.selector,
 		.present = !s.unusable && s.present, .db = s.db,
-		.readable = !code || s.type & TYPE_WRITE_OR_READ,
-		.writable = !code && s.type & TYPE_WRITE_OR_READ,
-		.expand_down = !code && s.type & TYPE_EXPAND_DOWN,
+		.readable = !code || s.type & TYPE_WRITE,
+		.writable = !code && s.type & TYPE_WRITE,
+		.expand_down = !code && s.type & TYPE_CONFORMING,
 	};
 }
 

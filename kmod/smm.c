@@ -13,6 +13,7 @@
 #include "backend.h"
 #include "cpuid.h"
 #include "cr.h"
+#include "exit.h"
 #include "irq/irq.h"
 #include "mmu/memslot.h"
 #include "segment.h"
@@ -295,14 +296,12 @@ static void leave(struct vcpu *vcpu)
  */
 int exit_rsm(struct vcpu *vcpu)
 {
-	if (!vcpu->smm) {
-		vcpu_queue_exception(vcpu, UD_VECTOR);
-		return 1;
-	}
+	if (!vcpu->smm)
+		return exit_ud(vcpu);
 	leave(vcpu);
 	if (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)
 		vcpu_queue_single_step(vcpu);
-	return 1;
+	return EXIT_RESUME;
 }
 
 /**

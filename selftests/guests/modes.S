@@ -5,22 +5,15 @@
  * PORT_SYNC.  See modes.c.
  */
 #include <asm/processor-flags.h>
+#include "snippet.h"
 
 #define MSR_EFER	0xc0000080
 #define EFER_LME	0x100
 #define MODES_BASE	0x2000
-#define PORT_SYNC	0x708
 #define TABLES		0x8000		/* page tables: three pages from here */
 #define MMIO_WINDOW	0x00400000	/* what modes.c maps to VM_MMIO */
 
-#define BEGIN(name)	.globl name, name##_end; name:
-#define END(name)	name##_end:
 #define AT(guest, label) ((label) - guest + MODES_BASE)
-
-	.macro tell			/* EAX */
-	mov	$PORT_SYNC, %dx
-	out	%eax, %dx
-	.endm
 
 	.section .rodata
 

@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Tasks of 32-bit protected mode; tasks.c lays out their descriptors. */
-#define PORT_SYNC	0x708
+#include "snippet.h"
+
 #define SEL_TASK_B	0x20
 #define SEL_TASK_GATE	0x28
-
-#define BEGIN(name)	.globl name, name##_end; name:
-#define END(name)	name##_end:
-
-	.macro tell			/* EAX */
-	mov	$PORT_SYNC, %dx
-	out	%eax, %dx
-	.endm
 
 	.section .rodata
 	.code32

@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Virtual-8086 mode, and 16-bit protected mode; vm86.c lays out what is around them. */
-#define PORT_SYNC	0x708
-
-#define BEGIN(name)	.globl name, name##_end; name:
-#define END(name)	name##_end:
-
-	.macro tell			/* EAX */
-	mov	$PORT_SYNC, %dx
-	out	%eax, %dx
-	.endm
+#include "snippet.h"
 
 	.section .rodata
 
