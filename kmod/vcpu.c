@@ -831,10 +831,26 @@ int vcpu_module_init(void)
 						__alignof__(struct vcpu), SLAB_ACCOUNT,
 						offsetof(struct vcpu, regs),
 						offsetofend(struct vcpu, io), NULL);
-	if (!vcpu_cache)
-		return -ENOMEM;
-	preempt_notifier_inc();
-	return 0;
+	return vcpu_cache ? 0 : -ENOMEM;
+}
+
+static bool sched_patched;
+
+/**
+ * vcpu_module_use() - somebody makes a VM
+ *
+ * Context switches are told of from the first VM on, until the module goes:
+ * what is only loaded costs nobody anything, and to patch the scheduler for each
+ * VM again would cost more than all the rest of making one.
+ */
+void vcpu_module_use(void)
+{
+	static DEFINE_MUTEX(lock);
+
+	guard(mutex)(&lock);
+	if (!sched_patched)
+		preempt_notifier_inc();
+	sched_patched = true;
 }
 
 /**
@@ -842,6 +858,7 @@ int vcpu_module_init(void)
  */
 void vcpu_module_exit(void)
 {
-	preempt_notifier_dec();
+	if (sched_patched)
+		preempt_notifier_dec();
 	kmem_cache_destroy(vcpu_cache);
 }

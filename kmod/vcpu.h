@@ -250,6 +250,7 @@ void vcpu_start_at(struct vcpu *vcpu, u8 sipi_vector);
 /* Give the CPU to a vCPU's thread, if it was preempted. */
 void vcpu_yield_to(struct vcpu *target);
 int vcpu_module_init(void);
+void vcpu_module_use(void);
 void vcpu_module_exit(void);
 int vcpu_create(struct vm *vm, u32 id);
 void vcpu_destroy(struct vcpu *vcpu);

@@ -319,6 +319,7 @@ int vm_dev_ioctl_create(unsigned long type)
 
 	if (type)
 		return -EINVAL;
+	vcpu_module_use();
 	vm = vm_new();
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);

@@ -259,7 +259,6 @@ static void vmx_hardware_unsetup(void)
 		free_page((unsigned long)xchg(&per_cpu_ptr(&vmx_cpus, i)->vmxon, NULL));
 	vmx_maps_destroy();
 	ida_destroy(&vmx_vpids);
-	preempt_notifier_dec();
 }
 
 /* SDM 3C "EPT Translation Mechanism" */
@@ -298,7 +297,6 @@ static int vmx_hardware_setup(void)
 		vmx_tdp_format.dirty = VMX_EPT_DIRTY_BIT;
 	}
 
-	preempt_notifier_inc();
 	r = vmx_maps_create();
 	for_each_possible_cpu(i) {
 		struct vmx_cpu *cpu = per_cpu_ptr(&vmx_cpus, i);
