@@ -59,14 +59,17 @@ static unsigned int chip_rank(const struct kvm_pic_state *s, u8 bits)
 static int chip_pending(const struct pic *pic, int which)
 {
 	const struct kvm_pic_state *s = &pic->chip[which];
-	unsigned int rank = chip_rank(s, s->irr & ~s->imr);
-	u8 blocking = s->isr;
+	u8 wanting = s->irr & ~s->imr, blocking = s->isr;
+	unsigned int rank;
 
+	if (!wanting)
+		return -1;
 	if (s->special_mask)
 		blocking &= ~s->imr;
 	/* The slave may interrupt its own service: it knows its priorities. */
 	if (s->special_fully_nested_mode && which == MASTER)
 		blocking &= ~BIT(PIC_CASCADE);
+	rank = chip_rank(s, wanting);
 	if (rank >= chip_rank(s, blocking))
 		return -1;
 	return (rank + s->priority_add) % 8;
@@ -96,6 +99,8 @@ static void pic_unlock(struct vm *vm, struct pic *pic, unsigned long flags)
 
 	pic->acked = 0;
 	raw_spin_unlock_irqrestore(&pic->lock, flags);
+	if (likely(!acked))
+		return;
 	for_each_set_bit(pin, &acked, PIC_PINS)
 		irq_notify_ack(vm, pin < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
 			       pin % 8);
@@ -314,13 +319,16 @@ void pic_port_write(struct vm *vm, u16 port, u8 val)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&pic->lock, flags);
-	if ((port & ~1) == PIC_ELCR_PORT)
+	if ((port & ~1) == PIC_ELCR_PORT) {
+		/* Counts from the next edge or level on: nothing to update. */
 		pic->chip[port & 1].elcr = val & elcr_mask[port & 1];
-	else if (port & 1)
-		chip_write_data(pic, which, val);
-	else
-		chip_write_command(pic, which, val);
-	pic_update(vm, pic);
+	} else {
+		if (port & 1)
+			chip_write_data(pic, which, val);
+		else
+			chip_write_command(pic, which, val);
+		pic_update(vm, pic);
+	}
 	pic_unlock(vm, pic, flags);
 }
 
