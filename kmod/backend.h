@@ -13,6 +13,14 @@
 #include <linux/static_call.h>
 #include "vcpu.h"
 
+/* Of CS, with the current privilege level in its lowest bits. */
+struct code_segment {
+	u64	base;
+	u32	flags;
+};
+
+enum { CODE_CPL = 3, CODE_L = 1 << 13, CODE_DB = 1 << 14 };
+
 /*
  * name, return type, arguments.  Unless said otherwise: under vcpu->mutex,
  * preemption and interrupts on.
@@ -30,8 +38,7 @@
  * get_sregs, set_sregs		segments and tables only; CRs and EFER are set by set_crs
  * set_cr0 .. set_efer		the values passed are valid; also update vcpu->crN
  * get_segment			one cached descriptor
- * cpl				current privilege level
- * code_mode			how CS:RIP is to be decoded; *rip: its linear address
+ * get_code			what the cached descriptors of CS and SS tell of the code that runs
  * get_msr, set_msr		MSRs that live in the vendor's structure: enum msr_result
  * inject_*			give the event to the next entry
  * irq_allowed, nmi_allowed	could the guest take one now (flags, shadow, masks)?
@@ -65,8 +72,7 @@
 	HOOK(set_cr4, void, (struct vcpu *vcpu, u64 cr4))			\
 	HOOK(set_efer, void, (struct vcpu *vcpu, u64 efer))			\
 	HOOK(get_segment, void, (struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *out)) \
-	HOOK(cpl, int, (struct vcpu *vcpu))					\
-	HOOK(code_mode, enum emu_mode, (struct vcpu *vcpu, gva_t *rip))		\
+	HOOK(get_code, struct code_segment, (struct vcpu *vcpu))		\
 	HOOK(get_msr, int, (struct vcpu *vcpu, u32 index, u64 *val))		\
 	HOOK(set_msr, int, (struct vcpu *vcpu, u32 index, u64 val))		\
 	HOOK(inject_exception, void, (struct vcpu *vcpu))			\
@@ -113,7 +119,7 @@ struct backend {
 BACKEND_HOOKS(BACKEND_CALL)
 #undef BACKEND_CALL
 
-/* backend(cpl)(vcpu) */
+/* backend(get_code)(vcpu) */
 #define backend(name) static_call(backend_##name)
 
 extern const char *const backend_other_vendor;	/* main.c */

@@ -270,8 +270,8 @@ static int op_fetch(struct emu *emu, u64 gva, void *data, unsigned int len, unsi
 		return r;
 	/* The usual case, without a copy of unknown length. */
 	if (len == EMU_INSN_MAX && offset_in_page(gva) <= PAGE_SIZE - sizeof(words) &&
-	    !gwalk_read_entry(vcpu, gpa, &words[0], 8) &&
-	    !gwalk_read_entry(vcpu, gpa + 8, &words[1], 8)) {
+	    !gwalk_read_entry(vcpu, gpa, &words[0]) &&
+	    !gwalk_read_entry(vcpu, gpa + 8, &words[1])) {
 		memcpy(data, words, EMU_INSN_MAX);
 		*got = len;
 		return EMU_DONE;
@@ -456,12 +456,12 @@ static const struct emu_ops vcpu_emu_ops = {
 static void emulation_begin(struct vcpu *vcpu)
 {
 	struct emu *emu = &vcpu->emu;
-	gva_t rip;
+	struct vcpu_code code = vcpu_code(vcpu);
 
 	emu->ops = &vcpu_emu_ops;
-	emu->mode = backend(code_mode)(vcpu, &rip);
+	emu->mode = code.mode;
 	emu->la57 = vcpu->cr4 & X86_CR4_LA57;
-	emu->cpl = backend(cpl)(vcpu);
+	emu->cpl = code.cpl;
 	emu->step = 0;
 	emu->regs = vcpu->regs;
 	emu->rip = vcpu->rip;
@@ -519,7 +519,7 @@ static int piece_to_user(struct vcpu *vcpu)
 		run->mmio.is_write = write;
 		memcpy(run->mmio.data, piece->data, piece->len);
 	}
-	vcpu->complete = complete_piece;
+	vcpu_await_user(vcpu, complete_piece);
 	return EXIT_USER;
 }
 
@@ -557,10 +557,7 @@ static int complete_piece(struct vcpu *vcpu)
 	if (!io->write)
 		log_read(vcpu);
 	io->nr = io->next = 0;
-	/* Done with the instruction, or has user space moved RIP (a reset)? */
-	if (!io->unfinished || vcpu->rip != vcpu->emu.rip)
-		return EXIT_RESUME;
-	return run_instruction(vcpu);
+	return io->unfinished ? run_instruction(vcpu) : EXIT_RESUME;
 }
 
 /* ---- one instruction ---- */
@@ -651,23 +648,15 @@ int vcpu_emulate(struct vcpu *vcpu, const u8 *bytes, unsigned int nbytes)
 /* The first eight bytes at CS:RIP, lowest first, and where they are, if they are readable and in one page. */
 static bool find_insn(struct vcpu *vcpu, u64 *bytes, gpa_t *gpa)
 {
-	int access = GWALK_FETCH | (backend(cpl)(vcpu) == 3 ? GWALK_USER : 0);
+	struct vcpu_code code = vcpu_code(vcpu);
+	int access = GWALK_FETCH | (code.cpl == 3 ? GWALK_USER : 0);
 	struct gwalk_result res;
-	gva_t rip;
 
-	backend(code_mode)(vcpu, &rip);
-	if (offset_in_page(rip) > PAGE_SIZE - sizeof(*bytes) ||
-	    gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, rip, access, &res))
+	if (offset_in_page(code.rip) > PAGE_SIZE - sizeof(*bytes) ||
+	    gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, code.rip, access, &res))
 		return false;
 	*gpa = res.gpa;
-	return !gwalk_read_entry(vcpu, res.gpa, bytes, sizeof(*bytes));
-}
-
-static bool peek_insn(struct vcpu *vcpu, u64 *bytes)
-{
-	gpa_t gpa;
-
-	return find_insn(vcpu, bytes, &gpa);
+	return !gwalk_read_entry(vcpu, res.gpa, bytes);
 }
 
 static bool insn_is(u64 bytes, u32 opcode, unsigned int len)
@@ -688,9 +677,10 @@ static bool insn_is(u64 bytes, u32 opcode, unsigned int len)
 unsigned int vcpu_insn_length(struct vcpu *vcpu, u32 opcode, unsigned int len)
 {
 	u64 bytes;
+	gpa_t gpa;
 	int r;
 
-	if (likely(peek_insn(vcpu, &bytes) && insn_is(bytes, opcode, len)))
+	if (likely(find_insn(vcpu, &bytes, &gpa) && insn_is(bytes, opcode, len)))
 		return len;
 
 	emulation_begin(vcpu);
@@ -752,15 +742,14 @@ enum { REX_PREFIX = 0x40, INSN_PUSHF = 0x9c, INSN_POPF = 0x9d, INSN_IRET = 0xcf,
  */
 u16 vcpu_peek_opcode(struct vcpu *vcpu)
 {
-	gva_t rip;
-	bool wide = backend(code_mode)(vcpu, &rip) == EMU_MODE_LONG;
 	u64 bytes;
+	gpa_t gpa;
 
-	if (!peek_insn(vcpu, &bytes))
+	if (!find_insn(vcpu, &bytes, &gpa))
 		return 0;
 	if ((u8)bytes == 0x66)
 		bytes >>= 8;
-	if (wide && (bytes & 0xf0) == REX_PREFIX)
+	if (vcpu_code(vcpu).mode == EMU_MODE_LONG && (bytes & 0xf0) == REX_PREFIX)
 		bytes >>= 8;
 	return (u8)bytes == 0x0f ? bytes : (u8)bytes;
 }
@@ -768,13 +757,14 @@ u16 vcpu_peek_opcode(struct vcpu *vcpu)
 /* Clear RFLAGS.TF in what the last PUSHF has left on the stack. */
 static void mend_pushed_flags(struct vcpu *vcpu)
 {
-	int access = GWALK_WRITE | (backend(cpl)(vcpu) == 3 ? GWALK_USER : 0);
-	gva_t rip, sp = vcpu->regs[EMU_RSP];
+	struct vcpu_code code = vcpu_code(vcpu);
+	int access = GWALK_WRITE | (code.cpl == 3 ? GWALK_USER : 0);
+	gva_t sp = vcpu->regs[EMU_RSP];
 	struct gwalk_result res;
 	struct kvm_segment ss;
 	u8 byte;
 
-	if (backend(code_mode)(vcpu, &rip) != EMU_MODE_LONG) {
+	if (code.mode != EMU_MODE_LONG) {
 		backend(get_segment)(vcpu, EMU_SS, &ss);
 		sp = (u32)(ss.base + (ss.db ? (u32)sp : (u16)sp));
 	}

@@ -103,7 +103,7 @@ int exit_xsetbv(struct vcpu *vcpu)
 {
 	u64 val = (u32)vcpu->regs[EMU_RAX] | vcpu->regs[EMU_RDX] << 32;
 
-	if (backend(cpl)(vcpu) || fpu_set_xcr(vcpu, vcpu->regs[EMU_RCX], val)) {
+	if (vcpu_code(vcpu).cpl || fpu_set_xcr(vcpu, vcpu->regs[EMU_RCX], val)) {
 		vcpu_queue_gp(vcpu);
 		return EXIT_RESUME;
 	}
@@ -207,8 +207,6 @@ static long hypercall_sched_yield(struct vcpu *vcpu, u32 id)
 
 static int complete_hypercall(struct vcpu *vcpu)
 {
-	if (vcpu->rip != vcpu->io.rip)
-		return EXIT_RESUME;		/* user space has moved it (a reset, say) */
 	vcpu->regs[EMU_RAX] = vcpu->run->hypercall.ret;
 	if (!vcpu->io.next_rip)
 		return backend(advance)(vcpu);
@@ -217,39 +215,42 @@ static int complete_hypercall(struct vcpu *vcpu)
 }
 
 /* A guest tells which of its pages it shares; only user space can know what that means. */
-static long hypercall_map_gpa_range(struct vcpu *vcpu, const u64 a[4], bool wide)
+static long hypercall_map_gpa_range(struct vcpu *vcpu, u64 gpa, u64 npages, u64 attributes,
+				    bool wide)
 {
 	struct kvm_run *run = vcpu->run;
-	gfn_t gfn = a[0] >> PAGE_SHIFT;
+	gfn_t gfn = gpa >> PAGE_SHIFT;
 
 	if (!(vcpu->vm->user_hypercalls & BIT(KVM_HC_MAP_GPA_RANGE)))
 		return -KVM_ENOSYS;
-	if (!PAGE_ALIGNED(a[0]) || gfn + a[1] <= gfn)
+	if (!PAGE_ALIGNED(gpa) || gfn + npages <= gfn)
 		return -KVM_EINVAL;
 	run->exit_reason = KVM_EXIT_HYPERCALL;
-	memset(&run->hypercall, 0, sizeof(run->hypercall));
-	run->hypercall.nr = KVM_HC_MAP_GPA_RANGE;
-	memcpy(run->hypercall.args, a, 3 * sizeof(*a));
-	run->hypercall.longmode = wide;
-	vcpu->io.rip = vcpu->rip;
+	run->hypercall = (typeof(run->hypercall)) {
+		.nr = KVM_HC_MAP_GPA_RANGE, .args = { gpa, npages, attributes }, .longmode = wide,
+	};
 	vcpu->io.next_rip = 0;		/* the CPU knows */
-	vcpu->complete = complete_hypercall;
+	vcpu_await_user(vcpu, complete_hypercall);
 	return 0;
 }
 
-static long hypercall(struct vcpu *vcpu, u64 nr, const u64 a[4], bool wide)
+static long hypercall(struct vcpu *vcpu, u64 nr, bool wide)
 {
-	switch (nr) {
+	const u64 mask = wide ? ~0ULL : U32_MAX, *regs = vcpu->regs;
+	u64 a0 = regs[EMU_RBX] & mask, a1 = regs[EMU_RCX] & mask;
+	u64 a2 = regs[EMU_RDX] & mask, a3 = regs[EMU_RSI] & mask;
+
+	switch (nr & mask) {
 	case KVM_HC_VAPIC_POLL_IRQ: return 0;
 	case KVM_HC_KICK_CPU:
-		return vcpu_has(vcpu, CAP_KVM_UNHALT) ? hypercall_kick(vcpu, a[1]) : -KVM_ENOSYS;
+		return vcpu_has(vcpu, CAP_KVM_UNHALT) ? hypercall_kick(vcpu, a1) : -KVM_ENOSYS;
 	case KVM_HC_SEND_IPI:
 		return vcpu_has(vcpu, CAP_KVM_PV_IPI) ?
-		       lapic_send_ipis(vcpu->vm, a[0], a[1], a[2], a[3]) : -KVM_ENOSYS;
+		       lapic_send_ipis(vcpu->vm, a0, a1, a2, a3) : -KVM_ENOSYS;
 	case KVM_HC_SCHED_YIELD:
 		return vcpu_has(vcpu, CAP_KVM_SCHED_YIELD) ?
-		       hypercall_sched_yield(vcpu, a[0]) : -KVM_ENOSYS;
-	case KVM_HC_MAP_GPA_RANGE: return hypercall_map_gpa_range(vcpu, a, wide);
+		       hypercall_sched_yield(vcpu, a0) : -KVM_ENOSYS;
+	case KVM_HC_MAP_GPA_RANGE: return hypercall_map_gpa_range(vcpu, a0, a1, a2, wide);
 	default: return -KVM_ENOSYS;
 	}
 }
@@ -262,21 +263,13 @@ static long hypercall(struct vcpu *vcpu, u64 nr, const u64 a[4], bool wide)
  */
 int exit_hypercall(struct vcpu *vcpu)
 {
-	u64 nr = vcpu->regs[EMU_RAX];
-	u64 a[4] = { vcpu->regs[EMU_RBX], vcpu->regs[EMU_RCX],
-		     vcpu->regs[EMU_RDX], vcpu->regs[EMU_RSI] };
-	gva_t rip;
-	bool wide = backend(code_mode)(vcpu, &rip) == EMU_MODE_LONG;
-	long ret;
-	int i;
+	struct vcpu_code code = vcpu_code(vcpu);
+	bool wide = code.mode == EMU_MODE_LONG;
+	long ret = -KVM_EPERM;
 
-	if (!wide) {
-		nr = (u32)nr;
-		for (i = 0; i < 4; i++)
-			a[i] = (u32)a[i];
-	}
 	vcpu->stats.hypercalls++;
-	ret = backend(cpl)(vcpu) ? -KVM_EPERM : hypercall(vcpu, nr, a, wide);
+	if (likely(!code.cpl))
+		ret = hypercall(vcpu, vcpu->regs[EMU_RAX], wide);
 	if (unlikely(vcpu->complete))
 		return EXIT_USER;
 	vcpu->regs[EMU_RAX] = wide ? ret : (u32)ret;
@@ -337,13 +330,10 @@ static void set_accumulator(struct vcpu *vcpu, const u32 *data, unsigned int siz
 		*rax = *data;
 }
 
-/* User space has done it.  If it also moved RIP (a reset, say), that stands. */
 static int complete_pio(struct vcpu *vcpu)
 {
 	const struct io_piece *piece = &vcpu->io.piece[0];
 
-	if (vcpu->rip != vcpu->io.rip)
-		return EXIT_RESUME;
 	if (!vcpu->io.write)
 		set_accumulator(vcpu, vcpu_pio_data(vcpu), piece->len);
 	trace_kvm_pio(vcpu->io.write, piece->addr, piece->len, 1, vcpu_pio_data(vcpu));
@@ -357,9 +347,8 @@ static int pio_to_user(struct vcpu *vcpu, u16 port, unsigned int size, bool in, 
 	vcpu->io.piece[0].addr = port;	/* kvm_run is user space's to scribble on */
 	vcpu->io.piece[0].len = size;
 	vcpu->io.write = !in;
-	vcpu->io.rip = vcpu->rip;
 	vcpu->io.next_rip = next_rip;
-	vcpu->complete = complete_pio;
+	vcpu_await_user(vcpu, complete_pio);
 	return EXIT_USER;
 }
 
@@ -508,15 +497,12 @@ int exit_ioapic_eoi(struct vcpu *vcpu)
 
 static int debug_to_user(struct vcpu *vcpu, u8 vector, u64 dr6)
 {
-	gva_t rip;
-
 	vcpu->step_done = false;
 	vcpu_request(vcpu, REQ_EVENT);		/* event_step_arm() for the next one */
-	backend(code_mode)(vcpu, &rip);
 	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
 	vcpu->run->debug.arch = (struct kvm_debug_exit_arch) {
 		.exception = vector,
-		.pc = rip,
+		.pc = vcpu_code(vcpu).rip,
 		.dr6 = dr6 | DR6_RESERVED,
 		.dr7 = vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug_dr7 : vcpu->dr7,
 	};

@@ -3,6 +3,7 @@
 #ifndef VITRO_EXIT_H
 #define VITRO_EXIT_H
 
+#include "backend.h"
 #include "vcpu.h"
 
 /*
@@ -58,6 +59,36 @@ bool mmio_kernel_read(struct vcpu *vcpu, gpa_t gpa, void *data, unsigned int len
 bool mmio_kernel_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len);
 bool pio_kernel(struct vcpu *vcpu, u16 port, void *data, unsigned int len, bool in);
 
+struct vcpu_code {
+	gva_t		rip;	/* linear */
+	enum emu_mode	mode;
+	u8		cpl;
+};
+
+/**
+ * vcpu_code() - how the code at CS:RIP is to be decoded, and where it is
+ * @vcpu: outside the guest
+ */
+static inline struct vcpu_code vcpu_code(struct vcpu *vcpu)
+{
+	struct code_segment cs = backend(get_code)(vcpu);
+	struct vcpu_code code = { vcpu->rip, EMU_MODE_LONG, cs.flags & CODE_CPL };
+
+	if (likely(vcpu_long_mode(vcpu) && cs.flags & CODE_L))
+		return code;
+	code.rip = (u32)(cs.base + vcpu->rip);
+	code.mode = !(vcpu->cr0 & X86_CR0_PE) ? EMU_MODE_REAL :
+		    vcpu->rflags & X86_EFLAGS_VM ? EMU_MODE_VM86 :
+		    cs.flags & CODE_DB ? EMU_MODE_PROT32 : EMU_MODE_PROT16;
+	return code;
+}
+
+/* User space does a part of the instruction at RIP; @complete what then is left of it. */
+static inline void vcpu_await_user(struct vcpu *vcpu, int (*complete)(struct vcpu *vcpu))
+{
+	vcpu->io.rip = vcpu->rip;
+	vcpu->complete = complete;
+}
 
 /* Move RIP past an instruction that was executed here: the guest's own single step must not miss it. */
 static inline void vcpu_advance(struct vcpu *vcpu, u64 rip)

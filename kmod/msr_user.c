@@ -158,14 +158,11 @@ static u32 exit_reason(int result)
 	}
 }
 
-/* User space has answered.  If it also moved RIP (a reset, say), that stands. */
 static int complete_msr(struct vcpu *vcpu)
 {
 	const struct kvm_run *run = vcpu->run;
 	u64 data = READ_ONCE(run->msr.data);
 
-	if (vcpu->rip != vcpu->io.rip)
-		return EXIT_RESUME;
 	if (run->msr.error) {
 		vcpu_queue_gp(vcpu);
 		return EXIT_RESUME;
@@ -201,7 +198,6 @@ int msr_refused(struct vcpu *vcpu, u32 index, bool write, u64 val, int result)
 	run->msr.index = index;
 	run->msr.data = write ? val : 0;
 	vcpu->io.write = write;
-	vcpu->io.rip = vcpu->rip;
-	vcpu->complete = complete_msr;
+	vcpu_await_user(vcpu, complete_msr);
 	return EXIT_USER;
 }

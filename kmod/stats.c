@@ -69,16 +69,10 @@ static ssize_t vm_stats_read(struct file *file, char __user *user, size_t len, l
 	return stats_read(user, len, pos, id, vm_names, ARRAY_SIZE(vm_names), (u64 *)&vm->stats);
 }
 
-static int vm_stats_release(struct inode *inode, struct file *file)
-{
-	vm_put(file->private_data);
-	return 0;
-}
-
 static const struct file_operations vm_stats_fops = {
 	.owner		= THIS_MODULE,
 	.read		= vm_stats_read,
-	.release	= vm_stats_release,
+	.release	= vm_release,
 	.llseek		= noop_llseek,
 };
 
@@ -92,18 +86,10 @@ static ssize_t vcpu_stats_read(struct file *file, char __user *user, size_t len,
 			  (u64 *)&vcpu->stats);
 }
 
-static int vcpu_stats_release(struct inode *inode, struct file *file)
-{
-	struct vcpu *vcpu = file->private_data;
-
-	vm_put(vcpu->vm);
-	return 0;
-}
-
 static const struct file_operations vcpu_stats_fops = {
 	.owner		= THIS_MODULE,
 	.read		= vcpu_stats_read,
-	.release	= vcpu_stats_release,
+	.release	= vcpu_release,
 	.llseek		= noop_llseek,
 };
 

@@ -510,7 +510,8 @@ static int complete_user_part(struct vcpu *vcpu)
 	int (*complete)(struct vcpu *vcpu) = vcpu->complete;
 
 	vcpu->complete = NULL;
-	return complete ? complete(vcpu) : EXIT_RESUME;
+	/* If user space has also moved RIP (a reset, say), that stands. */
+	return complete && vcpu->rip == vcpu->io.rip ? complete(vcpu) : EXIT_RESUME;
 }
 
 static int vcpu_run_checked(struct vcpu *vcpu)
@@ -681,7 +682,8 @@ static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
-static int vcpu_release(struct inode *inode, struct file *file)
+/* For its file of statistics, too. */
+int vcpu_release(struct inode *inode, struct file *file)
 {
 	struct vcpu *vcpu = file->private_data;
 

@@ -249,6 +249,7 @@ void vcpu_reset(struct vcpu *vcpu, bool init);
 void vcpu_start_at(struct vcpu *vcpu, u8 sipi_vector);
 /* Give the CPU to a vCPU's thread, if it was preempted. */
 void vcpu_yield_to(struct vcpu *target);
+int vcpu_release(struct inode *inode, struct file *file);
 int vcpu_module_init(void);
 void vcpu_module_use(void);
 void vcpu_module_exit(void);

@@ -292,7 +292,8 @@ static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	return vm_locked_ioctl(vm, ioctl, arg);
 }
 
-static int vm_release(struct inode *inode, struct file *file)
+/* For its file of statistics, too. */
+int vm_release(struct inode *inode, struct file *file)
 {
 	vm_put(file->private_data);
 	return 0;

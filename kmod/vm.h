@@ -130,6 +130,7 @@ static inline int vm_nr_vcpus(struct vm *vm)
 int vm_dev_ioctl_create(unsigned long type);
 void vm_get(struct vm *vm);
 void vm_put(struct vm *vm);
+int vm_release(struct inode *inode, struct file *file);
 struct vcpu *vm_vcpu_by_id(struct vm *vm, u32 id);
 /* capability.c */
 int vm_check_extension(struct vm *vm, long cap);

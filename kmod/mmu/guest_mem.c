@@ -103,8 +103,7 @@ int memspace_cmpxchg(struct vcpu *vcpu, struct memspace *space, gpa_t gpa, void 
 
 /* ---- the guest's page-table entries, for gwalk.c ---- */
 
-static noinline int gwalk_read_entry_slow(struct vcpu *vcpu, gpa_t gpa, u64 *entry,
-					  unsigned int size)
+static noinline int read_entry_slow(struct vcpu *vcpu, gpa_t gpa, u64 *entry, unsigned int size)
 {
 	const struct memslot *slot = memslot_find_near(vcpu, gpa >> PAGE_SHIFT);
 
@@ -114,15 +113,20 @@ static noinline int gwalk_read_entry_slow(struct vcpu *vcpu, gpa_t gpa, u64 *ent
 	return __copy_from_user(entry, guest_ptr(slot, gpa), size) ? -EFAULT : 0;
 }
 
-/* Every instruction that has to be fetched from guest memory comes here four times: all inline. */
-int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, u64 *entry, unsigned int size)
+int gwalk_read_entry32(struct vcpu *vcpu, gpa_t gpa, u64 *entry)
 {
-	const struct memslot *slot = memslot_last_found(vcpu, gpa >> PAGE_SHIFT);
+	return read_entry_slow(vcpu, gpa, entry, sizeof(u32));
+}
 
-	if (unlikely(!slot || size != sizeof(*entry)))
-		return gwalk_read_entry_slow(vcpu, gpa, entry, size);
+/* Every instruction that has to be fetched from guest memory comes here four times: all inline. */
+int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, u64 *entry)
+{
+	const struct memslot *slot;
+
+	if (unlikely(!memslot_last_found(vcpu, gpa >> PAGE_SHIFT, &slot)))
+		return read_entry_slow(vcpu, gpa, entry, sizeof(*entry));
 	/* Does not need memslot_hva(): __get_user() lets no guess of the CPU pass. */
-	return __get_user(*entry, (u64 __user *)(slot->hva + gpa - (slot->gfn << PAGE_SHIFT)));
+	return __get_user(*entry, (u64 __user *)(gpa + slot->gpa_to_hva));
 }
 
 int gwalk_cmpxchg_entry(struct vcpu *vcpu, gpa_t gpa, u64 old, u64 new, unsigned int size)

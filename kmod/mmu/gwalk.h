@@ -71,8 +71,9 @@ int gwalk(struct vcpu *vcpu, const struct gwalk_mode *mode, u64 cr3, u32 pkru,
 
 /* gwalk.c calls these; guest_mem.c has them in the kernel, the test in user space. */
 
-/* One entry of @size 4 or 8 bytes, zero-extended. 0 or -EFAULT. */
-int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, u64 *entry, unsigned int size);
+/* One entry of 8 bytes, or of 4, zero-extended. 0 or -EFAULT. */
+int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, u64 *entry);
+int gwalk_read_entry32(struct vcpu *vcpu, gpa_t gpa, u64 *entry);
 /* Atomically old -> new: 0 done, 1 it had changed, -EROFS in ROM, or another errno. Marks the page dirty. */
 int gwalk_cmpxchg_entry(struct vcpu *vcpu, gpa_t gpa, u64 old, u64 new, unsigned int size);
 

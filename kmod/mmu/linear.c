@@ -20,6 +20,7 @@ static int linear_translate(struct vcpu *vcpu, gva_t gva, int access, gpa_t *gpa
 static int linear_copy(struct vcpu *vcpu, gva_t gva, void *data, unsigned int len, int access)
 {
 	unsigned int first = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gva));
+	unsigned int i, n[] = { first, len - first };
 	gpa_t gpa[2];
 	int r = linear_translate(vcpu, gva, access, &gpa[0]);
 
@@ -27,15 +28,9 @@ static int linear_copy(struct vcpu *vcpu, gva_t gva, void *data, unsigned int le
 		r = linear_translate(vcpu, gva + first, access, &gpa[1]);
 	if (r)
 		return r < 0 ? -EFAULT : r;
-	if (access & GWALK_WRITE) {
-		r = guest_write(vcpu, gpa[0], data, first);
-		if (!r && first < len)
-			r = guest_write(vcpu, gpa[1], data + first, len - first);
-	} else {
-		r = guest_read(vcpu, gpa[0], data, first);
-		if (!r && first < len)
-			r = guest_read(vcpu, gpa[1], data + first, len - first);
-	}
+	for (i = 0; !r && i < 2 && n[i]; data += n[i++])
+		r = access & GWALK_WRITE ? guest_write(vcpu, gpa[i], data, n[i]) :
+					   guest_read(vcpu, gpa[i], data, n[i]);
 	return r ? -EFAULT : 0;
 }
 

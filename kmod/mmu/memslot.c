@@ -68,7 +68,9 @@ const struct memslot *memslot_find(const struct memspace *space, gfn_t gfn)
 
 const struct memslot *memslot_find_near(struct vcpu *vcpu, gfn_t gfn)
 {
-	return memslot_last_found(vcpu, gfn) ?:
+	const struct memslot *slot;
+
+	return memslot_last_found(vcpu, gfn, &slot) ? slot :
 	       memslot_search(memslot_all(vcpu->space), gfn, &vcpu->slot_hint);
 }
 
@@ -215,6 +217,7 @@ static struct memslot *memslot_new(struct vm *vm, const struct kvm_userspace_mem
 	slot->gfn = mem->guest_phys_addr >> PAGE_SHIFT;
 	slot->npages = mem->memory_size >> PAGE_SHIFT;
 	slot->hva = mem->userspace_addr;
+	slot->gpa_to_hva = mem->userspace_addr - mem->guest_phys_addr;
 	slot->flags = mem->flags;
 	slot->id = mem->slot;
 	if (!(mem->flags & KVM_MEM_LOG_DIRTY_PAGES) || vm->dirty_ring_entries)

@@ -42,6 +42,7 @@ struct memslot {
 	gfn_t		gfn;
 	u64		npages;
 	hva_t		hva;
+	u64		gpa_to_hva;	/* to be added to a gpa, modulo 2^64 */
 	u32		flags;		/* KVM_MEM_* */
 	u32		id;		/* KVM's: the address space in the upper half */
 	unsigned long	*dirty;		/* KVM_MEM_LOG_DIRTY_PAGES: one bit a page, atomic; not used with rings */
@@ -126,13 +127,16 @@ const struct memslot *memslot_find(const struct memspace *space, gfn_t gfn);
 /* The same in a vCPU's own space for its own thread, which remembers it. */
 const struct memslot *memslot_find_near(struct vcpu *vcpu, gfn_t gfn);
 
-/* The slot that memslot_find_near() last found, if it has @gfn, or NULL. */
-static inline const struct memslot *memslot_last_found(struct vcpu *vcpu, gfn_t gfn)
+/* Has the slot that memslot_find_near() last found @gfn? */
+static inline bool memslot_last_found(struct vcpu *vcpu, gfn_t gfn, const struct memslot **slot)
 {
 	const struct memslots *slots = memslot_all(vcpu->space);
 	unsigned int i = vcpu->slot_hint;
 
-	return likely(i < memslots_nr(slots) && memslot_has(slots->slot[i], gfn)) ? slots->slot[i] : NULL;
+	if (unlikely(i >= memslots_nr(slots)))
+		return false;
+	*slot = slots->slot[i];
+	return memslot_has(*slot, gfn);
 }
 
 /**

@@ -121,7 +121,8 @@ enum svm_npf {
 	SVM_NPF_FINAL	= 32,	/* bit: the guest's final address, not one of its tables */
 };
 
-static int svm_exit_npf(struct vcpu *vcpu)
+/* noinline, as all that puts a structure on the stack: each exit would pay for its stack protector. */
+static noinline int svm_exit_npf(struct vcpu *vcpu)
 {
 	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
 	u64 info = control->exit_info_1;
@@ -170,7 +171,7 @@ static int svm_exit_db(struct vcpu *vcpu)
 enum { TASK_INFO_IRET = 36, TASK_INFO_JMP = 38, TASK_INFO_ERROR_CODE = 44 };
 
 /* EXITINTINFO tells a gate, and whether an instruction went through it: then its length is looked up. */
-static int svm_exit_task_switch(struct vcpu *vcpu)
+static noinline int svm_exit_task_switch(struct vcpu *vcpu)
 {
 	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
 	u32 event = control->exit_int_info;
@@ -201,7 +202,7 @@ static int svm_exit_dr(struct vcpu *vcpu)
 }
 
 /* VMEXIT_INVALID: the log says why.  What should have gone in waits for the next entry. */
-static int svm_exit_failed(struct vcpu *vcpu)
+static noinline int svm_exit_failed(struct vcpu *vcpu)
 {
 	static DEFINE_RATELIMIT_STATE(rate, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
 	const struct svm_check_caps caps = {

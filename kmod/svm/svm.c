@@ -392,11 +392,6 @@ void svm_set_tsc_offset(struct vcpu *vcpu)
 	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
 }
 
-int svm_cpl(struct vcpu *vcpu)
-{
-	return to_svm(vcpu)->vmcb->save.cpl;
-}
-
 void svm_exit_info(struct vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2,
 			  u32 *intr_info, u32 *error_code)
 {

@@ -318,24 +318,19 @@ void svm_get_segment(struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *ou
 }
 
 /**
- * svm_code_mode() - how the code at CS:RIP is to be decoded
+ * svm_get_code() - what runs
  * @vcpu: outside the guest
- * @rip: filled: its linear address
  */
-enum emu_mode svm_code_mode(struct vcpu *vcpu, gva_t *rip)
+struct code_segment svm_get_code(struct vcpu *vcpu)
 {
-	const struct vmcb_seg *cs = &to_svm(vcpu)->vmcb->save.cs;
+	const struct vmcb_save_area *save = &to_svm(vcpu)->vmcb->save;
+	enum { UP = 4 };	/* a VMCB keeps attributes without the hole that descriptors have */
 
-	if (vcpu_long_mode(vcpu) && cs->attrib & SVM_SELECTOR_L_MASK) {
-		*rip = vcpu->rip;
-		return EMU_MODE_LONG;
-	}
-	*rip = (u32)(cs->base + vcpu->rip);
-	if (!(vcpu->cr0 & X86_CR0_PE))
-		return EMU_MODE_REAL;
-	if (vcpu->rflags & X86_EFLAGS_VM)
-		return EMU_MODE_VM86;
-	return cs->attrib & SVM_SELECTOR_DB_MASK ? EMU_MODE_PROT32 : EMU_MODE_PROT16;
+	static_assert(CODE_L == SVM_SELECTOR_L_MASK << UP && CODE_DB == SVM_SELECTOR_DB_MASK << UP);
+	return (struct code_segment) {
+		.base = save->cs.base,
+		.flags = (save->cs.attrib << UP & (CODE_L | CODE_DB)) | save->cpl,
+	};
 }
 
 /**

@@ -80,8 +80,6 @@ void vmx_inject_irq(struct vcpu *vcpu, u8 vector, bool soft)
 		vmx_inject(to_vmx(vcpu), INTR_TYPE_EXT_INTR | vector, 0);
 }
 
-#define VMX_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
-
 /**
  * vmx_irq_allowed() - would the guest take an interrupt now?
  * @vcpu: outside the guest
@@ -218,7 +216,7 @@ void vmx_set_shadow(struct vcpu *vcpu, u8 shadow)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	vmx->shadow &= ~VMX_SHADOW;
+	vmx_end_shadow(vmx);
 	if (shadow & KVM_X86_SHADOW_INT_MOV_SS)
 		vmx->shadow |= GUEST_INTR_STATE_MOV_SS;
 	else if (shadow & KVM_X86_SHADOW_INT_STI)

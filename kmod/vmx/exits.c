@@ -38,16 +38,18 @@ static_assert(sizeof(union vmx_qual_ept) == sizeof(u64));
 
 /* ---- stepping over an instruction ---- */
 
+/* A carry out of 32 bits is one only in 64-bit code. */
+static noinline u64 vmx_carry_rip(struct vcpu *vcpu, u64 rip)
+{
+	return vcpu_code(vcpu).mode == EMU_MODE_LONG ? rip : (u32)rip;
+}
+
 /* The CPU tells how long it is, where the exit was caused by one. */
 static u64 vmx_next_rip(struct vcpu *vcpu)
 {
 	u64 rip = vcpu->rip + to_vmx(vcpu)->exit.insn_len;
-	gva_t linear;
 
-	/* A carry out of 32 bits is one only in 64-bit code. */
-	if (unlikely((rip ^ vcpu->rip) >> 32) && backend(code_mode)(vcpu, &linear) != EMU_MODE_LONG)
-		rip = (u32)rip;
-	return rip;
+	return likely(!((rip ^ vcpu->rip) >> 32)) ? rip : vmx_carry_rip(vcpu, rip);
 }
 
 /**
@@ -58,7 +60,7 @@ static u64 vmx_next_rip(struct vcpu *vcpu)
  */
 int vmx_advance(struct vcpu *vcpu)
 {
-	vmx_set_shadow(vcpu, 0);
+	vmx_end_shadow(to_vmx(vcpu));
 	vcpu_advance(vcpu, vmx_next_rip(vcpu));
 	return EXIT_RESUME;
 }
@@ -82,11 +84,12 @@ static int vmx_exit_io(struct vcpu *vcpu)
 
 	if (unlikely(qual.string))
 		return vcpu_emulate(vcpu, NULL, 0);
-	vmx_set_shadow(vcpu, 0);
+	vmx_end_shadow(to_vmx(vcpu));
 	return exit_pio(vcpu, qual.port, qual.size_minus_1 + 1, qual.in, vmx_next_rip(vcpu));
 }
 
-static int vmx_exit_ept_violation(struct vcpu *vcpu)
+/* noinline, as all that puts a structure on the stack: each exit would pay for its stack protector. */
+static noinline int vmx_exit_ept_violation(struct vcpu *vcpu)
 {
 	union vmx_qual_ept qual = { .raw = to_vmx(vcpu)->exit.qual };
 	gpa_t gpa;
@@ -129,7 +132,7 @@ static int vmx_exit_exception(struct vcpu *vcpu)
 enum { TASK_QUAL_CAUSE = 30 };	/* SDM 3C "Exit Qualification for Task Switches": a shift; enum task_switch_cause */
 
 /* The IDT-vectoring information tells whether an instruction went through a gate: then its length is known. */
-static int vmx_exit_task_switch(struct vcpu *vcpu)
+static noinline int vmx_exit_task_switch(struct vcpu *vcpu)
 {
 	const struct vmx_exit *exit = &to_vmx(vcpu)->exit;
 	struct task_switch ts = {

@@ -374,46 +374,22 @@ void vmx_get_segment(struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *ou
 }
 
 /**
- * vmx_cpl() - the current privilege level
+ * vmx_get_code() - what runs
  * @vcpu: outside the guest
  *
- * It is SS.DPL, whatever the mode: in real mode 0, in virtual-8086 mode 3.
+ * CPL is SS.DPL, whatever the mode: in real mode 0, in virtual-8086 mode 3.
  */
-int vmx_cpl(struct vcpu *vcpu)
+struct code_segment vmx_get_code(struct vcpu *vcpu)
 {
-	int cpl;
+	struct code_segment code;
 
+	static_assert(CODE_L == VMX_AR_L_MASK && CODE_DB == VMX_AR_DB_MASK);
 	vmx_hold(to_vmx(vcpu));
-	cpl = VMX_AR_DPL(vmcs_read(GUEST_SS_AR_BYTES));
+	code.base = vmcs_read(GUEST_CS_BASE);
+	code.flags = (vmcs_read(GUEST_CS_AR_BYTES) & (CODE_L | CODE_DB)) |
+		     VMX_AR_DPL(vmcs_read(GUEST_SS_AR_BYTES));
 	vmx_release();
-	return cpl;
-}
-
-/**
- * vmx_code_mode() - how the code at CS:RIP is to be decoded
- * @vcpu: outside the guest
- * @rip: filled: its linear address
- */
-enum emu_mode vmx_code_mode(struct vcpu *vcpu, gva_t *rip)
-{
-	u64 base;
-	u32 ar;
-
-	vmx_hold(to_vmx(vcpu));
-	ar = vmcs_read(GUEST_CS_AR_BYTES);
-	base = vmcs_read(GUEST_CS_BASE);
-	vmx_release();
-
-	if (vcpu_long_mode(vcpu) && ar & VMX_AR_L_MASK) {
-		*rip = vcpu->rip;
-		return EMU_MODE_LONG;
-	}
-	*rip = (u32)(base + vcpu->rip);
-	if (!(vcpu->cr0 & X86_CR0_PE))
-		return EMU_MODE_REAL;
-	if (vcpu->rflags & X86_EFLAGS_VM)
-		return EMU_MODE_VM86;
-	return ar & VMX_AR_DB_MASK ? EMU_MODE_PROT32 : EMU_MODE_PROT16;
+	return code;
 }
 
 /**

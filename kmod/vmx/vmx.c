@@ -399,7 +399,7 @@ u64 vmx_eptp(const struct vcpu *vcpu)
  * of the single-context kind.  Emulators flush more than they must, so none of
  * this can fail there.
  */
-static void vmx_flush_at_entry(struct vmx_vcpu *vmx)
+static noinline void vmx_flush_at_entry(struct vmx_vcpu *vmx)
 {
 	struct { u64 context, address; } desc = {};
 
@@ -439,7 +439,7 @@ static void vmx_write_cpu_state(void)
 }
 
 /* Interrupts off; no other CPU holds the VMCS. */
-static void vmx_make_current(struct vmx_vcpu *vmx, struct vmx_cpu *cpu)
+static noinline void vmx_make_current(struct vmx_vcpu *vmx, struct vmx_cpu *cpu)
 {
 	vmx_asm("vmptrld %0", "m" (*(u64[]){ __pa(vmx->vmcs) }));
 	cpu->current_vcpu = vmx;
@@ -452,20 +452,14 @@ static void vmx_make_current(struct vmx_vcpu *vmx, struct vmx_cpu *cpu)
 }
 
 /**
- * vmx_hold() - make the VMCS current on this CPU, and stay on it
- * @vmx: under its vCPU's mutex; interrupts on
- *
- * Until vmx_release(), vmcs_read() and vmcs_write() mean this vCPU.  Nests.
+ * vmx_fetch_vmcs() - make the VMCS current on this CPU, wherever it is
+ * @vmx: under its vCPU's mutex; interrupts on, preemption off
  */
-void vmx_hold(struct vmx_vcpu *vmx)
+void vmx_fetch_vmcs(struct vmx_vcpu *vmx)
 {
-	struct vmx_cpu *cpu;
+	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
 	unsigned long flags;
 
-	preempt_disable();
-	cpu = this_cpu_ptr(&vmx_cpus);
-	if (likely(cpu->current_vcpu == vmx))
-		return;
 	if (vmx->cpu != cpu)
 		vmx_clear(vmx);
 	local_irq_save(flags);
@@ -590,7 +584,7 @@ static void vmx_settle_step(struct vmx_vcpu *vmx)
 	u64 pending = 0;
 
 	if (vmx->vcpu.step_armed) {
-		vmx_set_shadow(&vmx->vcpu, 0);
+		vmx_end_shadow(vmx);
 		if (vmx->inject)
 			event_step_in_event(&vmx->vcpu);
 	}

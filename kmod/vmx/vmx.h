@@ -106,9 +106,10 @@ static inline void vmx_vmclear(struct vmx_vcpu *vmx)
 /* A field of the current VMCS, of any width: in 64-bit mode all are read into 64 bits. */
 static __always_inline u64 vmcs_read(unsigned long field)
 {
-	u64 val = 0;
+	u64 val;
 
-	asm volatile("1: vmread %1, %0\n2:\n" _ASM_EXTABLE(1b, 2b) : "+r" (val) : "r" (field) : "cc");
+	asm volatile("1: vmread %1, %0\n2:\n" _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_ZERO_REG, %0)
+		     : "=r" (val) : "r" (field) : "cc");
 	return val;
 }
 
@@ -122,12 +123,32 @@ static __always_inline void vmcs_write(unsigned long field, u64 val)
 		WARN_ONCE(1, "kvm: no VMCS field 0x%lx here\n", field);
 }
 
-/* vmx.c: make the VMCS current on this CPU, and keep both together. Interrupts on; nests. */
-void vmx_hold(struct vmx_vcpu *vmx);
+void vmx_fetch_vmcs(struct vmx_vcpu *vmx);	/* vmx.c */
+
+/**
+ * vmx_hold() - make the VMCS current on this CPU, and stay on it
+ * @vmx: under its vCPU's mutex; interrupts on
+ *
+ * Until vmx_release(), vmcs_read() and vmcs_write() mean this vCPU.  Nests.
+ */
+static inline void vmx_hold(struct vmx_vcpu *vmx)
+{
+	preempt_disable();
+	if (unlikely(this_cpu_read(vmx_cpus.current_vcpu) != vmx))
+		vmx_fetch_vmcs(vmx);
+}
 
 static inline void vmx_release(void)
 {
 	preempt_enable();
+}
+
+#define VMX_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+
+/* An instruction was done in software: the shadow of the one before it is over. */
+static inline void vmx_end_shadow(struct vmx_vcpu *vmx)
+{
+	vmx->shadow &= ~VMX_SHADOW;
 }
 
 /* The hooks of backend.h, vmx_enable_cpu() and so on: the file of that subject has each. */

@@ -30,7 +30,7 @@ static void *guest_ptr(gpa_t gpa)
 	return gpa < sizeof(memory) ? (char *)memory + gpa : NULL;
 }
 
-int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, u64 *entry, unsigned int size)
+static int read_entry(gpa_t gpa, u64 *entry, unsigned int size)
 {
 	void *ptr = guest_ptr(gpa);
 
@@ -40,6 +40,16 @@ int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, u64 *entry, unsigned int size
 	*entry = 0;
 	memcpy(entry, ptr, size);
 	return 0;
+}
+
+int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, u64 *entry)
+{
+	return read_entry(gpa, entry, sizeof(u64));
+}
+
+int gwalk_read_entry32(struct vcpu *vcpu, gpa_t gpa, u64 *entry)
+{
+	return read_entry(gpa, entry, sizeof(u32));
 }
 
 int gwalk_cmpxchg_entry(struct vcpu *vcpu, gpa_t gpa, u64 old, u64 new, unsigned int size)
