@@ -376,7 +376,7 @@ test_collect()
 		esac
 	done
 	if [ $status -gt 128 ]; then
-		echo "the test VM hung" >>"$result"
+		{ echo "the test VM hung; its kernel's last words:"; tail -n 20 "$tmp/kernel.log"; } >>"$result"
 		kill "$(cat "$tmp/vm.pid")"
 	elif [ -e "$result.restart" ] && grep -q "reboot: Restarting system" "$tmp/kernel.log"; then
 		# The test has said so: this was its end, and is what it claims.
