@@ -557,7 +557,12 @@ static int complete_piece(struct vcpu *vcpu)
 	if (!io->write)
 		log_read(vcpu);
 	io->nr = io->next = 0;
-	return io->unfinished ? run_instruction(vcpu) : EXIT_RESUME;
+	if (!io->unfinished)
+		return EXIT_RESUME;
+	/* Meanwhile single steps may have begun, or ended. */
+	vcpu->emu.rflags &= ~(u64)X86_EFLAGS_TF;
+	vcpu->emu.rflags |= vcpu->rflags & X86_EFLAGS_TF;
+	return run_instruction(vcpu);
 }
 
 /* ---- one instruction ---- */
@@ -645,18 +650,25 @@ int vcpu_emulate(struct vcpu *vcpu, const u8 *bytes, unsigned int nbytes)
 	return r;
 }
 
-/* The first eight bytes at CS:RIP, lowest first, and where they are, if they are readable and in one page. */
+/*
+ * The first eight bytes at CS:RIP, lowest first, and where they are, if they are readable;
+ * zeros for what lies in the next page.
+ */
 static bool find_insn(struct vcpu *vcpu, u64 *bytes, gpa_t *gpa)
 {
 	struct vcpu_code code = vcpu_code(vcpu);
 	int access = GWALK_FETCH | (code.cpl == 3 ? GWALK_USER : 0);
+	unsigned int last = PAGE_SIZE - sizeof(*bytes), offset = offset_in_page(code.rip);
+	unsigned int excess = offset > last ? offset - last : 0;
 	struct gwalk_result res;
 
-	if (offset_in_page(code.rip) > PAGE_SIZE - sizeof(*bytes) ||
-	    gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, code.rip, access, &res))
+	if (gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, code.rip, access, &res))
 		return false;
 	*gpa = res.gpa;
-	return !gwalk_read_entry(vcpu, res.gpa, bytes);
+	if (gwalk_read_entry(vcpu, res.gpa - excess, bytes))
+		return false;
+	*bytes >>= 8 * excess;
+	return true;
 }
 
 static bool insn_is(u64 bytes, u32 opcode, unsigned int len)

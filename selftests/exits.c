@@ -79,6 +79,25 @@ TEST_F(exits, vmcall_is_a_hypercall)
 	EXPECT_EQ(0, vcpu_call(self->vcpu, by_vmcall, KVM_HC_VAPIC_POLL_IRQ));
 }
 
+static u64 call_at(u64 code)
+{
+	u64 nr = KVM_HC_VAPIC_POLL_IRQ;
+
+	asm volatile("call *%1" : "+a"(nr) : "r"(code) : "rbx", "rcx", "rdx", "rsi", "memory");
+	return nr;
+}
+
+TEST_F(exits, either_hypercall_works_as_the_last_instruction_but_one_of_a_page)
+{
+	static const char * const code[] = { "\x0f\x01\xc1\xc3", "\x0f\x01\xd9\xc3" };	/* and RET */
+	u8 *ram = vm_add_ram(&self->vm, SLOT_TEST, VM_RAM, 2 * PAGE_SIZE, 0);
+
+	for (u32 i = 0; i < ARRAY_SIZE(code); i++) {
+		memcpy(ram + PAGE_SIZE - 4, code[i], 4);
+		EXPECT_EQ(0, vcpu_call(self->vcpu, call_at, VM_RAM + PAGE_SIZE - 4));
+	}
+}
+
 TEST_F(exits, unknown_hypercall_returns_enosys)
 {
 	EXPECT_EQ(-KVM_ENOSYS, (s64)vcpu_call(self->vcpu, by_vmmcall, HC_NOBODY_HAS));
