@@ -666,14 +666,13 @@ static u64 store_into_hole(u64 arg)
 {
 	u8 vector = guest_try("movq %%rax, (%0)", : "r"(VM_UNMAPPED + PAGE_SIZE - 4) : "memory");
 
-	guest_check_eq(VM_UNMAPPED + PAGE_SIZE, this_cpu()->cr2);
+	guest_check_cr2(VM_UNMAPPED + PAGE_SIZE);
 	guest_check_eq(2, this_cpu()->error);
 	return vector;
 }
 
 TEST_F(mmio, a_store_whose_second_page_is_missing_faults_and_writes_nothing)
 {
-	NEED(!kvm_cpu_is_bochs_amd(), "Bochs does not load CR2 at VMRUN");
 	vm_map(VM_UNMAPPED, VM_MMIO, X86_PTE_P | X86_PTE_W);
 	EXPECT_EQ(PF_VECTOR, run(self, store_into_hole, 0));
 	EXPECT_EQ(0, self->accesses);

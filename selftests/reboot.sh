@@ -6,11 +6,9 @@
 # shellcheck disable=SC2016 # dollar signs for the guest's shell
 
 echo "TAP version 13"
-if [ "$LAB_EMULATOR" = bochs ]; then
-	echo "1..0 # SKIP Bochs would boot the test VM once more"
-	exit 0
-fi
 echo "1..1"
+# Bochs would boot the test VM once more, but it ends at a triple fault.
+[ "$LAB_EMULATOR" != bochs ] || echo triple >/sys/kernel/reboot/type
 
 # Three CPUs that never leave the guest for long, and one that sleeps.
 {
@@ -24,7 +22,7 @@ echo "1..1"
 i=0
 until grep -qs guests=42 console; do
 	i=$((i + 1))
-	if [ $i -gt 100 ]; then
+	if [ $i -gt $((100 * ${LAB_SLOW:-1})) ]; then
 		sed 's/^/# /' console errors
 		echo "not ok 1 the machine restarts with guests running"
 		exit 1

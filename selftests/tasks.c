@@ -103,8 +103,6 @@ static u8 descriptor_type(u64 descriptor)
 	return descriptor >> 40 & 0xf;
 }
 
-#define NO_ERROR_CODE "QEMU's TCG switches tasks itself, and shuts down at an error code"
-
 /* ---- the four ways in, and the way back ---- */
 
 TEST_F(tasks, call_links_the_tasks_and_iret_returns)
@@ -150,29 +148,43 @@ TEST_F(tasks, jmp_takes_its_pointer_from_memory)
 	EXPECT_EQ(STACK_B + 0x120, vcpu_sync(self->vcpu));
 }
 
+/* Bochs's AMD-V tells of INT n as if it were the exception before it, which points to its place. */
 TEST_F(tasks, int_n_goes_through_a_task_gate_and_returns_behind_it)
 {
+	extern const u8 task_int[], task_int_at[];
+	u32 at = CODE_A + (task_int_at - task_int);
+
+	self->idt[DE_VECTOR] = gate(CS32, vm_load(&self->vm, CODE_FAULTS + 0x100, fault_de), 14);
 	TASKS(task_int, task_b);
 	EXPECT_EQ(EFLAGS_NT | 2, vcpu_sync(self->vcpu));
-	EXPECT_EQ(CODE_A + 2, self->a->eip);
+	EXPECT_EQ(kvm_cpu_is_bochs_amd() ? at : at + 2, self->a->eip);
+	self->a->eip = at + 2;
 	EXPECT_EQ(0x33, vcpu_sync(self->vcpu));
 }
 
+/* QEMU's TCG switches tasks itself, and shuts down at an error code. */
+#define SHUTDOWN_AT_ERROR_CODE do {					\
+	if (kvm_cpu_is_tcg()) {						\
+		EXPECT_EQ(KVM_EXIT_SHUTDOWN, vcpu_enter(self->vcpu));	\
+		return;							\
+	}								\
+} while (0)
+
 TEST_F(tasks, an_exception_pushes_its_error_code_in_the_new_task)
 {
-	NEED(!kvm_cpu_is_tcg(), NO_ERROR_CODE);
 	self->idt[13] = gate(TASK_B, 0, 5);
 	TASKS(task_gp, task_b_error);
+	SHUTDOWN_AT_ERROR_CODE;
 	EXPECT_EQ(0x1230, vcpu_sync(self->vcpu));
 	EXPECT_EQ(CODE_A + 5, self->a->eip);	/* the fault's, not behind it */
 }
 
 TEST_F(tasks, a_double_fault_goes_through_a_task_gate)
 {
-	NEED(!kvm_cpu_is_tcg(), NO_ERROR_CODE);
 	self->idt[13] = 0;			/* #GP in the delivery of #GP */
 	self->idt[8] = gate(TASK_B, 0, 5);
 	TASKS(task_gp, task_b_error);
+	SHUTDOWN_AT_ERROR_CODE;
 	EXPECT_EQ(0, vcpu_sync(self->vcpu));
 	EXPECT_EQ(TASK_A, self->b->link);
 }

@@ -34,6 +34,9 @@ BEGIN(task_jump_memory)			/* the pointer is on the stack */
 END(task_jump_memory)
 
 BEGIN(task_int)
+	div	%ecx			/* 0: #DE, an exception before the INT n */
+	.globl task_int_at
+task_int_at:
 	int	$0x40
 	mov	$0x33, %eax
 	tell
@@ -80,6 +83,11 @@ BEGIN(task_b_16)
 	tell
 END(task_b_16)
 	.code32
+
+BEGIN(fault_de)				/* over the DIV, which is two bytes long */
+	addl	$2, (%esp)
+	iret
+END(fault_de)
 
 /* A fault's handler: vector in its place in the IDT; error code and CS:EIP on the stack. */
 	.macro handler name, nr

@@ -77,8 +77,8 @@ common_gate:
  * rdi: function, rsi: its argument, rdx: bits to set in RFLAGS.  The user's
  * stack is a little below the caller's; what comes from CPL 3 has TSS.RSP0's.
  */
-	.globl guest_user, guest_user_done
-guest_user:
+	.globl guest_enter_user, guest_user_done
+guest_enter_user:
 	push	%rbx
 	push	%rbp
 	push	%r12

@@ -52,6 +52,22 @@ END(prot16_mmio)
 /* ---- their monitor ---- */
 
 	.code32
+BEGIN(monitor_begin)			/* EBX: the EFLAGS to begin with, EAX: the first EIP */
+	xor	%edi, %edi		/* all of low memory is there from now on */
+1:	orl	$0, (%edi)
+	add	$0x1000, %edi
+	cmp	$0x10000, %edi
+	jb	1b
+	.rept	5			/* GS, FS, DS, ES, SS */
+	push	$0
+	.endr
+	push	$0x1000			/* ESP */
+	push	%ebx
+	push	$0			/* CS */
+	push	%eax
+	iret
+END(monitor_begin)
+
 BEGIN(monitor_int)			/* flags that INT pushed, and where it came from */
 	mov	8(%esp), %eax
 	and	$0x20000, %eax		/* VM */

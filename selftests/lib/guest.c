@@ -21,6 +21,35 @@ void guest_fail(const char *file, u64 line, const char *what, u64 seen, u64 expe
 		outl(PORT_FAIL, 0);
 }
 
+bool guest_on_bochs_amd;
+
+/* The linker's: the program's code, and the variables that begin as zero. */
+extern u8 __executable_start[], etext[], __bss_start[], _end[];
+
+void guest_settle(void)
+{
+	enum { PAGE = 4096 };
+	struct { u16 limit; u64 base; } __attribute__((packed)) gdt;
+	u64 page;
+
+	if (!guest_on_bochs_amd)
+		return;
+	asm volatile("sgdt %0" : "=m"(gdt));
+	read64(gdt.base);
+	for (page = (u64)__executable_start; page < (u64)etext; page += PAGE)
+		read8(page);
+	for (page = ((u64)__bss_start + PAGE - 1) & -PAGE; page < (u64)_end; page += PAGE)
+		write8(page, read8(page));
+}
+
+u64 guest_enter_user(u64 (*fn)(u64), u64 arg, u64 flags);
+
+u64 guest_user(u64 (*fn)(u64), u64 arg, u64 flags)
+{
+	guest_settle();
+	return guest_enter_user(fn, arg, flags);
+}
+
 /* Called by guests/vectors.S for every vector. */
 void guest_dispatch(struct guest_frame *frame)
 {

@@ -142,6 +142,17 @@ void guest_fail(const char *file, u64 line, const char *what, u64 seen, u64 expe
 	(volatile struct guest_cpu *)this_cpu();			\
 })->vector
 
+/*
+ * Bochs's AMD-V forgets which INT n a nested page fault cut off, and ends at any exit
+ * under RFLAGS.TF: there, see to it that what the guest does next makes no such fault.
+ */
+extern bool guest_on_bochs_amd;		/* vm_create() knows */
+void guest_settle(void);
+
+/* What a #PF has left in CR2 that was injected: Bochs's AMD-V does not load CR2 at VMRUN. */
+#define guest_check_cr2(expected) \
+	guest_check_eq(!guest_on_bochs_amd, this_cpu()->cr2 == (expected))
+
 /* Call @fn(@arg) at CPL 3 with @flags more set in RFLAGS; its result. */
 u64 guest_user(u64 (*fn)(u64), u64 arg, u64 flags);
 enum { USER_RETURN_VECTOR = 0x80 };

@@ -121,11 +121,7 @@ bool kvm_cpu_is_tcg(void)
 	return strstr((char *)name, "TCG CPU");
 }
 
-/*
- * The lab says which machine it has booted: by CPUID alone it is an AMD one.
- * Stock KVM fails there at the same tests, but for the hardware breakpoint: it
- * takes any #DB for user space's.
- */
+/* The lab says which machine it has booted: by CPUID alone it is an AMD one. */
 bool kvm_cpu_is_bochs_amd(void)
 {
 	const char *cpu = getenv("LAB_CPU");
@@ -177,6 +173,7 @@ void vm_create(struct vm *vm, unsigned int flags)
 	u64 end = ((u64)_end + PAGE_SIZE - 1) & -PAGE_SIZE;
 
 	vm_create_bare(vm);
+	guest_on_bochs_amd = kvm_cpu_is_bochs_amd();
 	if (kvm_cap(KVM_CAP_SET_TSS_ADDR) > 0)
 		kvm_do(vm->fd, KVM_SET_TSS_ADDR, 0xfffbd000UL);
 	if (flags & VM_IRQCHIP)
