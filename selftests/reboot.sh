@@ -6,8 +6,12 @@
 # shellcheck disable=SC2016 # dollar signs for the guest's shell
 
 echo "TAP version 13"
+if [ "$LAB_CPU" = amd-bochs ]; then
+	echo "1..0 # SKIP Bochs would boot the test VM once more"
+	exit 0
+fi
 echo "1..1"
-# Bochs would boot the test VM once more, but it ends at a triple fault.
+# So it would with VT-x, but there it ends at a triple fault.
 [ "$LAB_EMULATOR" != bochs ] || echo triple >/sys/kernel/reboot/type
 
 # Three CPUs that never leave the guest for long, and one that sleeps.
