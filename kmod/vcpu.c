@@ -160,7 +160,7 @@ static void reset_registers(struct vcpu *vcpu)
 	vcpu->cr2 = 0;
 	memset(vcpu->dr, 0, sizeof(vcpu->dr));
 	vcpu->dr6 = DR6_RESERVED;
-	vcpu->dr7 = DR7_FIXED_1;
+	vcpu->dr7 = DR7_FIXED_ONE;
 }
 
 /**
@@ -437,15 +437,16 @@ static int vcpu_block(struct vcpu *vcpu)
 
 /*
  * What the thread owes to others between two entries.  Task work and the like
- * (TIF_NOTIFY_RESUME) is done on the way to user mode: the system call restarts
- * itself, which user space does not notice.
+ * (TIF_NOTIFY_RESUME) is done on the way to user mode.  If that sends a signal, as
+ * CPU timers do, KVM_RUN ends with -EINTR; else the system call restarts itself,
+ * which user space does not notice.
  */
 static int vcpu_pause(struct vcpu *vcpu)
 {
 	if (signal_pending(current))
 		return -EINTR;
 	if (test_thread_flag(TIF_NOTIFY_RESUME))
-		return -ERESTARTNOINTR;
+		return -ERESTARTNOHAND;
 	clock_run_end(vcpu);
 	memslot_read_unlock(vcpu);
 	cond_resched();
@@ -577,7 +578,7 @@ static long vcpu_run(struct vcpu *vcpu)
 	fpu_put_guest(vcpu);
 
 	/* api.rst "immediate_exit": kvm_run stays as it was. */
-	if (r == -EINTR && !vcpu->run->immediate_exit) {
+	if ((r == -EINTR || r == -ERESTARTNOHAND) && !vcpu->run->immediate_exit) {
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
 		vcpu->stats.signal_exits++;
 	}
@@ -590,7 +591,7 @@ static long vcpu_run(struct vcpu *vcpu)
 		sigemptyset(&current->real_blocked);
 	}
 	/* Last, for sigprocmask() would take it away: see vcpu_pause(). */
-	if (unlikely(r == -ERESTARTNOINTR))
+	if (unlikely(r == -ERESTARTNOHAND))
 		set_thread_flag(TIF_SIGPENDING);
 	return r;
 }
@@ -849,10 +850,12 @@ void vcpu_module_use(void)
 {
 	static DEFINE_MUTEX(lock);
 
+	if (likely(smp_load_acquire(&sched_patched)))
+		return;
 	guard(mutex)(&lock);
 	if (!sched_patched)
 		preempt_notifier_inc();
-	sched_patched = true;
+	smp_store_release(&sched_patched, true);
 }
 
 /**
