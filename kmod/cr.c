@@ -218,7 +218,7 @@ int vcpu_set_dr(struct vcpu *vcpu, unsigned int nr, u64 val)
 	if (nr == 6)
 		vcpu->dr6 = DR6_RESERVED | (val & DR6_WRITABLE);
 	else
-		vcpu->dr7 = (val & ~(u64)DR7_FIXED_ZERO) | DR7_FIXED_1;
+		vcpu->dr7 = (val & ~(u64)DR7_FIXED_ZERO) | DR7_FIXED_ONE;
 	backend(update_intercepts)(vcpu);
 	return 0;
 }

@@ -10,7 +10,7 @@
 enum {
 	DR6_BD		= 1 << 13,	/* a debug register was touched while DR7.GD was set */
 	DR7_GD		= 1 << 13,
-	DR7_FIXED_1	= 1 << 10,
+	DR7_FIXED_ONE	= 1 << 10,
 };
 
 /* 0, or 1 where the guest deserves #GP(0). By the guest's own instruction. */

@@ -238,7 +238,7 @@ static void set_smm_registers(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
 	vcpu->rip = SMM_ENTRY;
 	vcpu->rflags = X86_EFLAGS_FIXED;
 	vcpu->step_armed = false;
-	vcpu_set_dr(vcpu, 7, DR7_FIXED_1);
+	vcpu_set_dr(vcpu, 7, DR7_FIXED_ONE);
 	backend(set_shadow)(vcpu, 0);
 	WARN_ON_ONCE(vcpu_set_sregs(vcpu, sregs));
 }

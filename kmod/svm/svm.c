@@ -40,7 +40,7 @@ static const char *svm_check(void)
 		return backend_other_vendor;
 	if (!boot_cpu_has(X86_FEATURE_SVM))
 		return "the CPU has no AMD-V (SVM)";
-	if (!rdmsrl_safe(MSR_VM_CR, &vm_cr) && (vm_cr & (1 << SVM_VM_CR_SVM_DISABLE)))
+	if (!rdmsrl_safe(MSR_VM_CR, &vm_cr) && vm_cr & SVM_VM_CR_SVM_DIS_MASK)
 		return "AMD-V (SVM) is turned off by the firmware (VM_CR.SVMDIS)";
 	if (!boot_cpu_has(X86_FEATURE_NPT))
 		return "the CPU has no nested paging (NPT)";

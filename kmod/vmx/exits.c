@@ -168,9 +168,13 @@ static int vmx_exit_dr(struct vcpu *vcpu)
 
 /* ---- failed entries ---- */
 
+/* 0 where the CPU has no such field: that VMREAD fails and leaves the register. */
 static u64 vmx_read_field(unsigned long field)
 {
-	return vmcs_read(field);
+	u64 val = 0;
+
+	asm volatile("1: vmread %1, %0\n2:\n" _ASM_EXTABLE(1b, 2b) : "+r" (val) : "r" (field) : "cc");
+	return val;
 }
 
 /* The log says why.  What should have gone in waits for the next entry. */

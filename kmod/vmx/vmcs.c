@@ -536,17 +536,15 @@ void vmx_vcpu_reset(struct vcpu *vcpu, bool init)
 	vmx->shadow = 0;
 	vmx->flush = VMX_FLUSH_ALL;
 	if (!init) {
-		preempt_disable();
-		vmx_return(vmx);
-		preempt_enable();
-		vmx->star = vmx->lstar = vmx->cstar = vmx->syscall_mask = 0;
-		vmx->kernel_gs_base = 0;
+		/* The first of these takes back what the guest has borrowed. */
 		vmx_set_msr(vcpu, MSR_IA32_CR_PAT, vcpu->pat);
 		vmx_set_msr(vcpu, MSR_IA32_SYSENTER_CS, 0);
 		vmx_set_msr(vcpu, MSR_IA32_SYSENTER_ESP, 0);
 		vmx_set_msr(vcpu, MSR_IA32_SYSENTER_EIP, 0);
 		vmx_set_msr(vcpu, MSR_IA32_DEBUGCTLMSR, 0);
 		vmx_set_msr(vcpu, MSR_IA32_SPEC_CTRL, 0);
+		vmx->star = vmx->lstar = vmx->cstar = vmx->syscall_mask = 0;
+		vmx->kernel_gs_base = 0;
 	}
 	vmx_hold(vmx);
 	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);

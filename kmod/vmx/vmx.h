@@ -103,7 +103,7 @@ static inline void vmx_vmclear(struct vmx_vcpu *vmx)
 	vmx_asm("vmclear %0", "m" (pa));
 }
 
-/* A field of the current VMCS, of any width: in 64-bit mode all are read into 64 bits. */
+/* A field of the current VMCS, which must exist, of any width: in 64-bit mode all are read into 64 bits. */
 static __always_inline u64 vmcs_read(unsigned long field)
 {
 	u64 val;
