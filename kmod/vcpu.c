@@ -850,12 +850,12 @@ void vcpu_module_use(void)
 {
 	static DEFINE_MUTEX(lock);
 
-	if (likely(smp_load_acquire(&sched_patched)))
+	if (likely(smp_load_acquire(&sched_patched)))	/* pairs with its release */
 		return;
 	guard(mutex)(&lock);
 	if (!sched_patched)
 		preempt_notifier_inc();
-	smp_store_release(&sched_patched, true);
+	smp_store_release(&sched_patched, true);	/* after the patch */
 }
 
 /**
