@@ -658,13 +658,16 @@ static bool find_insn(struct vcpu *vcpu, u64 *bytes, gpa_t *gpa)
 {
 	struct vcpu_code code = vcpu_code(vcpu);
 	int access = GWALK_FETCH | (code.cpl == 3 ? GWALK_USER : 0);
-	unsigned int last = PAGE_SIZE - sizeof(*bytes), offset = offset_in_page(code.rip);
-	unsigned int excess = offset > last ? offset - last : 0;
+	const unsigned int last = PAGE_SIZE - sizeof(*bytes);
 	struct gwalk_result res;
+	unsigned int excess;
 
 	if (gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, code.rip, access, &res))
 		return false;
 	*gpa = res.gpa;
+	if (likely(offset_in_page(code.rip) <= last))
+		return !gwalk_read_entry(vcpu, res.gpa, bytes);
+	excess = offset_in_page(code.rip) - last;
 	if (gwalk_read_entry(vcpu, res.gpa - excess, bytes))
 		return false;
 	*bytes >>= 8 * excess;

@@ -578,7 +578,7 @@ static long vcpu_run(struct vcpu *vcpu)
 	fpu_put_guest(vcpu);
 
 	/* api.rst "immediate_exit": kvm_run stays as it was. */
-	if ((r == -EINTR || r == -ERESTARTNOHAND) && !vcpu->run->immediate_exit) {
+	if (unlikely(r < 0) && (r == -EINTR || r == -ERESTARTNOHAND) && !vcpu->run->immediate_exit) {
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
 		vcpu->stats.signal_exits++;
 	}
