@@ -204,6 +204,7 @@ static void chip_init(struct pic *pic, int which, u8 icw1)
 	struct kvm_pic_state *s = &pic->chip[which];
 
 	chip_clear_isr(pic, which, 0xff);
+	pic->acked |= (s->irr & ~s->elcr) << 8 * which;	/* dropped: who waits for the EOI need not */
 	*s = (struct kvm_pic_state) {
 		.last_irr = s->last_irr, .irr = s->irr & s->elcr,
 		.irq_base = s->irq_base, .elcr = s->elcr, .elcr_mask = s->elcr_mask,
