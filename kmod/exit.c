@@ -234,13 +234,13 @@ static long hypercall_map_gpa_range(struct vcpu *vcpu, u64 gpa, u64 npages, u64 
 	return 0;
 }
 
-static long hypercall(struct vcpu *vcpu, u64 nr, bool wide)
+static long hypercall(struct vcpu *vcpu, bool wide)
 {
 	const u64 mask = wide ? ~0ULL : U32_MAX, *regs = vcpu->regs;
 	u64 a0 = regs[EMU_RBX] & mask, a1 = regs[EMU_RCX] & mask;
 	u64 a2 = regs[EMU_RDX] & mask, a3 = regs[EMU_RSI] & mask;
 
-	switch (nr & mask) {
+	switch (regs[EMU_RAX] & mask) {
 	case KVM_HC_VAPIC_POLL_IRQ: return 0;
 	case KVM_HC_KICK_CPU:
 		return vcpu_has(vcpu, CAP_KVM_UNHALT) ? hypercall_kick(vcpu, a1) : -KVM_ENOSYS;
@@ -269,7 +269,7 @@ int exit_hypercall(struct vcpu *vcpu)
 
 	vcpu->stats.hypercalls++;
 	if (likely(!code.cpl))
-		ret = hypercall(vcpu, vcpu->regs[EMU_RAX], wide);
+		ret = hypercall(vcpu, wide);
 	if (unlikely(vcpu->complete))
 		return EXIT_USER;
 	vcpu->regs[EMU_RAX] = wide ? ret : (u32)ret;

@@ -98,7 +98,7 @@ struct vcpu_io {
 	gva_t		gva;		/* of the access that was translated last */
 	u32		ahead;		/* so many values are left there */
 	u32		ahead_at;	/* from this byte on */
-	/* a plain IN or OUT that needed no emulator */
+	/* where user space was asked; and, where no emulator was needed, what comes after it */
 	u64		rip, next_rip;
 };
 

@@ -2,7 +2,7 @@
 /* KVM_SET_GUEST_DEBUG as gdb uses it: steps, breakpoints, and what the guest may see of them. */
 #include "test.h"
 
-enum { IRQ = 0x90, MASK_TF = X86_EFLAGS_TF, DR6_FIXED = 0xffff0ff0, DR6_BD = 1 << 13, DR6_BS = 1 << 14 };
+enum { IRQ = 0x90, MASK_TF = X86_EFLAGS_TF };
 
 FIXTURE(debug) {
 	struct vm vm;
@@ -38,7 +38,7 @@ static void set_breakpoint(struct vcpu *vcpu, u64 address, u64 dr7)
 {
 	struct kvm_guest_debug debug = {
 		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP,
-		.arch.debugreg = { [1] = address, [7] = 0x400 | dr7 },
+		.arch.debugreg = { [1] = address, [7] = DR7_FIXED | dr7 },
 	};
 
 	kvm_do(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug);
@@ -52,6 +52,17 @@ static void start_and_sync(struct vcpu *vcpu, guest_fn fn, u64 arg)
 	if (errno_of(ioctl(vcpu->fd, KVM_RUN, 0)) != EINTR)
 		vm_die("immediate_exit did not exit");
 	vcpu->run->immediate_exit = 0;
+}
+
+/* Stepping begins while user space answers the guest's first access to a device. Returns the exit. */
+static u32 step_from_access(struct vcpu *vcpu, guest_fn fn)
+{
+	u32 reason;
+
+	start_and_sync(vcpu, fn, 0);
+	reason = vcpu_enter(vcpu);
+	set_debug(vcpu, KVM_GUESTDBG_SINGLESTEP);
+	return reason;
 }
 
 /* The guest is at guest_sync(): what it does next is the first thing to be stepped. */
@@ -318,9 +329,7 @@ static u64 step_two_loads(u64 arg)
 TEST_F(debug, an_emulated_load_is_one_step)
 {
 	if (kvm_cpu_is_bochs_amd()) {	/* there stepping begins with the exit */
-		start_and_sync(self->vcpu, step_mmio, 0);
-		ASSERT_EQ(KVM_EXIT_MMIO, vcpu_enter(self->vcpu));
-		set_debug(self->vcpu, KVM_GUESTDBG_SINGLESTEP);
+		ASSERT_EQ(KVM_EXIT_MMIO, step_from_access(self->vcpu, step_mmio));
 	} else {
 		sync_and_step(self->vcpu, step_mmio, 0, 0);
 		EXPECT_NE(0, steps_to(self->vcpu, mmio_begin));
@@ -335,9 +344,7 @@ TEST_F(debug, an_emulated_load_is_one_step)
 
 TEST_F(debug, stepping_that_begins_while_user_space_answers_stops_behind_the_load)
 {
-	start_and_sync(self->vcpu, step_mmio, 0);
-	ASSERT_EQ(KVM_EXIT_MMIO, vcpu_enter(self->vcpu));
-	set_debug(self->vcpu, KVM_GUESTDBG_SINGLESTEP);
+	ASSERT_EQ(KVM_EXIT_MMIO, step_from_access(self->vcpu, step_mmio));
 	ASSERT_EQ(KVM_EXIT_DEBUG, vcpu_enter(self->vcpu));
 	EXPECT_EQ((u64)mmio_end, seen(self->vcpu)->pc);
 	set_debug(self->vcpu, 0);
@@ -347,9 +354,7 @@ TEST_F(debug, stepping_that_begins_while_user_space_answers_stops_behind_the_loa
 TEST_F(debug, stepping_that_ends_while_user_space_answers_leaves_no_trap_flag)
 {
 	if (kvm_cpu_is_bochs_amd()) {
-		start_and_sync(self->vcpu, step_two_loads, 0);
-		ASSERT_EQ(KVM_EXIT_MMIO, vcpu_enter(self->vcpu));
-		set_debug(self->vcpu, KVM_GUESTDBG_SINGLESTEP);
+		ASSERT_EQ(KVM_EXIT_MMIO, step_from_access(self->vcpu, step_two_loads));
 	} else {
 		sync_and_step(self->vcpu, step_two_loads, 0, 0);
 		EXPECT_EQ(0, steps_to(self->vcpu, two_loads_end));
@@ -474,10 +479,10 @@ extern u8 written[];
 static u64 write_watched(u64 arg)
 {
 	write_dr0(0x1000);
-	write_dr7(0x400);
+	write_dr7(DR7_FIXED);
 	guest_check_eq(0x1000, read_dr0());
 	asm volatile("movq $3, %0\nwritten: nop" : "=m"(watched));
-	guest_check_eq(0x400, read_dr7());
+	guest_check_eq(DR7_FIXED, read_dr7());
 	return read_dr0();
 }
 
@@ -489,7 +494,7 @@ TEST_F(debug, a_watchpoint_stops_behind_the_write_and_leaves_the_guests_register
 		ASSERT_EQ(KVM_EXIT_DEBUG, vcpu_enter(self->vcpu));
 		EXPECT_EQ((u64)written, seen(self->vcpu)->pc);
 		EXPECT_EQ(DR6_FIXED | DR6_TOLD(2), seen(self->vcpu)->dr6);
-		EXPECT_EQ(0x400 | 2 << 2 | 9 << 20, seen(self->vcpu)->dr7);
+		EXPECT_EQ(DR7_FIXED | 2 << 2 | 9 << 20, seen(self->vcpu)->dr7);
 		set_debug(self->vcpu, 0);
 	}
 	EXPECT_EQ(0x1000, vcpu_finish(self->vcpu));

@@ -402,8 +402,6 @@ TEST_F(exceptions, software_interrupt_survives_a_nested_page_fault_on_its_stack)
 
 /* ---- KVM_SET_GUEST_DEBUG ---- */
 
-enum { DR7_FIXED = 0x400, DR7_L0 = 1 << 0 };
-
 static void set_debug(struct vcpu *vcpu, u32 control, u64 address)
 {
 	struct kvm_guest_debug debug = {

@@ -457,14 +457,6 @@ TEST_F(regs, xsetbv_at_cpl_3_raises_gp)
 
 /* ---- debug registers ---- */
 
-/* SDM 3B "Debug Registers". */
-enum {
-	DR6_FIXED = 0xffff0ff0, DR6_B0 = 1 << 0, DR6_BD = 1 << 13, DR6_BS = 1 << 14,
-	DR6_BUS_LOCK = 1 << 11, DR6_RTM = 1 << 16,	/* clear where the CPU has them */
-	DR7_FIXED = 0x400, DR7_L0 = 1 << 0, DR7_GD = 1 << 13,
-	DR7_RW0_WRITE = 1 << 16, DR7_LEN0_8 = 2 << 18,
-};
-
 static u64 dr_pattern(u64 base)
 {
 	write_dr0(base);

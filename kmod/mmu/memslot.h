@@ -42,7 +42,7 @@ struct memslot {
 	gfn_t		gfn;
 	u64		npages;
 	hva_t		hva;
-	u64		gpa_to_hva;	/* to be added to a gpa, modulo 2^64 */
+	u64		gpa_to_hva;	/* hva less gpa, modulo 2^64: one addition for each table that is walked */
 	u32		flags;		/* KVM_MEM_* */
 	u32		id;		/* KVM's: the address space in the upper half */
 	unsigned long	*dirty;		/* KVM_MEM_LOG_DIRTY_PAGES: one bit a page, atomic; not used with rings */

@@ -438,7 +438,7 @@ static void vmx_write_cpu_state(void)
 	vmcs_write(HOST_IA32_SYSENTER_ESP, val);
 }
 
-/* Interrupts off; no other CPU holds the VMCS. */
+/* Interrupts off; no other CPU holds the VMCS.  noinline: see vmx_exit_ept_violation(). */
 static noinline void vmx_make_current(struct vmx_vcpu *vmx, struct vmx_cpu *cpu)
 {
 	vmx_asm("vmptrld %0", "m" (*(u64[]){ __pa(vmx->vmcs) }));

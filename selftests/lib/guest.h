@@ -47,6 +47,14 @@ enum guest_selector {
 /* The others are in <asm/kvm.h>. */
 enum vector { NMI_VECTOR = 2, NO_VECTOR = 0xff };
 
+/* SDM 3B "Debug Registers". */
+enum {
+	DR6_FIXED = 0xffff0ff0, DR6_B0 = 1 << 0, DR6_BD = 1 << 13, DR6_BS = 1 << 14,
+	DR6_BUS_LOCK = 1 << 11, DR6_RTM = 1 << 16,	/* clear where the CPU has them */
+	DR7_FIXED = 0x400, DR7_L0 = 1 << 0, DR7_GD = 1 << 13,
+	DR7_RW0_WRITE = 1 << 16, DR7_LEN0_8 = 2 << 18,
+};
+
 enum msr_index {
 	MSR_TSC = 0x10,
 	MSR_APIC_BASE = 0x1b,
