@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VMs and vCPUs come and go, in any order and however their process ends, and leave nothing behind. */
 #include "test.h"
-#include <sched.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -113,13 +112,9 @@ TEST(a_vcpu_may_change_its_cpu)
 	struct vm vm;
 	struct vcpu *vcpu = vm_create_one(&vm, VM_IRQCHIP);
 
-	NEED(sysconf(_SC_NPROCESSORS_ONLN) > 1, "only one CPU");
+	NEED(use_cpu(1), "only one CPU");
 	for (u64 i = 0; i < 20; i++) {
-		cpu_set_t cpu;
-
-		CPU_ZERO(&cpu);
-		CPU_SET(i & 1, &cpu);
-		ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpu), &cpu));
+		ASSERT_TRUE(use_cpu(i & 1));
 		EXPECT_EQ(2 * i, vcpu_call(vcpu, double_it, i));
 	}
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What KVM offers to guests that know it: PV EOI, IPI, kick, yield, steal time, TLB flush. */
 #include "test.h"
-#include <sched.h>
 
 enum { VECTOR = 0x51 };
 
@@ -237,23 +236,13 @@ static u64 spin_with_steal(u64 arg)
 	return 0;
 }
 
-/* All threads that are made from now on share one CPU. */
-static void share_one_cpu(void)
-{
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
-	die_unless(!sched_setaffinity(0, sizeof(one), &one));
-}
-
 TEST_F(paravirt, a_vcpu_whose_cpu_was_taken_is_marked_as_preempted)
 {
 	bool marked = false;
 
 	NEED_FEATURE(KVM_FEATURE_STEAL_TIME);
 	NEED_FEATURE(KVM_FEATURE_PV_TLB_FLUSH);
-	share_one_cpu();
+	ASSERT_TRUE(use_cpu(0));
 	vcpu_spawn(self->vcpus[0], spin_with_steal, 0);
 	ASSERT_TRUE(wait_until(spinning));
 	/* This thread and the vCPU's take turns: who looks, sees the other off the CPU. */

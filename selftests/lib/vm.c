@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VMs and vCPUs for the tests: see vm.h. */
+#define _GNU_SOURCE		/* CPU sets */
 #include <asm/kvm_para.h>
+#include <sched.h>
 #include <stdarg.h>
 #include "vm.h"
 
@@ -19,6 +21,24 @@ void vm_die(const char *format, ...)
 	fputc('\n', stderr);
 	va_end(args);
 	_exit(1);
+}
+
+bool use_cpu(unsigned int n)
+{
+	static cpu_set_t left;		/* before the first call narrowed it */
+	cpu_set_t one;
+	int cpu = 0;
+
+	if (!CPU_COUNT(&left))
+		die_unless(!sched_getaffinity(0, sizeof(left), &left));
+	if (n >= CPU_COUNT(&left))
+		return false;
+	while (!CPU_ISSET(cpu, &left) || n--)
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	die_unless(!sched_setaffinity(0, sizeof(one), &one));
+	return true;
 }
 
 u32 vm_slowness(void)

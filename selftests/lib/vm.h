@@ -78,6 +78,12 @@ typedef u64 (*guest_fn)(u64 arg);
 /* Say why and end the test as failed; callable from any thread. */
 void __attribute__((noreturn, format(printf, 1, 2))) vm_die(const char *format, ...);
 
+/*
+ * Keep this thread, and those that it makes, on the @n-th of the CPUs that were
+ * left to the test; false when there are fewer.
+ */
+bool use_cpu(unsigned int n);
+
 /* How many times as long as usual a test may take on this machine. */
 u32 vm_slowness(void);
 
