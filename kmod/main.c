@@ -225,12 +225,18 @@ static int __init vitro_init(void)
 	fpu_module_init();
 	cpuid_module_init();
 	msr_module_init();
-	r = vcpu_module_init();
+	r = vm_module_init();
 	if (r)
 		goto err_hardware;
-	r = eventfd_module_init();
+	r = vcpu_module_init();
+	if (r)
+		goto err_vm;
+	r = lapic_module_init();
 	if (r)
 		goto err_vcpu;
+	r = eventfd_module_init();
+	if (r)
+		goto err_lapic;
 	clock_module_init();
 	r = start_cpus();
 	if (r)
@@ -248,8 +254,12 @@ err_cpus:
 	stop_cpus();
 err_eventfd:
 	eventfd_module_exit();
+err_lapic:
+	lapic_module_exit();
 err_vcpu:
 	vcpu_module_exit();
+err_vm:
+	vm_module_exit();
 err_hardware:
 	backend_ops->hardware_unsetup();
 	return r;
@@ -263,7 +273,9 @@ static void __exit vitro_exit(void)
 	memslot_module_exit();
 	rcu_barrier();
 	stop_cpus();
+	lapic_module_exit();
 	vcpu_module_exit();
+	vm_module_exit();
 	backend_ops->hardware_unsetup();
 }
 

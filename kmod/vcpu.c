@@ -569,7 +569,8 @@ static long vcpu_run(struct vcpu *vcpu)
 	clock_run_begin(vcpu);
 	memslot_read_lock(vcpu);
 	r = vcpu_run_checked(vcpu);
-	lapic_pv_eoi_leave(vcpu);
+	if (vcpu->pv_eoi_msr & KVM_MSR_ENABLED)
+		lapic_pv_eoi_leave(vcpu);
 	clock_run_end(vcpu);
 	if (unlikely(vcpu->steal_watched))
 		vcpu_unwatch_sched(vcpu);
@@ -605,7 +606,7 @@ static long vcpu_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 
 	if (vcpu->vm->mm != current->mm)
 		return -EIO;
-	if (_IOC_TYPE(ioctl) != KVMIO)
+	if (unlikely(_IOC_TYPE(ioctl) != KVMIO))
 		return -EINVAL;
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;

@@ -127,7 +127,10 @@ static inline int vm_nr_vcpus(struct vm *vm)
 #define vm_for_each_vcpu(i, vcpu, vm) \
 	for ((i) = 0; (i) < vm_nr_vcpus(vm) && ((vcpu) = (vm)->vcpus[i]); (i)++)
 
+int vm_module_init(void);
+void vm_module_exit(void);
 int vm_dev_ioctl_create(unsigned long type);
+void vm_free(struct vm *vm);
 void vm_get(struct vm *vm);
 void vm_put(struct vm *vm);
 int vm_release(struct inode *inode, struct file *file);

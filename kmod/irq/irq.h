@@ -64,6 +64,8 @@ struct apic_msg {
 	bool	level;		/* asserted (INIT level de-assert does nothing) */
 };
 
+int lapic_module_init(void);
+void lapic_module_exit(void);
 int lapic_create(struct vcpu *vcpu);
 void lapic_destroy(struct vcpu *vcpu);
 void lapic_reset(struct vcpu *vcpu, bool init);
@@ -115,9 +117,10 @@ void lapic_post_sipi(struct vcpu *vcpu);
 u8 lapic_eoi_exit_vector(struct vcpu *vcpu);
 /* MSR_KVM_PV_EOI_EN, 1 for #GP; and what entry and exit do for it. May sleep. */
 int lapic_set_pv_eoi(struct vcpu *vcpu, u64 val);
-void lapic_pv_eoi_before_entry(struct vcpu *vcpu);	/* cheap when off */
-void lapic_pv_eoi_after_exit(struct vcpu *vcpu);	/* likewise; before the exit is handled */
-void lapic_pv_eoi_leave(struct vcpu *vcpu);		/* likewise; when KVM_RUN ends */
+/* Where MSR_KVM_PV_EOI_EN is on: */
+void lapic_pv_eoi_before_entry(struct vcpu *vcpu);
+void lapic_pv_eoi_after_exit(struct vcpu *vcpu);	/* before the exit is handled */
+void lapic_pv_eoi_leave(struct vcpu *vcpu);		/* when KVM_RUN ends */
 
 /* ---- apic_dest.c: who is meant by a destination ---- */
 

@@ -513,6 +513,28 @@ int lapic_set_state(struct vcpu *vcpu, const struct kvm_lapic_state *state)
 	return 0;
 }
 
+static struct kmem_cache *lapic_cache;	/* of just that size, as struct vm's */
+
+/**
+ * lapic_module_init() - the module is loaded
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int lapic_module_init(void)
+{
+	lapic_cache = kmem_cache_create("kvm_lapic", sizeof(struct lapic),
+					__alignof__(struct lapic), SLAB_ACCOUNT, NULL);
+	return lapic_cache ? 0 : -ENOMEM;
+}
+
+/**
+ * lapic_module_exit() - the module goes; no vCPU is left
+ */
+void lapic_module_exit(void)
+{
+	kmem_cache_destroy(lapic_cache);
+}
+
 /**
  * lapic_create() - give a new vCPU a local APIC
  * @vcpu: new; lapic_reset() follows
@@ -521,7 +543,7 @@ int lapic_set_state(struct vcpu *vcpu, const struct kvm_lapic_state *state)
  */
 int lapic_create(struct vcpu *vcpu)
 {
-	struct lapic *apic = kzalloc(sizeof(*apic), GFP_KERNEL_ACCOUNT);
+	struct lapic *apic = kmem_cache_zalloc(lapic_cache, GFP_KERNEL_ACCOUNT);
 
 	if (!apic)
 		return -ENOMEM;
@@ -543,6 +565,6 @@ void lapic_destroy(struct vcpu *vcpu)
 	if (!apic)
 		return;
 	hrtimer_cancel(&apic->timer);
-	kfree(apic);
+	kmem_cache_free(lapic_cache, apic);
 	vcpu->lapic = NULL;
 }

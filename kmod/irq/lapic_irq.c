@@ -475,8 +475,6 @@ void lapic_pv_eoi_before_entry(struct vcpu *vcpu)
 	bool set;
 	int vector;
 
-	if (!(vcpu->pv_eoi_msr & KVM_MSR_ENABLED))
-		return;
 	vector = lapic_highest_isr(apic);
 	set = vector >= 0 && lapic_highest_irr(apic) < 0 && !lapic_eoi_heard(apic, vector);
 	if (set != apic->pv_eoi_set)
@@ -493,7 +491,7 @@ void lapic_pv_eoi_after_exit(struct vcpu *vcpu)
 	gpa_t gpa = vcpu->pv_eoi_msr & ~(u64)KVM_MSR_ENABLED;
 	u8 word;
 
-	if (likely(!apic || !apic->pv_eoi_set))
+	if (likely(!apic->pv_eoi_set))
 		return;
 	if (pv_read(vcpu, gpa, &word, sizeof(word)) || word & KVM_PV_EOI_MASK)
 		return;
@@ -507,6 +505,6 @@ void lapic_pv_eoi_after_exit(struct vcpu *vcpu)
  */
 void lapic_pv_eoi_leave(struct vcpu *vcpu)
 {
-	if (unlikely(vcpu->lapic && vcpu->lapic->pv_eoi_set))
+	if (vcpu->lapic->pv_eoi_set)
 		lapic_pv_eoi_put(vcpu, false);
 }

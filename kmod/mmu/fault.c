@@ -307,7 +307,6 @@ static int fault_map_locked(const struct fault *fault, struct list_head *freed)
 	struct tdp *tdp = &fault->vcpu->space->tdp;
 	struct vm *vm = fault->vcpu->vm;
 	struct host_leaf leaf;
-	unsigned long irq;
 	bool flush = false;
 	int prot, lacks;
 
@@ -317,9 +316,9 @@ static int fault_map_locked(const struct fault *fault, struct list_head *freed)
 	    fault->hva < vm->inval_end)
 		return FAULT_AGAIN;
 
-	local_irq_save(irq);
+	local_irq_disable();
 	leaf = host_walk(vm->mm, fault->hva);
-	local_irq_restore(irq);
+	local_irq_enable();
 	if (fault->write ? !leaf.writable : !leaf.readable)
 		return FAULT_ABSENT;
 
@@ -344,7 +343,8 @@ static int fault_map(const struct fault *fault)
 	spin_lock(&fault->vcpu->vm->tdp_lock);
 	r = fault_map_locked(fault, &freed);
 	spin_unlock(&fault->vcpu->vm->tdp_lock);
-	tdp_free_tables(&freed);
+	if (unlikely(!list_empty(&freed)))
+		tdp_free_tables(&freed);
 	return r;
 }
 

@@ -555,37 +555,41 @@ int memslot_init_vm(struct vm *vm)
 
 void memslot_unmap_vm(struct vm *vm)
 {
-	struct memslot *slot;
-	unsigned long id;
+	const struct memslots *slots;
+	const struct memslot *slot;
+	unsigned int i, at;
 
 	/* By slots first, for these calls let others run in between. */
-	xa_for_each(&vm->slots_by_id, id, slot)
-		fault_unmap(vm, slot, slot->gfn, slot->gfn + slot->npages, true);
+	for (i = 0; i < VM_SPACES; i++) {
+		slots = rcu_dereference_protected(vm->spaces[i].slots, true);
+		for (at = 0; at < slots->nr; at++) {
+			slot = slots->slot[at];
+			fault_unmap(vm, slot, slot->gfn, slot->gfn + slot->npages, true);
+		}
+	}
 	memslot_destroy_tables(vm);
 }
 
 void memslot_destroy_vm(struct vm *vm)
 {
-	memslot_unmap_vm(vm);
 	mmu_notifier_put(&vm->mmu_notifier);
 }
 
 void memslot_free_vm(struct vm *vm)
 {
 	struct memslots *slots;
-	struct memslot *slot;
-	unsigned long i;
+	unsigned int i, at;
 
-	xa_for_each(&vm->slots_by_id, i, slot)
-		memslot_free(slot, NULL);
 	xa_destroy(&vm->slots_by_id);
 	for (i = 0; i < VM_SPACES; i++) {
 		slots = rcu_dereference_protected(vm->spaces[i].slots, true);
+		for (at = 0; at < slots->nr; at++)
+			memslot_free(slots->slot[at], NULL);
 		if (slots != &no_slots)
 			kvfree(slots);
 		kvfree(vm->spaces[i].spare);
 	}
-	kfree(vm);
+	vm_free(vm);
 }
 
 void memslot_module_exit(void)

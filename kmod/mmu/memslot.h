@@ -172,7 +172,7 @@ void memslot_unmap_vm(struct vm *vm);
 
 /**
  * memslot_destroy_vm() - the last act: no slots, no notifier, no VM
- * @vm: gone after this, by kfree(), when the last callback of the notifier is over
+ * @vm: unmapped; gone after this, by vm_free(), when the last callback of the notifier is over
  */
 void memslot_destroy_vm(struct vm *vm);
 

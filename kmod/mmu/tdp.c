@@ -83,11 +83,11 @@ static bool tdp_same_page(const struct tdp_format *format, u64 leaf, unsigned in
 int tdp_cache_fill(struct tdp_cache *cache, int nr)
 {
 	while (cache->nr < nr) {
-		void *page = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 
 		if (!page)
 			return -ENOMEM;
-		cache->pages[cache->nr++] = page;
+		cache->pages[cache->nr++] = page_address(page);
 	}
 	return 0;
 }

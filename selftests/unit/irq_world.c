@@ -212,7 +212,7 @@ struct vcpu *world_add_vcpu(struct vm *vm, u32 id)
 	vcpu->guest_caps = BIT(CAP_X2APIC) | BIT(CAP_TSC_DEADLINE);
 	vcpu->started_at = -1;
 	if (vm->irqchip != IRQCHIP_NONE)
-		assert(!lapic_create(vcpu));
+		assert(!lapic_module_init() && !lapic_create(vcpu));
 	lapic_reset(vcpu, false);
 	vcpu->mp_state = vcpu_is_bsp(vcpu) ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
 	vm->vcpus[vm->nr_vcpus++] = vcpu;

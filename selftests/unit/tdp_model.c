@@ -76,6 +76,13 @@ unsigned long get_zeroed_page(int gfp)
 	abort();
 }
 
+struct page *alloc_page(int gfp)
+{
+	unsigned long address = get_zeroed_page(gfp);
+
+	return address ? virt_to_page((void *)address) : NULL;
+}
+
 void free_page(unsigned long address)
 {
 	unsigned int nr = page_nr((void *)address);

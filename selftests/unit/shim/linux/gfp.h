@@ -5,9 +5,11 @@
 
 #define GFP_KERNEL		0
 #define GFP_KERNEL_ACCOUNT	0
+#define __GFP_ZERO		0
 
 /* The test that links code which allocates pages has the pages. */
 unsigned long get_zeroed_page(int gfp);
+struct page *alloc_page(int gfp);	/* zeroed, too */
 void free_page(unsigned long address);
 
 #endif

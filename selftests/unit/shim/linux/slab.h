@@ -15,6 +15,13 @@
 #define kvfree(ptr)		kfree(ptr)
 #define struct_size(ptr, member, count)	(sizeof(*(ptr)) + (count) * sizeof((ptr)->member[0]))
 
+/* A cache is the size of its objects. */
+struct kmem_cache;
+#define kmem_cache_create(name, size, align, flags, ctor)	((struct kmem_cache *)(size))
+#define kmem_cache_destroy(cache)				((void)(cache))
+#define kmem_cache_zalloc(cache, gfp)				calloc(1, (size_t)(cache))
+#define kmem_cache_free(cache, ptr)				kfree(ptr)
+
 #define kmemdup(src, size, gfp)	memcpy(malloc(size), src, size)
 
 #define kmalloc_array(n, size, gfp)	malloc((n) * (size))
