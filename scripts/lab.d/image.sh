@@ -57,15 +57,17 @@ put_program()
 	done
 }
 
-# put_heartbeat ROOT: see vm/heartbeat.
-put_heartbeat()
+# put_own_modules ROOT: what emulators need, see vm/modules.
+put_own_modules()
 {
-	local dir=$image/heartbeat
+	local dir=$image/modules name
 
 	rm -rf "$dir"
-	cp -r "$lab/vm/heartbeat" "$dir"
-	logged make-heartbeat.log make -C "$kdir" M="$dir"
-	strip --strip-debug -o "$1/lab/heartbeat.ko" "$dir/heartbeat.ko"
+	cp -r "$lab/vm/modules" "$dir"
+	logged make-modules.log make -C "$kdir" M="$dir"
+	for name in heartbeat patch_scheduler; do
+		strip --strip-debug -o "$1/lab/$name.ko" "$dir/$name.ko"
+	done
 }
 
 image_system()
@@ -73,7 +75,7 @@ image_system()
 	local root=$image/system
 
 	stale "$image/system.cpio" "$lab/image.sh" "$lab"/vm/{init,profile,ports.c} \
-		"$lab"/vm/{bin,heartbeat}/* "$kroot/.done" || return 0
+		"$lab"/vm/{bin,modules}/* "$kroot/.done" || return 0
 	step "making the test VM's initramfs"
 	rm -rf "$root"
 	mkdir -p "$root"/{dev,proc,sys,tmp,run,root,lab/bin,lab/disk,qemu,kselftests}
@@ -83,7 +85,7 @@ image_system()
 	cp "$lab/vm/init" "$root/init"
 	cp "$lab/vm/profile" "$root/lab/profile"
 	cp "$lab"/vm/bin/* "$root/lab/bin/"
-	put_heartbeat "$root"
+	put_own_modules "$root"
 	gcc -std=gnu11 -O2 -Wall -static -s -o "$root/lab/bin/ports" "$lab/vm/ports.c"
 	pack "$root" "$image/system.cpio"
 }
