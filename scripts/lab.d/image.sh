@@ -60,13 +60,13 @@ put_program()
 # put_own_modules ROOT: what emulators need, see vm/modules.
 put_own_modules()
 {
-	local dir=$image/modules name
+	local dir=$image/modules module
 
 	rm -rf "$dir"
 	cp -r "$lab/vm/modules" "$dir"
 	logged make-modules.log make -C "$kdir" M="$dir"
-	for name in heartbeat patch_scheduler; do
-		strip --strip-debug -o "$1/lab/$name.ko" "$dir/$name.ko"
+	for module in "$dir"/*.ko; do
+		strip --strip-debug -o "$1/lab/${module##*/}" "$module"
 	done
 }
 

@@ -12,7 +12,7 @@
 #   retbleed=off       there is no cure that this CPU could apply, nor a need
 #   loglevel=6         the serial port takes its time; init asks for all again
 #   cryptomgr.notests  so does a kernel that tests its ciphers
-#   hpet=disable       the PIT shall have its interrupt: vm/modules
+#   hpet=disable       the PIT shall have its interrupt: vm/modules/heartbeat.c
 
 declare -A bochs_models=([intel]=corei7_skylake_x [amd-bochs]=trinity_apu)
 bochs_cmdline='tsc_early_khz=100000 clearcpuid=xsavec,xsaves retbleed=off loglevel=6 cryptomgr.notests hpet=disable'
