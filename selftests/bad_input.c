@@ -229,13 +229,10 @@ TEST_F(bad, a_processor_that_waits_for_sipi_can_be_interrupted)
 {
 	struct vcpu *ap = vm_add_reset_vcpu(&self->vm, 1);
 	pthread_t thread;
-	void *error;
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, enter, ap));
 	usleep(50000);
-	pthread_kill(thread, SIGUSR2);
-	ASSERT_EQ(0, pthread_join(thread, &error));
-	EXPECT_EQ(EINTR, (long)error);
+	EXPECT_EQ(EINTR, (long)interrupt_thread(thread));
 	EXPECT_EQ(KVM_MP_STATE_UNINITIALIZED, vcpu_mp_state(ap));
 }
 

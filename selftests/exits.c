@@ -338,10 +338,15 @@ TEST_F(exits, a_signal_ends_kvm_run_with_eintr)
 	EXPECT_GT(2, used.tv_sec);
 }
 
-static void *signal_soon(void *thread)
+static volatile bool is_awake;
+
+/* More than once, as a signal that comes before KVM_RUN ends nothing. */
+static void *signal_until_awake(void *thread)
 {
-	usleep(50000);
-	pthread_kill(*(pthread_t *)thread, SIGUSR1);
+	while (!is_awake) {
+		usleep(50000);
+		pthread_kill(*(pthread_t *)thread, SIGUSR1);
+	}
 	return NULL;
 }
 
@@ -353,8 +358,9 @@ TEST_F(exits, a_signal_wakes_a_halted_vcpu)
 
 	catch_signal(SIGUSR1);
 	vcpu_start(vcpu, halts, 0);
-	ASSERT_EQ(0, pthread_create(&other, NULL, signal_soon, &self_thread));
+	ASSERT_EQ(0, pthread_create(&other, NULL, signal_until_awake, &self_thread));
 	EXPECT_EQ(EINTR, errno_of(ioctl(vcpu->fd, KVM_RUN, 0)));
+	is_awake = true;
 	pthread_join(other, NULL);
 }
 

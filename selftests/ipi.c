@@ -426,8 +426,7 @@ TEST_F(ipi, init_resets_a_running_vcpu)
 	vm_load(&self->vm, AP_CODE, ap_spin);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, run_ap, ap));
 	EXPECT_EQ(2, vcpu_call(self->vcpus[0], restart_ap, 0));
-	pthread_kill(thread, SIGUSR2);
-	pthread_join(thread, NULL);
+	interrupt_thread(thread);
 }
 
 static u64 send_init_only(u64 arg)
@@ -449,8 +448,7 @@ TEST_F(ipi, after_init_a_vcpu_waits_with_its_registers_reset)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, run_ap, ap));
 	EXPECT_EQ(3, vcpu_call(self->vcpus[0], send_init_only, 0));
 	usleep(20000);
-	pthread_kill(thread, SIGUSR2);
-	pthread_join(thread, NULL);
+	interrupt_thread(thread);
 	EXPECT_EQ(KVM_MP_STATE_INIT_RECEIVED, vcpu_mp_state(ap));
 	sregs = vcpu_sregs(ap);
 	EXPECT_EQ(0xf000, sregs.cs.selector);

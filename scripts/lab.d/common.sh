@@ -57,11 +57,12 @@ stale()
 	return 1
 }
 
-# Two labs may run at once, but only one at a time builds.
+# lab_lock [WHAT]: two labs may run at once, but only one at a time builds; or
+# builds WHAT, which takes long and is in nobody's way.
 lab_lock()
 {
 	mkdir -p "$build"
-	exec {lock_fd}>"$build/.lock"
+	exec {lock_fd}>"$build/.lock${1:+-$1}"
 	if ! flock --nonblock "$lock_fd"; then
 		[ -n "${lab_waited-}" ] || say "waiting for another scripts/lab to finish building"
 		lab_waited=1

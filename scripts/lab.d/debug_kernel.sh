@@ -22,7 +22,7 @@ debug_kernel_use()
 {
 	local stamp
 
-	lab_lock
+	lab_lock debug-kernel
 	stamp=$(dpkg-query -W -f '${Version}' linux-source-6.1
 		cat "$lab/debug_kernel.config")
 	if [ "$stamp" != "$(cat "$debug_kernel/.stamp" 2>/dev/null)" ]; then

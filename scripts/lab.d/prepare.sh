@@ -38,7 +38,7 @@ missing_packages()
 # install_packages PACKAGE...: as root, or say what root has to type.
 install_packages()
 {
-	local install=(apt-get install -y --no-install-recommends "$@")
+	local install=(apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=600 "$@")
 
 	if [ "$(id -u)" -ne 0 ]; then
 		say "these Debian packages are missing; as root, run:"

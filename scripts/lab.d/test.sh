@@ -98,7 +98,7 @@ test_keep()
 }
 
 # test_judge NAME STATUS SECONDS: count the output in $tmp/result/NAME, and
-# show all of it when something failed.
+# show all of it when something failed, what failed first.
 test_judge()
 {
 	local result=$tmp/result/$1 passed failed skipped verdict=ok reasons
@@ -114,13 +114,22 @@ test_judge()
 	printf '%-4s  %-24s %4d passed, %d failed, %d skipped  (%d s)\n' \
 		$verdict "$1" "$passed" "$failed" "$skipped" "$3"
 	if [ "$failed" -gt 0 ]; then
-		tail -n 300 "$result" | sed 's/^/      | /'
-		[ ! -s "$result.splat" ] || sed 's/^/      kernel | /' "$result.splat"
 		[ -z "$reasons" ] || sed "s/^/      $1: /" <<<"$reasons"
+		test_failed_claims <"$result" | tail -n 60 | sed "s/^/      $1: /"
+		[ ! -s "$result.splat" ] || sed 's/^/      kernel | /' "$result.splat"
+		tail -n 300 "$result" | sed 's/^/      | /'
 	fi
 	test_passed=$((test_passed + passed))
 	test_failed=$((test_failed + failed))
 	test_skipped=$((test_skipped + skipped))
+}
+
+# test_failed_claims: of a test's output, what each claim that failed has printed.
+test_failed_claims()
+{
+	awk '/^#  RUN|^ok / { said = "" }
+		{ said = said $0 "\n" }
+		/^not ok / { printf "%s", said; said = "" }'
 }
 
 # test_broken NAME TEXT: a failure that is no program's.

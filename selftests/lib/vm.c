@@ -383,6 +383,17 @@ u64 vcpu_join(struct vcpu *vcpu)
 	return vcpu->result;
 }
 
+void *interrupt_thread(pthread_t thread)
+{
+	void *returned;
+
+	while (pthread_tryjoin_np(thread, &returned)) {
+		pthread_kill(thread, SIGUSR2);
+		usleep(10000);
+	}
+	return returned;
+}
+
 /* ---- state ---- */
 
 struct kvm_regs vcpu_regs(struct vcpu *vcpu)

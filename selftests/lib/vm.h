@@ -34,7 +34,7 @@
 #define GiB		(1ULL << 30)
 
 enum {
-	VM_TIMEOUT = 15,	/* seconds */
+	VM_TIMEOUT = 30,	/* seconds */
 	VM_MAX_VCPUS = 256,
 };
 
@@ -163,6 +163,11 @@ u64 vcpu_call(struct vcpu *vcpu, guest_fn fn, u64 arg);
 void vcpu_spawn(struct vcpu *vcpu, guest_fn fn, u64 arg);
 void vcpu_spawn_entered(struct vcpu *vcpu);	/* state set by the test */
 u64 vcpu_join(struct vcpu *vcpu);
+/*
+ * Join a thread that a signal gets out of KVM_RUN; signals it more than once, as
+ * one that comes before KVM_RUN ends nothing.  Returns what the thread returned.
+ */
+void *interrupt_thread(pthread_t thread);
 
 struct kvm_regs vcpu_regs(struct vcpu *vcpu);
 void vcpu_set_regs(struct vcpu *vcpu, const struct kvm_regs *regs);
@@ -200,12 +205,12 @@ static inline void *vcpu_pio_data(struct vcpu *vcpu)
 
 const char *exit_name(u32 reason);
 
-/* Wait for something another thread brings about; false after two seconds. */
+/* Wait for something another thread brings about; false after ten seconds or more. */
 #define wait_until(cond) ({						\
 	int waited_;							\
-	for (waited_ = 0; !(cond) && waited_ < 2000; waited_++)		\
+	for (waited_ = 0; !(cond) && waited_ < 10000; waited_++)	\
 		usleep(1000);						\
-	waited_ < 2000;							\
+	waited_ < 10000;						\
 })
 
 #endif /* SELFTESTS_VM_H */
