@@ -19,8 +19,6 @@ vm_disks=()			# "NAME MODE FILE"; MODE: keep what is written, drop it, or ro
 vm_icount=			# "yes": time counts instructions, for one CPU
 vm_judge=vm_verdict		# called with the emulator's exit status in the end
 vm_cmdline='console=ttyS1,115200 no_timer_check panic=-1 oops=panic printk.devkmsg=on'
-# An emulator's CPU stands still while its host lets it wait: no lockup before a minute.
-vm_cmdline+=' watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=60'
 
 # Kernel messages that no test VM may show.
 vm_splat='BUG:|Oops|WARNING:|Kernel panic|Call Trace:|general protection fault'
