@@ -12,6 +12,7 @@
  *   op has a write	-> pieces; they go out when the instruction is done,
  *			   or when the next access needs the room
  */
+#include <linux/moduleparam.h>
 #include <asm/trap_pf.h>
 #include "backend.h"
 #include "cpuid.h"
@@ -674,7 +675,7 @@ static bool find_insn(struct vcpu *vcpu, u64 *bytes, gpa_t *gpa)
 	return true;
 }
 
-static bool insn_is(u64 bytes, u32 opcode, unsigned int len)
+static bool insn_is(u64 bytes, u64 opcode, unsigned int len)
 {
 	return len && !((bytes ^ opcode) << (64 - 8 * len));
 }
@@ -709,6 +710,10 @@ unsigned int vcpu_insn_length(struct vcpu *vcpu, u32 opcode, unsigned int len)
 	return 0;
 }
 
+/* Not 0: UD2 and "kvm" before an instruction ask for it to be emulated; for tests of the emulator. */
+static int force_emulation_prefix;
+module_param(force_emulation_prefix, int, 0644);
+
 /**
  * vcpu_emulate_ud() - an invalid opcode, by this CPU's view
  * @vcpu: under its mutex
@@ -722,7 +727,8 @@ unsigned int vcpu_insn_length(struct vcpu *vcpu, u32 opcode, unsigned int len)
  */
 int vcpu_emulate_ud(struct vcpu *vcpu)
 {
-	enum { RSM = 0xaa0f, VMCALL = 0xc1010f, VMMCALL = 0xd9010f, LEN = 3 };
+	enum { RSM = 0xaa0f, VMCALL = 0xc1010f, VMMCALL = 0xd9010f, LEN = 3, FORCED_LEN = 5 };
+	static const u64 forced = 0x6d766b0b0f;		/* UD2, "kvm" */
 	u64 bytes;
 	gpa_t gpa;
 	u8 last;
@@ -731,6 +737,10 @@ int vcpu_emulate_ud(struct vcpu *vcpu)
 		return exit_ud(vcpu);
 	if (insn_is(bytes, RSM, 2))	/* VT-x has no intercept for it */
 		return exit_rsm(vcpu);
+	if (READ_ONCE(force_emulation_prefix) && insn_is(bytes, forced, FORCED_LEN)) {
+		vcpu->rip += FORCED_LEN;
+		return vcpu_emulate(vcpu, NULL, 0);
+	}
 	if (vcpu->vm->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN ||
 	    (!insn_is(bytes, VMCALL, LEN) && !insn_is(bytes, VMMCALL, LEN)))
 		return exit_ud(vcpu);

@@ -212,6 +212,15 @@ static struct miscdevice dev_misc = {
 
 /* ---- the module ---- */
 
+/* What the parts have set up, or the first of them: no cache that is not there is freed. */
+static void release_all(void)
+{
+	lapic_module_exit();
+	vcpu_module_exit();
+	vm_module_exit();
+	backend_ops->hardware_unsetup();
+}
+
 static int __init vitro_init(void)
 {
 	int r;
@@ -225,18 +234,9 @@ static int __init vitro_init(void)
 	fpu_module_init();
 	cpuid_module_init();
 	msr_module_init();
-	r = vm_module_init();
+	r = vm_module_init() ?: vcpu_module_init() ?: lapic_module_init() ?: eventfd_module_init();
 	if (r)
-		goto err_hardware;
-	r = vcpu_module_init();
-	if (r)
-		goto err_vm;
-	r = lapic_module_init();
-	if (r)
-		goto err_vcpu;
-	r = eventfd_module_init();
-	if (r)
-		goto err_lapic;
+		goto err_modules;
 	clock_module_init();
 	r = start_cpus();
 	if (r)
@@ -254,14 +254,8 @@ err_cpus:
 	stop_cpus();
 err_eventfd:
 	eventfd_module_exit();
-err_lapic:
-	lapic_module_exit();
-err_vcpu:
-	vcpu_module_exit();
-err_vm:
-	vm_module_exit();
-err_hardware:
-	backend_ops->hardware_unsetup();
+err_modules:
+	release_all();
 	return r;
 }
 
@@ -273,10 +267,7 @@ static void __exit vitro_exit(void)
 	memslot_module_exit();
 	rcu_barrier();
 	stop_cpus();
-	lapic_module_exit();
-	vcpu_module_exit();
-	vm_module_exit();
-	backend_ops->hardware_unsetup();
+	release_all();
 }
 
 module_init(vitro_init);

@@ -77,6 +77,33 @@ TEST_F(exceptions, int3_raises_bp)
 	EXPECT_EQ(FAULT(BP_VECTOR, 0), vcpu_call(self->vcpu, breakpoint, 0));
 }
 
+/* A module parameter of stock KVM's: UD2 and "kvm" have the next instruction emulated. */
+static bool force_emulation(const char *value)
+{
+	int fd = open("/sys/module/kvm/parameters/force_emulation_prefix", O_WRONLY);
+	bool written = write(fd, value, 1) == 1;
+
+	close(fd);
+	return written;
+}
+
+static u64 forced_add(u64 addend)
+{
+	u64 sum = 5;
+	u32 vector = guest_try(".byte 0x0f, 0x0b\n\t.ascii \"kvm\"\n\tadd %1, %0",
+			       "+m"(sum) : "r"(addend));
+
+	return vector == NO_VECTOR ? sum : fault(vector);
+}
+
+TEST_F(exceptions, a_prefix_forces_emulation_where_the_module_is_told_so)
+{
+	ASSERT_TRUE(force_emulation("1"));
+	EXPECT_EQ(12, vcpu_call(self->vcpu, forced_add, 7));
+	ASSERT_TRUE(force_emulation("0"));
+	EXPECT_EQ(FAULT(UD_VECTOR, 0), vcpu_call(self->vcpu, forced_add, 7));
+}
+
 static u64 bp_rip;
 
 static void keep_rip(struct guest_frame *frame)

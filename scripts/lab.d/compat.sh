@@ -30,7 +30,10 @@ lab_compat()
 	compat_on stock
 	compat_on vitro
 	compat_rows >"$tmp/rows"
-	[ -z "$compat_whole" ] || compat_document >"$top/docs/compat.md"
+	if [ -n "$compat_whole" ]; then
+		compat_document "$top/docs/compat.md" >"$tmp/document"
+		cp "$tmp/document" "$top/docs/compat.md"
+	fi
 	compat_table
 }
 
@@ -215,13 +218,38 @@ compat_table()
 	}' "$tmp/rows"
 }
 
-# compat_document: the table for readers.
+# compat_document OLD: the tables for readers, that of the other kernel as in OLD.
 compat_document()
 {
+	local kernel
+
 	cat <<-END
 	# The kernel's own KVM selftests
 
-	Made by \`scripts/lab compat --kernel $compat_kernel\`; do not edit. These are the programs of \`tools/testing/selftests/kvm\` in Linux $compat_kernel, run in the test VM with AMD-V, on stock KVM and on this module. Stock KVM is the referee: a test that it fails or skips there says nothing. "not ours" is what this module does not have on purpose: nested virtualization, Hyper-V, Xen, SEV, SGX and the PMU.
+	Made by \`scripts/lab compat\`; do not edit. These are the programs of \`tools/testing/selftests/kvm\`, run in the test VM with AMD-V, on stock KVM and on this module, both on Debian's Linux 6.1. Stock KVM is the referee: a test that it fails or skips there says nothing. "not ours" is what this module does not have on purpose: nested virtualization, Hyper-V, Xen, SEV, SGX and the PMU.
+	END
+	for kernel in 6.1 6.12; do
+		if [ "$kernel" = "$compat_kernel" ]; then
+			compat_section
+		else
+			awk -v title="## Those of Linux $kernel" '
+				BEGIN { blank = 1 }
+				/^## / { on = $0 == title }
+				!on { next }
+				/^$/ { blank++; next }
+				{ for (; blank; blank--) print ""; print }' "$1"
+		fi
+	done
+}
+
+# compat_section: the table of this kernel's tests.
+compat_section()
+{
+	cat <<-END
+
+	## Those of Linux $compat_kernel
+
+	Made by \`scripts/lab compat --kernel $compat_kernel\`.
 
 	| test | stock | vitro | why they differ |
 	|---|---|---|---|
