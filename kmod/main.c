@@ -212,7 +212,7 @@ static struct miscdevice dev_misc = {
 
 /* ---- the module ---- */
 
-/* What the parts have set up, or the first of them: no cache that is not there is freed. */
+/* What the parts hold as long as the module is there; one that was not set up holds nothing. */
 static void release_all(void)
 {
 	lapic_module_exit();

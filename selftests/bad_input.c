@@ -220,19 +220,11 @@ static u64 spin(u64 arg)
 	return 0;
 }
 
-static void *enter(void *vcpu)
-{
-	return (void *)(long)errno_of(ioctl(((struct vcpu *)vcpu)->fd, KVM_RUN, 0));
-}
-
 TEST_F(bad, a_processor_that_waits_for_sipi_can_be_interrupted)
 {
 	struct vcpu *ap = vm_add_reset_vcpu(&self->vm, 1);
-	pthread_t thread;
 
-	ASSERT_EQ(0, pthread_create(&thread, NULL, enter, ap));
-	usleep(50000);
-	EXPECT_EQ(EINTR, (long)interrupt_thread(thread));
+	EXPECT_EQ(EINTR, vcpu_enter_interrupted(ap, 50000));
 	EXPECT_EQ(KVM_MP_STATE_UNINITIALIZED, vcpu_mp_state(ap));
 }
 

@@ -338,30 +338,13 @@ TEST_F(exits, a_signal_ends_kvm_run_with_eintr)
 	EXPECT_GT(2, used.tv_sec);
 }
 
-static volatile bool is_awake;
-
-/* More than once, as a signal that comes before KVM_RUN ends nothing. */
-static void *signal_until_awake(void *thread)
-{
-	while (!is_awake) {
-		usleep(50000);
-		pthread_kill(*(pthread_t *)thread, SIGUSR1);
-	}
-	return NULL;
-}
-
 TEST_F(exits, a_signal_wakes_a_halted_vcpu)
 {
 	struct vm vm;
 	struct vcpu *vcpu = vm_create_one(&vm, VM_IRQCHIP);
-	pthread_t self_thread = pthread_self(), other;
 
-	catch_signal(SIGUSR1);
 	vcpu_start(vcpu, halts, 0);
-	ASSERT_EQ(0, pthread_create(&other, NULL, signal_until_awake, &self_thread));
-	EXPECT_EQ(EINTR, errno_of(ioctl(vcpu->fd, KVM_RUN, 0)));
-	is_awake = true;
-	pthread_join(other, NULL);
+	EXPECT_EQ(EINTR, vcpu_enter_interrupted(vcpu, 50000));
 }
 
 TEST_F(exits, signal_mask_lets_in_a_signal_that_the_thread_blocks)

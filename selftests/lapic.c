@@ -687,13 +687,6 @@ TEST_F(lapic, the_timer_works_in_x2apic_mode)
 
 /* ---- halted in the kernel ---- */
 
-static void *enter_until_signal(void *vcpu)
-{
-	struct vcpu *v = vcpu;
-
-	return (void *)(long)errno_of(ioctl(v->fd, KVM_RUN, 0));
-}
-
 static u64 halt_for_ever(u64 arg)
 {
 	halt();
@@ -702,15 +695,11 @@ static u64 halt_for_ever(u64 arg)
 
 TEST_F(lapic, a_halted_vcpu_waits_in_the_kernel_and_says_so)
 {
-	pthread_t thread;
-
 	NEED_CAP(KVM_CAP_MP_STATE);
 	vcpu_start(self->vcpu, halt_for_ever, 0);
 	/* Again, if a busy machine has not let it come to its HLT. */
 	for (int i = 0; i < 20 && vcpu_mp_state(self->vcpu) != KVM_MP_STATE_HALTED; i++) {
-		ASSERT_EQ(0, pthread_create(&thread, NULL, enter_until_signal, self->vcpu));
-		usleep(100000);
-		ASSERT_EQ(EINTR, (long)interrupt_thread(thread));
+		ASSERT_EQ(EINTR, vcpu_enter_interrupted(self->vcpu, 100000));
 	}
 	EXPECT_EQ(KVM_MP_STATE_HALTED, vcpu_mp_state(self->vcpu));
 }

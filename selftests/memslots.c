@@ -544,7 +544,6 @@ TEST_F(slots, dirty_log_to_a_bad_address_is_efault)
 /* ---- as live migration does it ---- */
 
 static volatile bool stop;
-
 static volatile u64 rounds;
 
 static u64 scribble(u64 seed)
@@ -576,7 +575,7 @@ TEST_F(slots, copying_what_is_dirty_until_the_guest_stops_gives_all_its_memory)
 		usleep(1000);
 	}
 	stop = true;
-	vcpu_join(self->vcpu);
+	EXPECT_GT(vcpu_join(self->vcpu), 1000);
 	copy_dirty(&self->vm, ram, copy);
 	EXPECT_EQ(0, memcmp(ram, copy, SIZE));
 }
@@ -604,7 +603,7 @@ TEST_F(slots, other_slots_come_and_go_while_the_guest_runs)
 		ASSERT_EQ(0, vm_set_slot(&self->vm, SLOT_TEST + 1, VM_RAM + SIZE, 0, ram, 0));
 	}
 	stop = true;
-	vcpu_join(self->vcpu);
+	EXPECT_GT(vcpu_join(self->vcpu), 0);
 	EXPECT_EQ(5, seen[5 * 512]);
 }
 

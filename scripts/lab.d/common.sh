@@ -81,7 +81,7 @@ lab_tmp()
 	mkdir -p "$build/run"
 	# What a lab that was killed could not remove.
 	find "$build/run" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {} +
-	tmp=$(mktemp -d "$build/run/XXXXXX")
+	tmp=$(mktemp -d -p "$build/run")
 	trap lab_cleanup EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT

@@ -31,7 +31,7 @@ lab_compat()
 	compat_on vitro
 	compat_rows >"$tmp/rows"
 	if [ -n "$compat_whole" ]; then
-		compat_document "$top/docs/compat.md" >"$tmp/document"
+		compat_document "$top/docs/compat.md" | cat -s >"$tmp/document"
 		cp "$tmp/document" "$top/docs/compat.md"
 	fi
 	compat_table
@@ -232,12 +232,8 @@ compat_document()
 		if [ "$kernel" = "$compat_kernel" ]; then
 			compat_section
 		else
-			awk -v title="## Those of Linux $kernel" '
-				BEGIN { blank = 1 }
-				/^## / { on = $0 == title }
-				!on { next }
-				/^$/ { blank++; next }
-				{ for (; blank; blank--) print ""; print }' "$1"
+			echo
+			awk -v title="## Those of Linux $kernel" '/^## / { on = $0 == title } on' "$1"
 		fi
 	done
 }

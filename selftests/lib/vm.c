@@ -394,6 +394,20 @@ void *interrupt_thread(pthread_t thread)
 	return returned;
 }
 
+static void *enter_once(void *vcpu)
+{
+	return (void *)(long)errno_of(ioctl(((struct vcpu *)vcpu)->fd, KVM_RUN, 0));
+}
+
+int vcpu_enter_interrupted(struct vcpu *vcpu, u32 usec)
+{
+	pthread_t thread;
+
+	die_unless(!pthread_create(&thread, NULL, enter_once, vcpu));
+	usleep(usec);
+	return (long)interrupt_thread(thread);
+}
+
 /* ---- state ---- */
 
 struct kvm_regs vcpu_regs(struct vcpu *vcpu)

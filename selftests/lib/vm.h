@@ -168,6 +168,8 @@ u64 vcpu_join(struct vcpu *vcpu);
  * one that comes before KVM_RUN ends nothing.  Returns what the thread returned.
  */
 void *interrupt_thread(pthread_t thread);
+/* KVM_RUN by a thread of its own, which gets @usec before it is interrupted; its errno. */
+int vcpu_enter_interrupted(struct vcpu *vcpu, u32 usec);
 
 struct kvm_regs vcpu_regs(struct vcpu *vcpu);
 void vcpu_set_regs(struct vcpu *vcpu, const struct kvm_regs *regs);
