@@ -17,6 +17,7 @@ checks=(
 	"each header of kmod/ compiles alone: headers_kmod"
 	"each header of user/ and selftests/ compiles alone: headers_user"
 	"user/ builds without a warning: build_user_strictly"
+	"selftests: the first file to be made finds no folder: build_selftests_afresh"
 	"checkpatch is silent: style_checkpatch"
 	"shellcheck is silent: style_shellcheck"
 )
@@ -222,6 +223,11 @@ build_user_strictly()
 {
 	[ -e user/Makefile ] || { skip "no user/Makefile"; return; }
 	strictly user || :
+}
+
+build_selftests_afresh()
+{
+	make -s -C selftests KSELFTEST="$kselftest" OUTPUT="$tmp/afresh" "$tmp/afresh/abi_rows.h"
 }
 
 # Ignored everywhere: what asks for files that a kernel tree has, types and
