@@ -27,9 +27,10 @@ enum { CODE_CPL = 3, CODE_L = 1 << 13, CODE_DB = 1 << 14 };
  *
  * enable_cpu, disable_cpu	this CPU; interrupts off or CPU going down
  * vcpu_init, vcpu_free		the vendor's part; 0 or -ENOMEM
- * vcpu_reset			hardware state after RESET or INIT (segments, CRs, tables)
+ * vcpu_reset			what no other hook sets after RESET, of a new vCPU, or INIT
  * run_begin			KVM_RUN starts: what only changes outside of it may have
- * run_end			and ends
+ * sched_out			the thread is switched out, or KVM_RUN ends, after vcpu_watch_sched();
+ *				preemption off
  * run				one entry and exit, interrupts off; returns with the reason kept.
  *				False: no entry, the state is another CPU's; run_begin() and again
  * handle_exit			act on it, interrupts on: 1 resume, 0 to user space, <0 errno
@@ -40,8 +41,8 @@ enum { CODE_CPL = 3, CODE_L = 1 << 13, CODE_DB = 1 << 14 };
  * get_segment			one cached descriptor
  * get_code			what the cached descriptors of CS and SS tell of the code that runs
  * get_msr, set_msr		MSRs that live in the vendor's structure: enum msr_result
- * inject_*			give the event to the next entry
- * irq_allowed, nmi_allowed	could the guest take one now (flags, shadow, masks)?
+ * inject			give an event (enum event_info) to the next entry; after an NMI, more
+ *				are held off until IRET
  * set_nmi_mask			NMIs are held off until IRET, or no more
  * irq_window, nmi_window	make the next possible moment an exit
  * tpr_window			make a lowered TPR (MOV to CR8) an exit
@@ -58,9 +59,9 @@ enum { CODE_CPL = 3, CODE_L = 1 << 13, CODE_DB = 1 << 14 };
 	HOOK(disable_cpu, void, (void))						\
 	HOOK(vcpu_init, int, (struct vcpu *vcpu))				\
 	HOOK(vcpu_free, void, (struct vcpu *vcpu))				\
-	HOOK(vcpu_reset, void, (struct vcpu *vcpu, bool init))			\
+	HOOK(vcpu_reset, void, (struct vcpu *vcpu))				\
 	HOOK(run_begin, void, (struct vcpu *vcpu))				\
-	HOOK(run_end, void, (struct vcpu *vcpu))				\
+	HOOK(sched_out, void, (struct vcpu *vcpu))				\
 	HOOK(run, bool, (struct vcpu *vcpu))					\
 	HOOK(handle_exit_irqoff, void, (struct vcpu *vcpu))			\
 	HOOK(handle_exit, int, (struct vcpu *vcpu))				\
@@ -75,11 +76,7 @@ enum { CODE_CPL = 3, CODE_L = 1 << 13, CODE_DB = 1 << 14 };
 	HOOK(get_code, struct code_segment, (struct vcpu *vcpu))		\
 	HOOK(get_msr, int, (struct vcpu *vcpu, u32 index, u64 *val))		\
 	HOOK(set_msr, int, (struct vcpu *vcpu, u32 index, u64 val))		\
-	HOOK(inject_exception, void, (struct vcpu *vcpu))			\
-	HOOK(inject_nmi, void, (struct vcpu *vcpu))				\
-	HOOK(inject_irq, void, (struct vcpu *vcpu, u8 vector, bool soft))	\
-	HOOK(irq_allowed, bool, (struct vcpu *vcpu))				\
-	HOOK(nmi_allowed, bool, (struct vcpu *vcpu))				\
+	HOOK(inject, void, (struct vcpu *vcpu, u32 event, u32 error_code))	\
 	HOOK(set_nmi_mask, void, (struct vcpu *vcpu, bool masked))		\
 	HOOK(irq_window, void, (struct vcpu *vcpu))				\
 	HOOK(nmi_window, void, (struct vcpu *vcpu))				\
@@ -100,11 +97,8 @@ struct backend {
 	unsigned int isa;			/* KVM_ISA_SVM, KVM_ISA_VMX for tracepoints */
 	size_t vcpu_size;			/* of the vendor's struct, which begins with struct vcpu */
 	const struct tdp_format *tdp_format;	/* ready after hardware_setup() */
-	bool has_tsc_scaling;
-	u64 max_tsc_ratio;
+	u64 max_tsc_ratio;			/* 0: the CPU does not scale */
 	u8 tsc_ratio_frac_bits;
-	const u32 *msrs;			/* MSRs of get_msr/set_msr for the index list */
-	unsigned int nr_msrs;
 	/* Is this CPU ours? NULL, backend_other_vendor, or the one line that says what is missing. */
 	const char *(*check)(void);
 	int (*hardware_setup)(void);
@@ -121,6 +115,12 @@ BACKEND_HOOKS(BACKEND_CALL)
 
 /* backend(get_code)(vcpu) */
 #define backend(name) static_call(backend_##name)
+
+/* Would the guest take an interrupt now? */
+static inline bool vcpu_irq_allowed(struct vcpu *vcpu)
+{
+	return vcpu->rflags & X86_EFLAGS_IF && !backend(get_shadow)(vcpu);
+}
 
 extern const char *const backend_other_vendor;	/* main.c */
 extern const struct backend *backend_ops;	/* main.c: what was chosen */

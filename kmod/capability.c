@@ -6,7 +6,6 @@
 #include <uapi/linux/kvm_para.h>
 #include "backend.h"
 #include "clock.h"
-#include "fpu.h"
 #include "irq/irq.h"
 #include "mmu/memslot.h"
 #include "msr.h"
@@ -78,9 +77,9 @@ int vm_check_extension(struct vm *vm, long cap)
 	case KVM_CAP_ADJUST_CLOCK: return CLOCK_FLAGS;
 	case KVM_CAP_IRQ_ROUTING: return IRQ_MAX_ROUTES;
 	case KVM_CAP_MCE: return MCE_MAX_BANKS;
-	case KVM_CAP_XSAVE2: return fpu_xsave_size(vm);
+	case KVM_CAP_XSAVE2: return sizeof(struct kvm_xsave);	/* without AMX, it holds all there is */
 	case KVM_CAP_TSC_CONTROL:
-	case KVM_CAP_VM_TSC_CONTROL: return backend_ops->has_tsc_scaling;
+	case KVM_CAP_VM_TSC_CONTROL: return !!backend_ops->max_tsc_ratio;
 	case KVM_CAP_SET_GUEST_DEBUG2: return VCPU_GUESTDBG_VALID;
 	case KVM_CAP_SYNC_REGS: return KVM_SYNC_X86_VALID_FIELDS;
 	case KVM_CAP_X2APIC_API: return X2APIC_API;
@@ -103,11 +102,6 @@ static int enable_bits(u32 *place, u64 bits, u32 valid)
 	return 0;
 }
 
-static int enable_disabled_exits(struct vm *vm, u64 exits)
-{
-	return vm->nr_vcpus ? -EINVAL : enable_bits(&vm->disabled_exits, exits, disableable_exits());
-}
-
 /* Once, for later vCPUs. */
 static int enable_max_vcpu_id(struct vm *vm, u64 max)
 {
@@ -128,39 +122,29 @@ static int enable_max_vcpu_id(struct vm *vm, u64 max)
  */
 int vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 {
+	const u64 arg = cap->args[0];
+
 	if (cap->flags)
 		return -EINVAL;
 	switch (cap->cap) {
-	case KVM_CAP_SPLIT_IRQCHIP: return irq_create_split(vm, cap->args[0]);
-	case KVM_CAP_X2APIC_API: return enable_bits(&vm->x2apic_api, cap->args[0], X2APIC_API);
-	case KVM_CAP_X86_USER_SPACE_MSR:
-		return enable_bits(&vm->user_msrs, cap->args[0], USER_MSRS);
-	case KVM_CAP_EXIT_HYPERCALL:
-		return enable_bits(&vm->user_hypercalls, cap->args[0], USER_HYPERCALLS);
-	case KVM_CAP_X86_DISABLE_EXITS: return enable_disabled_exits(vm, cap->args[0]);
-	case KVM_CAP_MAX_VCPU_ID: return enable_max_vcpu_id(vm, cap->args[0]);
-	case KVM_CAP_DISABLE_QUIRKS2:
-		return enable_bits(&vm->disabled_quirks, cap->args[0], QUIRKS);
-	case KVM_CAP_DISABLE_QUIRKS:		/* by its definition, any bit will do */
-		vm->disabled_quirks = cap->args[0] & QUIRKS;
-		return 0;
-	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
-		if (cap->args[0] & ~1ULL)
-			return -EINVAL;
-		vm->user_emulates = cap->args[0];
-		return 0;
-	case KVM_CAP_MSR_PLATFORM_INFO:
-		vm->hide_platform_info = !cap->args[0];
-		return 0;
-	case KVM_CAP_EXCEPTION_PAYLOAD:
-		vm->exception_payload = cap->args[0];
-		return 0;
+	case KVM_CAP_SPLIT_IRQCHIP: return irq_create_split(vm, arg);
+	case KVM_CAP_X2APIC_API: return enable_bits(&vm->x2apic_api, arg, X2APIC_API);
+	case KVM_CAP_X86_USER_SPACE_MSR: return enable_bits(&vm->user_msrs, arg, USER_MSRS);
+	case KVM_CAP_EXIT_HYPERCALL: return enable_bits(&vm->user_hypercalls, arg, USER_HYPERCALLS);
+	case KVM_CAP_X86_DISABLE_EXITS:
+		return vm->nr_vcpus ? -EINVAL :
+		       enable_bits(&vm->disabled_exits, arg, disableable_exits());
+	case KVM_CAP_MAX_VCPU_ID: return enable_max_vcpu_id(vm, arg);
+	case KVM_CAP_DISABLE_QUIRKS2: return enable_bits(&vm->disabled_quirks, arg, QUIRKS);
+	/* By its definition, any bit will do. */
+	case KVM_CAP_DISABLE_QUIRKS: return enable_bits(&vm->disabled_quirks, arg & QUIRKS, QUIRKS);
+	case KVM_CAP_EXIT_ON_EMULATION_FAILURE: return enable_bits(&vm->user_emulates, arg, 1);
+	case KVM_CAP_MSR_PLATFORM_INFO: return enable_bits(&vm->hide_platform_info, !arg, 1);
+	case KVM_CAP_EXCEPTION_PAYLOAD: return enable_bits(&vm->exception_payload, !!arg, 1);
+	case KVM_CAP_X86_TRIPLE_FAULT_EVENT: return enable_bits(&vm->triple_fault_event, !!arg, 1);
 	case KVM_CAP_DIRTY_LOG_RING:
-	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL: return dirty_ring_enable(vm, cap->args[0]);
-	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: return memslot_set_manual_log(vm, cap->args[0]);
-	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
-		vm->triple_fault_event = cap->args[0];
-		return 0;
+	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL: return dirty_ring_enable(vm, arg);
+	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: return memslot_set_manual_log(vm, arg);
 	default: return -EINVAL;
 	}
 }

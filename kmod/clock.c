@@ -132,81 +132,57 @@ static void set_offset_by_line(struct vcpu *vcpu)
 
 /* ---- writes ---- */
 
-static u64 ns_to_cycles(u64 ns, u32 khz)
-{
-	return mul_u64_u32_div(ns, khz, NSEC_PER_MSEC);
-}
-
 /* The rule on top of this file; *@expected: what the counter last written would read now. */
 static bool joins_line(const struct vm *vm, u32 khz, u64 val, u64 now_ns, u64 *expected)
 {
 	s64 second = (s64)khz * MSEC_PER_SEC;
 	s64 error;
 
-	*expected = vm->tsc_sync_value + ns_to_cycles(now_ns - vm->tsc_sync_ns, khz);
+	*expected = vm->tsc_sync_value +
+		    mul_u64_u32_div(now_ns - vm->tsc_sync_ns, khz, NSEC_PER_MSEC);
 	error = val - *expected;
 	return vm->tsc_sync_khz == khz && (!val || (error < second && error > -second));
 }
 
-static void write_tsc_by_host(struct vcpu *vcpu, u64 val)
+/**
+ * clock_set_tsc() - user space writes IA32_TSC: vCPUs are kept in step
+ * @vcpu: under its mutex
+ * @val: what it shall read now
+ *
+ * IA32_TSC_ADJUST stays as it is.
+ */
+void clock_set_tsc(struct vcpu *vcpu, u64 val)
 {
 	struct vm *vm = vcpu->vm;
 	u64 now_ns, expected;
+	bool joins;
 
 	raw_spin_lock(&vm->clock_lock);
 	now_ns = ktime_get_raw_ns();
-	if (!joins_line(vm, vcpu->tsc_khz, val, now_ns, &expected)) {
+	joins = joins_line(vm, vcpu->tsc_khz, val, now_ns, &expected);
+	/* Where host TSCs differ, a line drawn on another CPU means nothing here. */
+	if (!joins || check_tsc_unstable()) {
 		vm->tsc_anchor_host = host_tsc();
-		vm->tsc_anchor_value = val;
-	} else {
-		if (check_tsc_unstable()) {
-			/* A line drawn on another CPU means nothing here. */
-			vm->tsc_anchor_host = host_tsc();
-			vm->tsc_anchor_value = expected;
-		}
-		val = val ?: expected;
+		vm->tsc_anchor_value = joins ? expected : val;
 	}
-	vm->tsc_sync_value = val;
+	vm->tsc_sync_value = joins && !val ? expected : val;
 	vm->tsc_sync_ns = now_ns;
 	vm->tsc_sync_khz = vcpu->tsc_khz;
 	set_offset_by_line(vcpu);
 	raw_spin_unlock(&vm->clock_lock);
 }
 
-static void move_tsc_by_guest(struct vcpu *vcpu, u64 delta)
+/**
+ * clock_move_tsc() - the guest writes IA32_TSC or IA32_TSC_ADJUST
+ * @vcpu: under its mutex
+ * @delta: goes on top of both
+ */
+void clock_move_tsc(struct vcpu *vcpu, u64 delta)
 {
 	raw_spin_lock(&vcpu->vm->clock_lock);
 	vcpu->tsc_adjust += delta;
 	set_offset(vcpu, vcpu->tsc_offset + delta);
 	raw_spin_unlock(&vcpu->vm->clock_lock);
-}
-
-/**
- * clock_write_tsc() - write IA32_TSC
- * @vcpu: under its mutex
- * @val: what it shall read now
- * @host: user space writes: IA32_TSC_ADJUST stays, and vCPUs are kept in step
- */
-void clock_write_tsc(struct vcpu *vcpu, u64 val, bool host)
-{
-	if (host)
-		write_tsc_by_host(vcpu, val);
-	else
-		move_tsc_by_guest(vcpu, val - clock_guest_tsc(vcpu));
-}
-
-/**
- * clock_write_tsc_adjust() - write IA32_TSC_ADJUST
- * @vcpu: under its mutex
- * @val: new value
- * @host: user space writes: the TSC stays as it is
- */
-void clock_write_tsc_adjust(struct vcpu *vcpu, u64 val, bool host)
-{
-	if (host)
-		vcpu->tsc_adjust = val;
-	else
-		move_tsc_by_guest(vcpu, val - vcpu->tsc_adjust);
 }
 
 /* ---- frequency ---- */
@@ -226,7 +202,7 @@ u64 clock_khz_ratio(const struct vm *vm, u32 khz)
 	if (difference * PPM <= (u64)vm->host_khz * TSC_TOLERANCE_PPM)
 		return ratio;
 	ratio = mul_u64_u32_div(ratio, khz, vm->host_khz);
-	return backend_ops->has_tsc_scaling && ratio < backend_ops->max_tsc_ratio ? ratio : 0;
+	return ratio < backend_ops->max_tsc_ratio ? ratio : 0;
 }
 
 /**
@@ -306,7 +282,7 @@ void clock_vcpu_init(struct vcpu *vcpu)
 {
 	vcpu->tsc_khz = vcpu->vm->guest_khz;
 	vcpu->tsc_scaling_ratio = clock_khz_ratio(vcpu->vm, vcpu->tsc_khz);
-	clock_write_tsc(vcpu, 0, true);
+	clock_set_tsc(vcpu, 0);
 }
 
 /**

@@ -15,7 +15,7 @@
 
 /* ---- clock.c ---- */
 
-int __init clock_module_init(void);
+int __init __must_check clock_module_init(void);
 void clock_suspend(void);		/* the machine goes to sleep: last CPU, interrupts off */
 void clock_resume(void);		/* it is back: first CPU, interrupts off */
 
@@ -24,8 +24,8 @@ void clock_vcpu_init(struct vcpu *vcpu);
 u64 clock_guest_tsc(struct vcpu *vcpu);			/* now */
 u64 clock_guest_tsc_at(struct vcpu *vcpu, u64 host_tsc);
 u64 clock_guest_hz(struct vcpu *vcpu);
-void clock_write_tsc(struct vcpu *vcpu, u64 val, bool host);
-void clock_write_tsc_adjust(struct vcpu *vcpu, u64 val, bool host);
+void clock_set_tsc(struct vcpu *vcpu, u64 val);
+void clock_move_tsc(struct vcpu *vcpu, u64 delta);
 u64 clock_khz_ratio(const struct vm *vm, u32 khz);
 void clock_set_tsc_offset(struct vcpu *vcpu, u64 offset);	/* KVM_VCPU_TSC_OFFSET */
 int clock_set_tsc_khz(struct vcpu *vcpu, u32 khz);	/* KVM_SET_TSC_KHZ */
@@ -45,8 +45,8 @@ int clock_ioctl_set(struct vm *vm, const struct kvm_clock_data *data);
 int clock_ioctl_kvmclock_ctrl(struct vcpu *vcpu);
 void clock_request_all(struct vm *vm);
 
-/* MSR_KVM_SYSTEM_TIME*, WALL_CLOCK*, STEAL_TIME: 0, or 1 for #GP */
-int clock_msr_write(struct vcpu *vcpu, u32 msr, u64 val);
+void clock_write_wall(struct vcpu *vcpu, gpa_t gpa);
+void clock_set_steal(struct vcpu *vcpu, u64 val);
 /* REQ_CLOCK_UPDATE, REQ_STEAL_UPDATE: before entry, interrupts on, may fault guest memory in. */
 void clock_update_guest(struct vcpu *vcpu);
 void clock_update_steal(struct vcpu *vcpu);

@@ -4,12 +4,9 @@
  * reads when it next exits, instead of an exit each.
  * Documentation/virt/kvm/api.rst "KVM_(UN)REGISTER_COALESCED_MMIO".
  */
-#include <linux/rcupdate.h>
 #include <linux/rculist.h>
-#include <linux/slab.h>
-#include <linux/string.h>
 #include "coalesced.h"
-#include "vm.h"
+#include "vcpu.h"
 
 struct coalesced_zone {
 	struct list_head list;
@@ -22,16 +19,6 @@ static bool zone_covers(const struct kvm_coalesced_mmio_zone *zone, bool pio, gp
 {
 	return zone->pio == pio && addr >= zone->addr &&
 	       addr + len <= zone->addr + zone->size && addr + len > addr;
-}
-
-static bool zone_find(struct vm *vm, bool pio, gpa_t addr, unsigned int len)
-{
-	struct coalesced_zone *z;
-
-	list_for_each_entry_rcu(z, &vm->coalesced_zones, list)
-		if (zone_covers(&z->zone, pio, addr, len))
-			return true;
-	return false;
 }
 
 /* User space owns @first and may write anything to it; we trust only @last, within bounds. */
@@ -65,41 +52,22 @@ static bool ring_put(struct kvm_coalesced_mmio_ring *ring, bool pio, gpa_t addr,
  */
 bool coalesced_write(struct vm *vm, bool pio, gpa_t addr, const void *data, unsigned int len)
 {
+	struct coalesced_zone *z;
 	bool done = false;
 
 	if (list_empty(&vm->coalesced_zones) || len > sizeof_field(struct kvm_coalesced_mmio, data))
 		return false;
 	rcu_read_lock();
-	if (zone_find(vm, pio, addr, len)) {
+	list_for_each_entry_rcu(z, &vm->coalesced_zones, list) {
+		if (!zone_covers(&z->zone, pio, addr, len))
+			continue;
 		spin_lock(&vm->coalesced_lock);
 		done = ring_put(vm->coalesced_ring, pio, addr, data, len);
 		spin_unlock(&vm->coalesced_lock);
+		break;
 	}
 	rcu_read_unlock();
 	return done;
-}
-
-/**
- * coalesced_get_ring() - the ring's page, made when it is first asked for
- * @vm: whose; any locks, may sleep
- *
- * User space may look at it before it registers a zone, and from a page fault,
- * where vm->lock cannot be taken: the first one wins.
- *
- * Return: it, or NULL.
- */
-struct kvm_coalesced_mmio_ring *coalesced_get_ring(struct vm *vm)
-{
-	struct kvm_coalesced_mmio_ring *ring = READ_ONCE(vm->coalesced_ring);
-
-	if (ring)
-		return ring;
-	ring = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (ring && cmpxchg(&vm->coalesced_ring, NULL, ring)) {
-		free_page((unsigned long)ring);
-		ring = vm->coalesced_ring;
-	}
-	return ring;
 }
 
 /**
@@ -115,7 +83,7 @@ int coalesced_register(struct vm *vm, const struct kvm_coalesced_mmio_zone *zone
 
 	if (zone->pio > 1)
 		return -EINVAL;
-	if (!coalesced_get_ring(vm))
+	if (!vcpu_shared_page(&vm->coalesced_ring))
 		return -ENOMEM;
 	z = kmalloc(sizeof(*z), GFP_KERNEL_ACCOUNT);
 	if (!z)

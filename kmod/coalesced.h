@@ -4,13 +4,11 @@
 #define VITRO_COALESCED_H
 
 #include <linux/kvm.h>
-#include <linux/mm.h>
 #include "types.h"
 
 struct vm;
 
 bool coalesced_write(struct vm *vm, bool pio, gpa_t addr, const void *data, unsigned int len);
-struct kvm_coalesced_mmio_ring *coalesced_get_ring(struct vm *vm);
 int coalesced_register(struct vm *vm, const struct kvm_coalesced_mmio_zone *zone);
 int coalesced_unregister(struct vm *vm, const struct kvm_coalesced_mmio_zone *zone);
 void coalesced_destroy(struct vm *vm);

@@ -51,6 +51,7 @@ struct cpuid_table {
 
 	/* leaves that cpuid_refresh() changes, or NULL */
 	struct kvm_cpuid_entry2 *features, *ext_features, *xstate, *xstate_compact;
+	struct kvm_cpuid_entry2 level;	/* of the topology leaves, one that is not there */
 	struct kvm_cpuid_entry2 leaf[];
 };
 
@@ -105,60 +106,54 @@ static struct kvm_cpuid_entry2 *cpuid_find_max_basic(struct vcpu *vcpu, u32 *fun
 	return cpuid_find(vcpu->cpuid, *function, index);
 }
 
-static noinline enum cpuid_found cpuid_lookup_absent(struct vcpu *vcpu, u32 *eax, u32 *ebx,
-						     u32 *ecx, u32 *edx)
+static noinline const struct kvm_cpuid_entry2 *
+cpuid_lookup_absent(struct vcpu *vcpu, u32 function, u32 index, enum cpuid_found *found)
 {
-	u32 function = *eax, index = *ecx;
+	static const struct kvm_cpuid_entry2 zeros;
+	struct cpuid_table *table = vcpu->cpuid;
 	const struct kvm_cpuid_entry2 *leaf;
 
-	*eax = *ebx = *ecx = *edx = 0;
-	if (!vcpu->cpuid)
-		return CPUID_ABSENT;
+	*found = CPUID_ABSENT;
+	if (!table)
+		return &zeros;
 	leaf = cpuid_find_max_basic(vcpu, &function, index);
 	if (leaf) {
-		*eax = leaf->eax;
-		*ebx = leaf->ebx;
-		*ecx = leaf->ecx;
-		*edx = leaf->edx;
-		return CPUID_MAX_BASIC;
+		*found = CPUID_MAX_BASIC;
+		return leaf;
 	}
 	/* Any level of the topology leaves, also an invalid one, tells the level and the x2APIC id. */
-	if (function == 0xb || function == 0x1f) {
-		leaf = cpuid_find(vcpu->cpuid, function, 1);
-		if (leaf) {
-			*ecx = index & U8_MAX;
-			*edx = leaf->edx;
-		}
-	}
-	return CPUID_ABSENT;
+	if (function == 0xb || function == 0x1f)
+		leaf = cpuid_find(table, function, 1);
+	if (!leaf)
+		return &zeros;
+	table->level.ecx = index & U8_MAX;
+	table->level.edx = leaf->edx;
+	return &table->level;
 }
 
 /**
  * cpuid_lookup() - what CPUID gives the guest now
  * @vcpu: under its mutex
- * @eax: in: leaf; out: EAX
- * @ebx: out: EBX
- * @ecx: in: subleaf; out: ECX
- * @edx: out: EDX
+ * @function: EAX
+ * @index: ECX
+ * @found: how the leaf was found, for tracing
  *
  * Leaves out of range follow the guest's vendor; bits that mirror CR4, XCR0
  * or APIC state are as they are at this moment.
  *
- * Return: how the leaf was found, for tracing.
+ * Return: what the registers become; good until the next call.
  */
-enum cpuid_found cpuid_lookup(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+const struct kvm_cpuid_entry2 *cpuid_lookup(struct vcpu *vcpu, u32 function, u32 index,
+					    enum cpuid_found *found)
 {
 	const struct kvm_cpuid_entry2 *leaf = NULL;
 
 	if (likely(vcpu->cpuid))
-		leaf = cpuid_find_fast(vcpu->cpuid, *eax, *ecx);
+		leaf = cpuid_find_fast(vcpu->cpuid, function, index);
 	if (unlikely(!leaf))
-		return cpuid_lookup_absent(vcpu, eax, ebx, ecx, edx);
-	*eax = leaf->eax;
-	*ebx = leaf->ebx;
-	*ecx = leaf->ecx;
-	*edx = leaf->edx;
-	return CPUID_EXACT;
+		return cpuid_lookup_absent(vcpu, function, index, found);
+	*found = CPUID_EXACT;
+	return leaf;
 }
 
 /* ---- what follows from a new table ---- */
@@ -176,15 +171,6 @@ static const struct { u8 cap; u16 feature; } cpuid_caps[] = {
 	{ CAP_SPEC_CTRL, X86_FEATURE_INTEL_STIBP },	{ CAP_SPEC_CTRL, X86_FEATURE_AMD_STIBP },
 	{ CAP_SPEC_CTRL, X86_FEATURE_SPEC_CTRL_SSBD },	{ CAP_SPEC_CTRL, X86_FEATURE_AMD_SSBD },
 	{ CAP_SPEC_CTRL, X86_FEATURE_AMD_IBRS },
-};
-
-static const struct { u8 cap, feature; } cpuid_kvm_caps[] = {
-	{ CAP_KVM_CLOCKSOURCE, KVM_FEATURE_CLOCKSOURCE },
-	{ CAP_KVM_CLOCKSOURCE2, KVM_FEATURE_CLOCKSOURCE2 },
-	{ CAP_KVM_STEAL, KVM_FEATURE_STEAL_TIME },	{ CAP_KVM_PV_EOI, KVM_FEATURE_PV_EOI },
-	{ CAP_KVM_UNHALT, KVM_FEATURE_PV_UNHALT },	{ CAP_KVM_PV_IPI, KVM_FEATURE_PV_SEND_IPI },
-	{ CAP_KVM_SCHED_YIELD, KVM_FEATURE_PV_SCHED_YIELD },
-	{ CAP_KVM_POLL_CONTROL, KVM_FEATURE_POLL_CONTROL },
 };
 
 /* CR4 bits that exist only with a feature; the others named below always do. */
@@ -244,17 +230,17 @@ static struct kvm_cpuid_entry2 *cpuid_find_kvm(struct cpuid_table *table)
 
 static void cpuid_gather_caps(struct vcpu *vcpu)
 {
+	static_assert(CAP_NEVER < CAP_KVM_FIRST);
 	struct cpuid_table *table = vcpu->cpuid;
 	const struct kvm_cpuid_entry2 *kvm = cpuid_find_kvm(table);
-	u64 caps = 0;
+	u64 caps = 1ULL << CAP_ALWAYS;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(cpuid_caps); i++)
 		if (cpuid_has(table, cpuid_caps[i].feature))
 			caps |= 1ULL << cpuid_caps[i].cap;
-	for (i = 0; kvm && i < ARRAY_SIZE(cpuid_kvm_caps); i++)
-		if (kvm->eax & (1U << cpuid_kvm_caps[i].feature))
-			caps |= 1ULL << cpuid_kvm_caps[i].cap;
+	if (kvm)
+		caps |= (u64)kvm->eax << CAP_KVM_FIRST;
 	if (cpuid_vendor_is_amd(table))
 		caps |= 1ULL << CAP_AMD_COMPATIBLE;
 	vcpu->guest_caps = caps;
@@ -293,7 +279,7 @@ static void cpuid_apply(struct vcpu *vcpu)
 	vcpu->maxphyaddr = cpuid_maxphyaddr(table);
 	vcpu->guest_supported_xcr0 = 0;
 	if (xstate)
-		vcpu->guest_supported_xcr0 = fpu_supported_xcr0() &
+		vcpu->guest_supported_xcr0 = fpu_supported_xcr0 &
 			(xstate->eax | (u64)xstate->edx << 32);
 	vcpu_update_walk(vcpu);
 	backend(cpuid_changed)(vcpu);
@@ -308,23 +294,13 @@ static void cpuid_apply(struct vcpu *vcpu)
  */
 void cpuid_vcpu_init(struct vcpu *vcpu)
 {
-	vcpu->guest_caps = (1ULL << NR_VCPU_CAPS) - 1;
+	vcpu->guest_caps = ~(1ULL << CAP_NEVER);
 	if (boot_cpu_data.x86_vendor != X86_VENDOR_AMD &&
 	    boot_cpu_data.x86_vendor != X86_VENDOR_HYGON)
 		vcpu->guest_caps &= ~(1ULL << CAP_AMD_COMPATIBLE);
 	vcpu->maxphyaddr = CPUID_DEFAULT_MAXPHYADDR;
-	vcpu->guest_supported_xcr0 = fpu_supported_xcr0();
+	vcpu->guest_supported_xcr0 = fpu_supported_xcr0;
 	cpuid_gather_cr4(vcpu);
-}
-
-/**
- * cpuid_free() - the vCPU goes away
- * @vcpu: no longer in use
- */
-void cpuid_free(struct vcpu *vcpu)
-{
-	kfree(vcpu->cpuid);
-	vcpu->cpuid = NULL;
 }
 
 /* ---- bits that mirror other state ---- */
@@ -400,33 +376,10 @@ static void cpuid_index(struct cpuid_table *table)
 /* Linear addresses of another width than 48 or 57 bits are not known here, nor to any CPU. */
 static bool cpuid_valid(struct cpuid_table *table)
 {
-	enum { VIRT_48 = 48, VIRT_57 = 57 };
 	const struct kvm_cpuid_entry2 *leaf = cpuid_find(table, 0x80000008, 0);
 	u8 virt = leaf ? leaf->eax >> 8 : 0;
 
-	return !virt || virt == VIRT_48 || virt == VIRT_57;
-}
-
-/* Takes @table over. Once a vCPU has run, its CPU model stays: only the same again is accepted. */
-static int cpuid_install(struct vcpu *vcpu, struct cpuid_table *table)
-{
-	const struct cpuid_table *old = vcpu->cpuid;
-	bool ok;
-
-	cpuid_index(table);
-	cpuid_refresh_table(vcpu, table);
-	if (vcpu->cpu >= 0) {
-		ok = old && old->nent == table->nent &&
-		     !memcmp(old->leaf, table->leaf, old->nent * sizeof(old->leaf[0]));
-	} else {
-		ok = cpuid_valid(table);
-		if (ok) {
-			swap(vcpu->cpuid, table);
-			cpuid_apply(vcpu);
-		}
-	}
-	kfree(table);
-	return ok ? 0 : -EINVAL;
+	return !virt || virt == 48 || virt == 57;
 }
 
 /**
@@ -439,7 +392,8 @@ static int cpuid_install(struct vcpu *vcpu, struct cpuid_table *table)
  */
 int cpuid_ioctl_set2(struct vcpu *vcpu, struct kvm_cpuid2 __user *user)
 {
-	struct cpuid_table *table;
+	struct cpuid_table *table __free(kfree) = NULL;
+	const struct cpuid_table *old = vcpu->cpuid;
 	u32 nent;
 
 	if (get_user(nent, &user->nent))
@@ -452,11 +406,19 @@ int cpuid_ioctl_set2(struct vcpu *vcpu, struct kvm_cpuid2 __user *user)
 		return -ENOMEM;
 	table->nent = nent;
 	table->next = (u16 *)&table->leaf[nent];
-	if (copy_from_user(table->leaf, user->entries, nent * sizeof(table->leaf[0]))) {
-		kfree(table);
+	if (copy_from_user(table->leaf, user->entries, nent * sizeof(table->leaf[0])))
 		return -EFAULT;
-	}
-	return cpuid_install(vcpu, table);
+	cpuid_index(table);
+	cpuid_refresh_table(vcpu, table);
+	/* Once a vCPU has run, its CPU model stays: only the same again is accepted. */
+	if (vcpu->cpu >= 0)
+		return old && old->nent == nent &&
+		       !memcmp(old->leaf, table->leaf, nent * sizeof(old->leaf[0])) ? 0 : -EINVAL;
+	if (!cpuid_valid(table))
+		return -EINVAL;
+	swap(vcpu->cpuid, table);
+	cpuid_apply(vcpu);
+	return 0;
 }
 
 /**

@@ -23,11 +23,15 @@ enum vcpu_cap {
 	CAP_TSC_DEADLINE, CAP_TSC_ADJUST, CAP_RDTSCP, CAP_INVPCID, CAP_OSVW,
 	CAP_SPEC_CTRL, CAP_PRED_CMD, CAP_VIRT_SSBD, CAP_FLUSH_L1D,
 	CAP_TSC_AUX,		/* RDTSCP or RDPID */
-	CAP_KVM_CLOCKSOURCE, CAP_KVM_CLOCKSOURCE2, CAP_KVM_STEAL, CAP_KVM_PV_EOI, CAP_KVM_UNHALT,
-	CAP_KVM_PV_IPI, CAP_KVM_SCHED_YIELD, CAP_KVM_POLL_CONTROL,
 	CAP_AMD_COMPATIBLE,	/* vendor AMD or Hygon */
-	NR_VCPU_CAPS
+	CAP_ALWAYS,		/* all have it */
+	NR_VCPU_CAPS,
+	CAP_NEVER = NR_VCPU_CAPS, /* none has it */
+	CAP_KVM_FIRST = 32,	/* from here on, EAX of KVM's own leaf */
 };
+
+/* KVM_FEATURE_* of the guest: CAP_KVM(PV_EOI) */
+#define CAP_KVM(name)	(CAP_KVM_FIRST + KVM_FEATURE_##name)
 
 static inline bool vcpu_has(const struct vcpu *vcpu, enum vcpu_cap cap)
 {
@@ -66,8 +70,8 @@ enum cpuid_found {
 };
 
 void cpuid_vcpu_init(struct vcpu *vcpu);
-void cpuid_free(struct vcpu *vcpu);
-enum cpuid_found cpuid_lookup(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+const struct kvm_cpuid_entry2 *cpuid_lookup(struct vcpu *vcpu, u32 function, u32 index,
+					    enum cpuid_found *found);
 void cpuid_refresh(struct vcpu *vcpu);
 int cpuid_ioctl_set2(struct vcpu *vcpu, struct kvm_cpuid2 __user *user);
 int cpuid_ioctl_get2(struct vcpu *vcpu, struct kvm_cpuid2 __user *user);

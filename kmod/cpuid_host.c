@@ -10,6 +10,7 @@
  * NOTDONE: nested virtualization, a virtual PMU, SGX, SEV, Hyper-V's leaves,
  * and AMX (its state needs XFD, whose #NM would have to be shared with the host).
  */
+#include <asm/fpu/xstate.h>
 #include "cpuid.h"
 #include "fpu.h"
 
@@ -40,7 +41,7 @@ static const u16 offered[] __initconst = {
 	F(AVX512IFMA), F(CLFLUSHOPT), F(CLWB), F(AVX512PF), F(AVX512ER), F(AVX512CD), F(SHA_NI),
 	F(AVX512BW), F(AVX512VL),
 	/* 7.0 ECX: no WAITPKG, bus lock detection, ENQCMD */
-	F(AVX512VBMI), F(UMIP), F(PKU), F(AVX512_VBMI2), F(GFNI), F(VAES), F(VPCLMULQDQ),
+	F(AVX512VBMI), F(UMIP), F(AVX512_VBMI2), F(GFNI), F(VAES), F(VPCLMULQDQ),
 	F(AVX512_VNNI), F(AVX512_BITALG), F(AVX512_VPOPCNTDQ), F(LA57), F(RDPID), F(CLDEMOTE),
 	F(MOVDIRI), F(MOVDIR64B),
 	/* 7.0 EDX: no AMX, CET, architectural LBRs */
@@ -83,10 +84,6 @@ enum {
 	/* leaf 0xd, SDM 1 "Enumeration of CPU Support for XSAVE Instructions" */
 	XSTATE_SUPERVISOR	= 1 << 0,	/* ECX of a component */
 	XSTATE_ALIGNED		= 1 << 1,
-	XSTATE_FIRST_EXTENDED	= 2,
-	XSTATE_LEGACY_SIZE	= 512 + 64,	/* FXSAVE area, XSAVE header */
-	XSTATE_ALIGN		= 64,
-	NR_XSTATES		= 32,		/* all that Linux knows are below it */
 };
 
 #define ALL U32_MAX
@@ -130,7 +127,8 @@ static u32 supported[NCAPINTS] __ro_after_init;
 static struct kvm_cpuid_entry2 offered_entry[CPUID_MAX_OFFERED] __ro_after_init;
 static unsigned int offered_nent __ro_after_init;
 
-static struct { u32 size, offset; bool aligned; } xstate[NR_XSTATES] __ro_after_init;
+/* Components, as leaf 0xd tells of them in EAX, EBX and ECX. */
+static struct { u32 size, offset, flags; } xstate[XFEATURE_MAX] __ro_after_init;
 
 /**
  * cpuid_host_supports() - may a guest have this feature?
@@ -150,16 +148,16 @@ bool cpuid_host_supports(unsigned int feature)
  */
 u32 cpuid_xstate_size(u64 components, bool compacted)
 {
-	u32 size = XSTATE_LEGACY_SIZE;
+	u32 size = FXSAVE_SIZE + XSAVE_HDR_SIZE;
 	unsigned int i;
 
-	for (i = XSTATE_FIRST_EXTENDED; i < NR_XSTATES && components >> i; i++) {
+	for (i = FIRST_EXTENDED_XFEATURE; i < XFEATURE_MAX && components >> i; i++) {
 		u32 offset = xstate[i].offset;
 
 		if (!(components & (1ULL << i)))
 			continue;
 		if (compacted)
-			offset = xstate[i].aligned ? ALIGN(size, XSTATE_ALIGN) : size;
+			offset = xstate[i].flags & XSTATE_ALIGNED ? ALIGN(size, XSAVE_ALIGNMENT) : size;
 		size = max(size, offset + xstate[i].size);
 	}
 	return size;
@@ -167,18 +165,12 @@ u32 cpuid_xstate_size(u64 components, bool compacted)
 
 /* ---- feature words ---- */
 
-static bool __init host_has_leaf(u32 function, u32 index)
-{
-	u32 base = function & 0x80000000;
-
-	if (function > cpuid_eax(base))
-		return false;
-	return function != 7 || index <= cpuid_eax(7);
-}
-
+/* A leaf that the CPU does not have stays zero. */
 static void __init cpuid_read(struct kvm_cpuid_entry2 *e)
 {
-	if (host_has_leaf(e->function, e->index))
+	u32 max = cpuid_eax(e->function & 0x80000000);
+
+	if (e->function <= max && (e->function != 7 || e->index <= cpuid_eax(7)))
 		cpuid_count(e->function, e->index, &e->eax, &e->ebx, &e->ecx, &e->edx);
 }
 
@@ -187,19 +179,29 @@ static void __init offer(unsigned int feature)
 	supported[feature / 32] |= 1U << (feature % 32);
 }
 
-/* One speculation control has a bit of its own in Intel's and in AMD's leaves: give both. */
-static void __init offer_speculation_controls(void)
+/*
+ * What a guest gets by the bit on the right where the host has the one on the
+ * left, whether or not the CPU reports it to guests: what needs no help from
+ * the CPU, what is true of it without a bit that says so, and speculation
+ * controls, which have a bit of their own in Intel's and in AMD's leaves.
+ */
+static const struct { u16 host, offered; } made[] __initconst = {
+	{ F(ALWAYS), F(X2APIC) },		{ F(ALWAYS), F(HYPERVISOR) },
+	{ F(ALWAYS), F(TSC_ADJUST) },		{ F(ALWAYS), FEATURE_NO_SMM_CTL_MSR },
+	{ F(LFENCE_RDTSC), FEATURE_LFENCE_SERIALIZING },
+	{ F(OSPKE), F(PKU) },			/* PKRU is switched only where CR4.PKE is set */
+	{ F(IBPB), F(AMD_IBPB) },		{ F(IBRS), F(AMD_IBRS) },
+	{ F(STIBP), F(AMD_STIBP) },		{ F(STIBP), F(INTEL_STIBP) },
+	{ F(SPEC_CTRL_SSBD), F(AMD_SSBD) },	{ F(AMD_SSBD), F(SPEC_CTRL_SSBD) },
+};
+
+static void __init offer_made(void)
 {
-	static const struct { u16 host, offered; } twins[] __initconst = {
-		{ F(IBPB), F(AMD_IBPB) },	{ F(IBRS), F(AMD_IBRS) },
-		{ F(STIBP), F(AMD_STIBP) },	{ F(STIBP), F(INTEL_STIBP) },
-		{ F(SPEC_CTRL_SSBD), F(AMD_SSBD) }, { F(AMD_SSBD), F(SPEC_CTRL_SSBD) },
-	};
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(twins); i++)
-		if (boot_cpu_has(twins[i].host))
-			offer(twins[i].offered);
+	for (i = 0; i < ARRAY_SIZE(made); i++)
+		if (boot_cpu_has(made[i].host))
+			offer(made[i].offered);
 	if (boot_cpu_has(X86_FEATURE_IBPB) && boot_cpu_has(X86_FEATURE_IBRS))
 		offer(X86_FEATURE_SPEC_CTRL);
 	/* The host's per-family MSR, by an MSR for guests. */
@@ -207,20 +209,8 @@ static void __init offer_speculation_controls(void)
 		offer(X86_FEATURE_VIRT_SSBD);
 	if (!boot_cpu_has_bug(X86_BUG_SPEC_STORE_BYPASS))
 		offer(X86_FEATURE_AMD_SSB_NO);
-}
-
-/* What needs no help from the CPU, or is true of it without a bit that says so. */
-static void __init offer_software(void)
-{
-	offer(X86_FEATURE_X2APIC);
-	offer(X86_FEATURE_HYPERVISOR);
-	offer(X86_FEATURE_TSC_ADJUST);
-	offer_speculation_controls();
-	if (boot_cpu_has(X86_FEATURE_LFENCE_RDTSC))
-		offer(FEATURE_LFENCE_SERIALIZING);
 	if (!boot_cpu_has_bug(X86_BUG_NULL_SEG))
 		offer(FEATURE_NULL_SEL_CLEARS_BASE);
-	offer(FEATURE_NO_SMM_CTL_MSR);
 }
 
 static void __init init_words(void)
@@ -239,12 +229,9 @@ static void __init init_words(void)
 		supported[word->word] &= boot_cpu_data.x86_capability[word->word] &
 					 *cpuid_reg(&e, word->reg);
 	}
-	/* PKRU is switched only where the host has CR4.PKE set. */
-	if (!boot_cpu_has(X86_FEATURE_OSPKE))
-		supported[X86_FEATURE_PKU / 32] &= ~(1U << (X86_FEATURE_PKU % 32));
-	if (!fpu_supported_xcr0())
+	if (!fpu_supported_xcr0)
 		supported[X86_FEATURE_XSAVE / 32] &= ~(1U << (X86_FEATURE_XSAVE % 32));
-	offer_software();
+	offer_made();
 }
 
 /* ---- the list for KVM_GET_SUPPORTED_CPUID ---- */
@@ -260,7 +247,7 @@ enum {
 
 static void __init xstate_entry(struct kvm_cpuid_entry2 *e)
 {
-	u64 xcr0 = fpu_supported_xcr0();
+	u64 xcr0 = fpu_supported_xcr0;
 
 	if (e->index == 0) {
 		e->eax = xcr0;
@@ -340,7 +327,6 @@ static u32 __init add_entry(unsigned int leaf, u32 index)
 
 static void __init add_leaf(unsigned int leaf)
 {
-	u64 xcr0 = fpu_supported_xcr0();
 	u32 eax = add_entry(leaf, 0);
 	unsigned int i;
 
@@ -355,8 +341,8 @@ static void __init add_leaf(unsigned int leaf)
 		break;
 	case 0xd:
 		add_entry(leaf, 1);
-		for (i = XSTATE_FIRST_EXTENDED; i < NR_XSTATES; i++)
-			if (xcr0 & (1ULL << i))
+		for (i = FIRST_EXTENDED_XFEATURE; i < XFEATURE_MAX; i++)
+			if (fpu_supported_xcr0 & (1ULL << i))
 				add_entry(leaf, i);
 		break;
 	}
@@ -364,15 +350,11 @@ static void __init add_leaf(unsigned int leaf)
 
 static void __init init_xstate(void)
 {
-	u32 eax, ebx, ecx, edx;
 	unsigned int i;
+	u32 edx;
 
-	for (i = XSTATE_FIRST_EXTENDED; fpu_supported_xcr0() && i < NR_XSTATES; i++) {
-		cpuid_count(0xd, i, &eax, &ebx, &ecx, &edx);
-		xstate[i].size = eax;
-		xstate[i].offset = ebx;
-		xstate[i].aligned = ecx & XSTATE_ALIGNED;
-	}
+	for (i = FIRST_EXTENDED_XFEATURE; fpu_supported_xcr0 && i < XFEATURE_MAX; i++)
+		cpuid_count(0xd, i, &xstate[i].size, &xstate[i].offset, &xstate[i].flags, &edx);
 }
 
 /**
@@ -389,12 +371,10 @@ void __init cpuid_module_init(void)
 	init_words();
 	for (i = 0; i < ARRAY_SIZE(leaves); i++) {
 		u32 function = leaves[i].function;
-		bool first = function == 0 || function == KVM_CPUID_SIGNATURE ||
-			     function == 0x80000000;
+		bool first = !(function & U8_MAX);
 
-		if (!first && function > max)
-			continue;
-		add_leaf(i);
+		if (first || function <= max)
+			add_leaf(i);
 		if (first)
 			max = offered_entry[offered_nent - 1].eax;
 	}

@@ -24,11 +24,6 @@ static bool cr0_valid(u64 cr0)
 	return !(cr0 & X86_CR0_PG) || cr0 & X86_CR0_PE;
 }
 
-static bool cr4_valid(struct vcpu *vcpu, u64 cr4)
-{
-	return !(cr4 & vcpu->cr4_reserved);
-}
-
 /* Bits above MAXPHYADDR must be zero in long mode; a MOV to CR3 has taken the no-flush bit off. */
 static bool cr3_valid(struct vcpu *vcpu, u64 cr3, bool long_mode)
 {
@@ -55,25 +50,20 @@ static void paging_changed(struct vcpu *vcpu)
  */
 int vcpu_set_cr0(struct vcpu *vcpu, u64 cr0)
 {
+	bool paging = cr0 & X86_CR0_PG;
 	u64 changed;
-	struct kvm_segment cs;
 
 	if (!cr0_valid(cr0))
 		return 1;
 	cr0 = (cr0 & CR0_BITS) | X86_CR0_ET;
 	changed = cr0 ^ vcpu->cr0;
 
+	/* Into long mode only with PAE, out of it only without PCIDs, and never in 64-bit code. */
 	if (changed & X86_CR0_PG && vcpu->efer & EFER_LME) {
-		backend(get_segment)(vcpu, EMU_CS, &cs);
-		if (cr0 & X86_CR0_PG) {
-			if (!(vcpu->cr4 & X86_CR4_PAE) || cs.l)
-				return 1;
-			backend(set_efer)(vcpu, vcpu->efer | EFER_LMA);
-		} else {
-			if (cs.l || vcpu->cr4 & X86_CR4_PCIDE)
-				return 1;
-			backend(set_efer)(vcpu, vcpu->efer & ~(u64)EFER_LMA);
-		}
+		if (backend(get_code)(vcpu).flags & CODE_L ||
+		    (paging ? !(vcpu->cr4 & X86_CR4_PAE) : vcpu->cr4 & X86_CR4_PCIDE))
+			return 1;
+		backend(set_efer)(vcpu, (vcpu->efer & ~(u64)EFER_LMA) | (paging ? EFER_LMA : 0));
 	}
 	backend(set_cr0)(vcpu, cr0);
 	if (changed & (X86_CR0_PG | X86_CR0_WP | X86_CR0_PE))
@@ -113,7 +103,7 @@ int vcpu_set_cr4(struct vcpu *vcpu, u64 cr4)
 {
 	u64 changed = cr4 ^ vcpu->cr4;
 
-	if (!cr4_valid(vcpu, cr4))
+	if (cr4 & vcpu->cr4_reserved)
 		return 1;
 	if (vcpu_long_mode(vcpu) && (!(cr4 & X86_CR4_PAE) || changed & X86_CR4_LA57))
 		return 1;
@@ -173,15 +163,11 @@ bool vcpu_sregs_valid(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
 	bool lme = sregs->efer & EFER_LME, lma = sregs->efer & EFER_LMA;
 	bool paging = sregs->cr0 & X86_CR0_PG, pae = sregs->cr4 & X86_CR4_PAE;
 
-	if (!cr0_valid(sregs->cr0) || !cr4_valid(vcpu, sregs->cr4))
+	if (!cr0_valid(sregs->cr0) || sregs->cr4 & vcpu->cr4_reserved)
 		return false;
-	if (lme && paging) {
-		if (!pae || !lma || !cr3_valid(vcpu, sregs->cr3, true))
-			return false;
-	} else if (lma || sregs->cs.l) {
-		return false;
-	}
-	return true;
+	if (lme && paging)
+		return pae && lma && cr3_valid(vcpu, sregs->cr3, true);
+	return !lma && !sregs->cs.l;
 }
 
 /* ---- debug registers ---- */

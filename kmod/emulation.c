@@ -20,21 +20,13 @@
 #include "exit.h"
 #include "fpu.h"
 #include "irq/irq.h"
-#include "mmu/linear.h"
 #include "mmu/memslot.h"
-#include "segment.h"
 #include "smm.h"
 #include "trace.h"
 
 static struct vcpu *emu_vcpu(struct emu *emu)
 {
 	return container_of(emu, struct vcpu, emu);
-}
-
-static int emu_fault(struct emu *emu, u8 vector)
-{
-	emu->fault = (struct emu_fault) { .vector = vector, .has_error_code = vector == GP_VECTOR };
-	return EMU_FAULT;
 }
 
 /* ---- linear to guest physical ---- */
@@ -87,8 +79,7 @@ static int translate(struct emu *emu, gva_t gva, int access, gpa_t *gpa)
 /* An access lies in one page or in two. */
 struct span {
 	gpa_t		gpa[2];
-	unsigned int	len[2];
-	int		nr;
+	unsigned int	len[2];		/* 0: it needs no second one */
 };
 
 static int translate_span(struct emu *emu, gva_t gva, unsigned int len, int access,
@@ -98,11 +89,9 @@ static int translate_span(struct emu *emu, gva_t gva, unsigned int len, int acce
 	int r = translate(emu, gva, access, &span->gpa[0]);
 
 	span->len[0] = first;
-	span->nr = 1;
+	span->len[1] = len - first;
 	if (r || first == len)
 		return r;
-	span->len[1] = len - first;
-	span->nr = 2;
 	return translate(emu, gva + first, access, &span->gpa[1]);
 }
 
@@ -126,20 +115,10 @@ static void queue_pieces(struct vcpu_io *io, gpa_t addr, bool pio, const void *d
 	}
 }
 
-/* Is there room for one more access, and is nothing of the other kind under way? */
-static bool io_room(const struct vcpu_io *io, unsigned int len)
+/* Must what is queued go to user space before one more access? */
+static bool io_full(const struct vcpu_io *io, unsigned int len)
 {
-	return io->nr + DIV_ROUND_UP(len, 8) <= VCPU_IO_PIECES;
-}
-
-/* Reads belong to one iteration of a REP: once it has committed they are spent. */
-static void sync_read_log(struct vcpu *vcpu)
-{
-	if (vcpu->io.step == vcpu->emu.step)
-		return;
-	vcpu->io.step = vcpu->emu.step;
-	vcpu->io.nr_reads = 0;
-	vcpu->io.cursor = 0;
+	return io->nr && io->nr + DIV_ROUND_UP(len, 8) > VCPU_IO_PIECES;
 }
 
 /*
@@ -152,7 +131,7 @@ static u32 pio_batch(struct vcpu *vcpu, unsigned int len)
 	u64 fit = (PAGE_SIZE - offset_in_page(vcpu->io.gva)) / len;
 	u64 batch = min(vcpu->emu.repeat, fit);
 
-	return batch > 1 && vcpu_pio_page(vcpu) ? batch : 1;
+	return batch > 1 && vcpu_shared_page(&vcpu->pio_page) ? batch : 1;
 }
 
 static bool pio_take_ahead(struct vcpu_io *io, const void *page, void *data, unsigned int len)
@@ -170,7 +149,11 @@ static int device_read(struct vcpu *vcpu, gpa_t addr, bool pio, void *data, unsi
 	struct vcpu_io *io = &vcpu->io;
 	struct io_read *log;
 
-	sync_read_log(vcpu);
+	/* Reads belong to one iteration of a REP: once it has committed they are spent. */
+	if (io->step != vcpu->emu.step) {
+		io->step = vcpu->emu.step;
+		io->nr_reads = io->cursor = 0;
+	}
 	if (io->cursor < io->nr_reads) {
 		memcpy(data, io->read[io->cursor++].data, len);
 		return EMU_DONE;
@@ -216,7 +199,7 @@ static int op_read(struct emu *emu, u64 gva, void *data, unsigned int len, int a
 
 	vcpu->io.gva = gva;
 	r = translate_span(emu, gva, len, access, &span);
-	for (i = 0; !r && i < span.nr; data += span.len[i++]) {
+	for (i = 0; !r && i < 2 && span.len[i]; data += span.len[i++]) {
 		if (lapic_mmio_hit(vcpu, span.gpa[i]) ||
 		    guest_read(vcpu, span.gpa[i], data, span.len[i]))
 			r = device_read(vcpu, span.gpa[i], false, data, span.len[i]);
@@ -231,9 +214,9 @@ static int op_write(struct emu *emu, u64 gva, const void *data, unsigned int len
 	int i, r;
 
 	r = translate_span(emu, gva, len, EMU_WRITE, &span);
-	if (!r && vcpu->io.nr && !io_room(&vcpu->io, len + 8))
+	if (!r && io_full(&vcpu->io, len + 8))
 		return EMU_NEED_IO;
-	for (i = 0; !r && i < span.nr; data += span.len[i++]) {
+	for (i = 0; !r && i < 2 && span.len[i]; data += span.len[i++]) {
 		if (lapic_mmio_hit(vcpu, span.gpa[i]) ||
 		    guest_write(vcpu, span.gpa[i], data, span.len[i]))
 			r = device_write(vcpu, span.gpa[i], false, data, span.len[i]);
@@ -249,7 +232,7 @@ static int op_replace(struct emu *emu, u64 gva, void *old, const void *new, unsi
 
 	if (r)
 		return r;
-	if (span.nr > 1)
+	if (span.len[1])
 		return EMU_UNKNOWN;		/* NOTDONE: split locks, which cannot be made atomic */
 	r = -EIO;
 	if (!lapic_mmio_hit(vcpu, span.gpa[0]))
@@ -283,31 +266,9 @@ static int op_fetch(struct emu *emu, u64 gva, void *data, unsigned int len, unsi
 
 /* ---- registers ---- */
 
-static void op_segment(struct emu *emu, enum emu_seg seg, struct emu_segment *out)
+static void op_segment(struct emu *emu, enum emu_seg seg, struct kvm_segment *out)
 {
-	struct kvm_segment s;
-	bool code;
-
-	backend(get_segment)(emu_vcpu(emu), seg, &s);
-	code = s.type & TYPE_CODE;
-	*out = (struct emu_segment) {
-		.base = s.base, .limit = s.limit, .selector = s.selector,
-		.present = !s.unusable && s.present, .db = s.db,
-		.readable = !code || s.type & TYPE_WRITE,
-		.writable = !code && s.type & TYPE_WRITE,
-		.expand_down = !code && s.type & TYPE_CONFORMING,
-	};
-}
-
-static void op_read_vec(struct emu *emu, unsigned int nr, void *data, unsigned int len)
-{
-	fpu_read_vec(nr, data, len);
-}
-
-static void op_write_vec(struct emu *emu, unsigned int nr, const void *data, unsigned int len,
-			 bool zero_upper)
-{
-	fpu_write_vec(nr, data, len, zero_upper);
+	backend(get_segment)(emu_vcpu(emu), seg, out);
 }
 
 static int op_vec_allowed(struct emu *emu, bool avx)
@@ -316,8 +277,8 @@ static int op_vec_allowed(struct emu *emu, bool avx)
 
 	if (avx ? !(vcpu->cr4 & X86_CR4_OSXSAVE) || !(vcpu->xcr0 & XFEATURE_MASK_YMM) :
 		  vcpu->cr0 & X86_CR0_EM || !(vcpu->cr4 & X86_CR4_OSFXSR))
-		return emu_fault(emu, UD_VECTOR);
-	return vcpu->cr0 & X86_CR0_TS ? emu_fault(emu, NM_VECTOR) : EMU_DONE;
+		return emu_raise(emu, UD_VECTOR);
+	return vcpu->cr0 & X86_CR0_TS ? emu_raise(emu, NM_VECTOR) : EMU_DONE;
 }
 
 /*
@@ -338,15 +299,15 @@ static int op_io_allowed(struct emu *emu, u16 port, unsigned int len)
 		return EMU_DONE;
 	backend(get_sregs)(vcpu, &sregs);
 	if (sregs.tr.unusable || sregs.tr.limit < TSS_MIN_LIMIT)
-		return emu_fault(emu, GP_VECTOR);
-	r = linear_read(vcpu, sregs.tr.base + TSS_IOMAP, &iomap, sizeof(iomap), LINEAR_SYSTEM);
+		return emu_raise(emu, GP_VECTOR);
+	r = linear_read(vcpu, sregs.tr.base + TSS_IOMAP, &iomap, sizeof(iomap), GWALK_IMPLICIT);
 	if (!r && iomap + port / 8 + 1 > sregs.tr.limit)
-		return emu_fault(emu, GP_VECTOR);
+		return emu_raise(emu, GP_VECTOR);
 	r = r ?: linear_read(vcpu, sregs.tr.base + iomap + port / 8, &denied, sizeof(denied),
-			     LINEAR_SYSTEM);
+			     GWALK_IMPLICIT);
 	if (r)
 		return r < 0 ? EMU_UNKNOWN : EMU_AGAIN;		/* a fault is queued already */
-	return denied >> port % 8 & (BIT(len) - 1) ? emu_fault(emu, GP_VECTOR) : EMU_DONE;
+	return denied >> port % 8 & (BIT(len) - 1) ? emu_raise(emu, GP_VECTOR) : EMU_DONE;
 }
 
 static int op_in(struct emu *emu, u16 port, void *data, unsigned int len)
@@ -358,24 +319,22 @@ static int op_out(struct emu *emu, u16 port, const void *data, unsigned int len)
 {
 	struct vcpu *vcpu = emu_vcpu(emu);
 
-	if (vcpu->io.nr && !io_room(&vcpu->io, len))
+	if (io_full(&vcpu->io, len))
 		return EMU_NEED_IO;
 	return device_write(vcpu, port, true, data, len);
 }
 
-static int op_get_cr(struct emu *emu, unsigned int nr, u64 *val)
+static u64 op_get_cr(struct emu *emu, unsigned int nr)
 {
 	struct vcpu *vcpu = emu_vcpu(emu);
 
 	switch (nr) {
-	case 0:	*val = vcpu->cr0; break;
-	case 2:	*val = vcpu->cr2; break;
-	case 3:	*val = vcpu->cr3; break;
-	case 4:	*val = vcpu->cr4; break;
-	case 8:	*val = vcpu_get_cr8(vcpu); break;
-	default: return emu_fault(emu, UD_VECTOR);
+	case 0:	return vcpu->cr0;
+	case 2:	return vcpu->cr2;
+	case 3:	return vcpu->cr3;
+	case 4:	return vcpu->cr4;
+	default: return vcpu_get_cr8(vcpu);
 	}
-	return EMU_DONE;
 }
 
 static int op_set_cr(struct emu *emu, unsigned int nr, u64 val)
@@ -388,10 +347,9 @@ static int op_set_cr(struct emu *emu, unsigned int nr, u64 val)
 	case 2:	vcpu->cr2 = val; break;
 	case 3:	bad = vcpu_set_cr3(vcpu, val); break;
 	case 4:	bad = vcpu_set_cr4(vcpu, val); break;
-	case 8:	bad = vcpu_set_cr8(vcpu, val); break;
-	default: return emu_fault(emu, UD_VECTOR);
+	default: bad = vcpu_set_cr8(vcpu, val); break;
 	}
-	return bad ? emu_fault(emu, GP_VECTOR) : EMU_DONE;
+	return bad ? emu_raise(emu, GP_VECTOR) : EMU_DONE;
 }
 
 /* SDM 3B "Debug Registers DR4 and DR5", "Debug Control Register (DR7)": GD. */
@@ -401,11 +359,11 @@ static int dr_access(struct emu *emu, unsigned int *nr)
 
 	if (*nr == 4 || *nr == 5) {
 		if (vcpu->cr4 & X86_CR4_DE)
-			return emu_fault(emu, UD_VECTOR);
+			return emu_raise(emu, UD_VECTOR);
 		*nr += 2;
 	}
 	if (vcpu->dr7 & DR7_GD) {
-		emu_fault(emu, DB_VECTOR);
+		emu_raise(emu, DB_VECTOR);
 		emu->fault.address = DR6_BD;
 		return EMU_FAULT;
 	}
@@ -426,14 +384,13 @@ static int op_set_dr(struct emu *emu, unsigned int nr, u64 val)
 	int r = dr_access(emu, &nr);
 
 	if (!r && vcpu_set_dr(emu_vcpu(emu), nr, val))
-		r = emu_fault(emu, GP_VECTOR);
+		r = emu_raise(emu, GP_VECTOR);
 	return r;
 }
 
-static int op_invlpg(struct emu *emu, u64 gva)
+static void op_invlpg(struct emu *emu, u64 gva)
 {
 	vcpu_request(emu_vcpu(emu), REQ_GUEST_TLB_FLUSH);
-	return EMU_DONE;
 }
 
 static bool op_want_pause(struct emu *emu)
@@ -447,14 +404,15 @@ static bool op_want_pause(struct emu *emu)
 static const struct emu_ops vcpu_emu_ops = {
 	.read = op_read, .write = op_write, .replace = op_replace, .fetch = op_fetch,
 	.segment = op_segment,
-	.read_vec = op_read_vec, .write_vec = op_write_vec, .vec_allowed = op_vec_allowed,
+	.read_vec = fpu_read_vec, .write_vec = fpu_write_vec, .vec_allowed = op_vec_allowed,
 	.io_allowed = op_io_allowed, .in = op_in, .out = op_out,
 	.get_cr = op_get_cr, .set_cr = op_set_cr,
 	.get_dr = op_get_dr, .set_dr = op_set_dr,
 	.invlpg = op_invlpg, .want_pause = op_want_pause,
 };
 
-static void emulation_begin(struct vcpu *vcpu)
+/* noinline, for vcpu_insn_length() hardly ever comes here. */
+static noinline void emulation_begin(struct vcpu *vcpu)
 {
 	struct emu *emu = &vcpu->emu;
 	struct vcpu_code code = vcpu_code(vcpu);
@@ -463,19 +421,17 @@ static void emulation_begin(struct vcpu *vcpu)
 	emu->mode = code.mode;
 	emu->la57 = vcpu->cr4 & X86_CR4_LA57;
 	emu->cpl = code.cpl;
-	emu->step = 0;
 	emu->regs = vcpu->regs;
 	emu->rip = vcpu->rip;
 	emu->rflags = vcpu->rflags;
 	vcpu->io.nr = vcpu->io.next = 0;
-	vcpu->io.nr_reads = vcpu->io.cursor = 0;
+	vcpu->io.nr_reads = 0;
 	vcpu->io.ahead = 0;
 	vcpu->io.step = 0;
 }
 
 /* ---- user space's part ---- */
 
-static int run_instruction(struct vcpu *vcpu);
 static int complete_piece(struct vcpu *vcpu);
 
 /**
@@ -520,50 +476,7 @@ static int piece_to_user(struct vcpu *vcpu)
 		run->mmio.is_write = write;
 		memcpy(run->mmio.data, piece->data, piece->len);
 	}
-	vcpu_await_user(vcpu, complete_piece);
-	return EXIT_USER;
-}
-
-/* All pieces of a read have come: append it to the log; many values wait where they are. */
-static void log_read(struct vcpu *vcpu)
-{
-	struct vcpu_io *io = &vcpu->io;
-	u8 *data;
-	int i;
-
-	if (io->piece[0].count > 1) {
-		io->ahead = io->piece[0].count;
-		io->ahead_at = 0;
-		return;
-	}
-	data = io->read[io->nr_reads++].data;
-	for (i = 0; i < io->nr; i++) {
-		memcpy(data, io->piece[i].data, io->piece[i].len);
-		data += io->piece[i].len;
-	}
-}
-
-static int complete_piece(struct vcpu *vcpu)
-{
-	struct vcpu_io *io = &vcpu->io;
-	struct io_piece *piece = &io->piece[io->next];
-
-	if (!io->write) {
-		memcpy(piece->data, piece->pio ? vcpu_pio_data(vcpu) : vcpu->run->mmio.data, piece->len);
-		if (!piece->pio)
-			trace_kvm_mmio(KVM_TRACE_MMIO_READ, piece->len, piece->addr, piece->data);
-	}
-	if (++io->next < io->nr)
-		return piece_to_user(vcpu);
-	if (!io->write)
-		log_read(vcpu);
-	io->nr = io->next = 0;
-	if (!io->unfinished)
-		return EXIT_RESUME;
-	/* Meanwhile single steps may have begun, or ended. */
-	vcpu->emu.rflags &= ~(u64)X86_EFLAGS_TF;
-	vcpu->emu.rflags |= vcpu->rflags & X86_EFLAGS_TF;
-	return run_instruction(vcpu);
+	return vcpu_await_user(vcpu, complete_piece);
 }
 
 /* ---- one instruction ---- */
@@ -576,7 +489,6 @@ static int emulation_failed(struct vcpu *vcpu)
 	if (vcpu->emu.cpl == 3 && !vcpu->vm->user_emulates)
 		return exit_ud(vcpu);
 
-	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
 	/* In words of 64 bits: the flags, then size and bytes. */
 	run->emulation_failure.ndata = 3;
@@ -584,7 +496,7 @@ static int emulation_failed(struct vcpu *vcpu)
 	run->emulation_failure.insn_size = insn->fetched;
 	memset(run->emulation_failure.insn_bytes, 0, sizeof(run->emulation_failure.insn_bytes));
 	memcpy(run->emulation_failure.insn_bytes, insn->bytes, insn->fetched);
-	return EXIT_USER;
+	return exit_to_user(vcpu, KVM_EXIT_INTERNAL_ERROR);
 }
 
 static void raise(struct vcpu *vcpu, const struct emu_fault *fault)
@@ -603,26 +515,22 @@ static void raise(struct vcpu *vcpu, const struct emu_fault *fault)
 static int conclude(struct vcpu *vcpu, int result)
 {
 	struct emu *emu = &vcpu->emu;
-	bool done = result == EMU_DONE;
 
 	vcpu->io.unfinished = result == EMU_NEED_IO;
-	switch (result) {
-	case EMU_FAULT:
+	if (result == EMU_NEED_IO)
+		return piece_to_user(vcpu);
+	if (result == EMU_UNKNOWN)
+		return emulation_failed(vcpu);
+	vcpu->rflags = emu->rflags;
+	if (result == EMU_DONE) {
+		backend(set_shadow)(vcpu, 0);
+		vcpu_advance(vcpu, emu->rip);
+	} else if (result == EMU_FAULT) {
 		raise(vcpu, &emu->fault);
-		fallthrough;
-	case EMU_DONE:
-	case EMU_AGAIN:
-		vcpu->rflags = emu->rflags;
-		if (done) {
-			backend(set_shadow)(vcpu, 0);
-			vcpu_advance(vcpu, emu->rip);
-		} else if (result == EMU_AGAIN && vcpu->rflags & X86_EFLAGS_TF) {
-			vcpu_queue_single_step(vcpu);	/* an iteration of REP is a step */
-		}
-		fallthrough;
-	case EMU_NEED_IO: return vcpu->io.nr ? piece_to_user(vcpu) : EXIT_RESUME;
-	default: return emulation_failed(vcpu);
+	} else if (vcpu->rflags & X86_EFLAGS_TF) {
+		vcpu_queue_single_step(vcpu);	/* EMU_AGAIN: an iteration of REP is a step */
 	}
+	return vcpu->io.nr ? piece_to_user(vcpu) : EXIT_RESUME;
 }
 
 static int run_instruction(struct vcpu *vcpu)
@@ -631,48 +539,75 @@ static int run_instruction(struct vcpu *vcpu)
 	return conclude(vcpu, emu_execute(&vcpu->emu));
 }
 
+/* User space has done its piece.  What it gave goes to the log, or waits where it is if it is more. */
+static int complete_piece(struct vcpu *vcpu)
+{
+	struct vcpu_io *io = &vcpu->io;
+	struct io_piece *piece = &io->piece[io->next];
+
+	if (!io->write) {
+		u8 *data = io->read[io->nr_reads].data + io->next * sizeof(piece->data);
+
+		memcpy(data, piece->pio ? vcpu_pio_data(vcpu) : vcpu->run->mmio.data, piece->len);
+		if (!piece->pio)
+			trace_kvm_mmio(KVM_TRACE_MMIO_READ, piece->len, piece->addr, data);
+	}
+	if (++io->next < io->nr)
+		return piece_to_user(vcpu);
+	if (!io->write && piece->count > 1) {
+		io->ahead = piece->count;
+		io->ahead_at = 0;
+	} else if (!io->write) {
+		io->nr_reads++;
+	}
+	io->nr = io->next = 0;
+	if (!io->unfinished)
+		return EXIT_RESUME;
+	/* Meanwhile single steps may have begun, or ended. */
+	vcpu->emu.rflags &= ~(u64)X86_EFLAGS_TF;
+	vcpu->emu.rflags |= vcpu->rflags & X86_EFLAGS_TF;
+	return run_instruction(vcpu);
+}
+
 /**
  * vcpu_emulate() - execute the instruction at CS:RIP in software
- * @vcpu: under its mutex; fault_gpa_state says what the exit told
- * @bytes: instruction bytes the CPU reported
- * @nbytes: how many; 0: fetch them
+ * @vcpu: under its mutex
+ * @fault: what the exit told of its memory operand and its bytes; NULL: nothing
  *
  * Return: as handlers do.
  */
-int vcpu_emulate(struct vcpu *vcpu, const u8 *bytes, unsigned int nbytes)
+int vcpu_emulate(struct vcpu *vcpu, const struct tdp_exit *fault)
 {
+	static const struct tdp_exit nothing;
 	int r;
 
+	fault = fault ?: &nothing;
 	vcpu->stats.insn_emulation++;
+	vcpu->fault_gpa = fault->gpa;
+	vcpu->fault_gpa_state = fault->operand && !fault->fetch ? FAULT_GPA_NEW : FAULT_GPA_NONE;
 	emulation_begin(vcpu);
-	r = emu_decode(&vcpu->emu, bytes, nbytes);
-	r = r ? conclude(vcpu, r) : run_instruction(vcpu);
-	vcpu->fault_gpa_state = r == EXIT_USER ? vcpu->fault_gpa_state : FAULT_GPA_NONE;
-	return r;
+	r = emu_decode(&vcpu->emu, fault->bytes, fault->nbytes);
+	return r ? conclude(vcpu, r) : run_instruction(vcpu);
 }
 
 /*
- * The first eight bytes at CS:RIP, lowest first, and where they are, if they are readable;
- * zeros for what lies in the next page.
+ * The first eight bytes at CS:RIP, lowest first, and where they are; zeros for what lies in the
+ * next page.  0, or -EFAULT or -EIO where they cannot be read.
  */
-static bool find_insn(struct vcpu *vcpu, u64 *bytes, gpa_t *gpa)
+static int find_insn(struct vcpu *vcpu, u64 *bytes, gpa_t *gpa)
 {
 	struct vcpu_code code = vcpu_code(vcpu);
 	int access = GWALK_FETCH | (code.cpl == 3 ? GWALK_USER : 0);
-	const unsigned int last = PAGE_SIZE - sizeof(*bytes);
 	struct gwalk_result res;
-	unsigned int excess;
+	int r = gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, code.rip, access, &res);
 
-	if (gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, code.rip, access, &res))
-		return false;
+	if (r)
+		return r;
 	*gpa = res.gpa;
-	if (likely(offset_in_page(code.rip) <= last))
-		return !gwalk_read_entry(vcpu, res.gpa, bytes);
-	excess = offset_in_page(code.rip) - last;
-	if (gwalk_read_entry(vcpu, res.gpa - excess, bytes))
-		return false;
-	*bytes >>= 8 * excess;
-	return true;
+	if (likely(offset_in_page(code.rip) <= PAGE_SIZE - sizeof(*bytes)))
+		return gwalk_read_entry(vcpu, res.gpa, bytes);
+	*bytes = 0;
+	return guest_read(vcpu, res.gpa, bytes, PAGE_SIZE - offset_in_page(code.rip));
 }
 
 static bool insn_is(u64 bytes, u64 opcode, unsigned int len)
@@ -683,20 +618,20 @@ static bool insn_is(u64 bytes, u64 opcode, unsigned int len)
 /**
  * vcpu_insn_length() - length of the instruction that has just exited
  * @vcpu: under its mutex
- * @opcode: its bytes without prefixes, lowest first, if that is known
- * @len: how many, 1 to 4; 0: it is not known
+ * @opcode: its bytes without prefixes, first byte lowest; 0 if they are not known
  *
  * For CPUs that do not tell where the next instruction is.
  *
  * Return: bytes; 0 if it cannot be read: then a fault is queued.
  */
-unsigned int vcpu_insn_length(struct vcpu *vcpu, u32 opcode, unsigned int len)
+unsigned int vcpu_insn_length(struct vcpu *vcpu, u32 opcode)
 {
+	unsigned int len = DIV_ROUND_UP(fls(opcode), BITS_PER_BYTE);
 	u64 bytes;
 	gpa_t gpa;
 	int r;
 
-	if (likely(find_insn(vcpu, &bytes, &gpa) && insn_is(bytes, opcode, len)))
+	if (likely(!find_insn(vcpu, &bytes, &gpa) && insn_is(bytes, opcode, len)))
 		return len;
 
 	emulation_begin(vcpu);
@@ -733,13 +668,13 @@ int vcpu_emulate_ud(struct vcpu *vcpu)
 	gpa_t gpa;
 	u8 last;
 
-	if (!find_insn(vcpu, &bytes, &gpa))
+	if (find_insn(vcpu, &bytes, &gpa))
 		return exit_ud(vcpu);
 	if (insn_is(bytes, RSM, 2))	/* VT-x has no intercept for it */
 		return exit_rsm(vcpu);
 	if (READ_ONCE(force_emulation_prefix) && insn_is(bytes, forced, FORCED_LEN)) {
 		vcpu->rip += FORCED_LEN;
-		return vcpu_emulate(vcpu, NULL, 0);
+		return vcpu_emulate(vcpu, NULL);
 	}
 	if (vcpu->vm->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN ||
 	    (!insn_is(bytes, VMCALL, LEN) && !insn_is(bytes, VMMCALL, LEN)))
@@ -770,7 +705,7 @@ u16 vcpu_peek_opcode(struct vcpu *vcpu)
 	u64 bytes;
 	gpa_t gpa;
 
-	if (!find_insn(vcpu, &bytes, &gpa))
+	if (find_insn(vcpu, &bytes, &gpa))
 		return 0;
 	if ((u8)bytes == 0x66)
 		bytes >>= 8;

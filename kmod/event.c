@@ -12,8 +12,9 @@
  *   KVM_INTERRUPT		-> interrupt.injected at once
  */
 #include <linux/atomic.h>
-#include <asm/trap_pf.h>
+#include <asm/irq_vectors.h>
 #include "backend.h"
+#include "compat.h"
 #include "cr.h"
 #include "exit.h"
 #include "irq/irq.h"
@@ -30,10 +31,7 @@ static enum exception_class exception_class(u8 vector)
 	switch (vector) {
 	case PF_VECTOR: return EXC_PAGE_FAULT;
 	case DE_VECTOR:
-	case TS_VECTOR:
-	case NP_VECTOR:
-	case SS_VECTOR:
-	case GP_VECTOR: return EXC_CONTRIBUTORY;
+	case TS_VECTOR ... GP_VECTOR: return EXC_CONTRIBUTORY;
 	default: return EXC_BENIGN;
 	}
 }
@@ -118,15 +116,6 @@ void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits)
 }
 
 /**
- * vcpu_queue_gp() - raise #GP(0)
- * @vcpu: under its mutex
- */
-void vcpu_queue_gp(struct vcpu *vcpu)
-{
-	vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
-}
-
-/**
  * vcpu_queue_single_step() - an instruction was executed in software with RFLAGS.TF set
  * @vcpu: under its mutex
  *
@@ -143,9 +132,8 @@ void vcpu_queue_single_step(struct vcpu *vcpu)
 	}
 }
 
-/**
- * event_step_arm() - the next instruction is to end in user space's debugger
- * @vcpu: outside the guest
+/*
+ * The next instruction is to end in user space's debugger.
  *
  * Outside of an entry RFLAGS.TF is the debugger's; the guest's own waits in
  * step_tf, and has no effect meanwhile.
@@ -158,7 +146,7 @@ void vcpu_queue_single_step(struct vcpu *vcpu)
  * handler is not stepped; neither is what a SYSCALL that masks TF enters.  Both
  * want the monitor trap flag, which AMD-V does not have.
  */
-void event_step_arm(struct vcpu *vcpu)
+static void step_arm(struct vcpu *vcpu)
 {
 	if (!vcpu->step_armed)
 		vcpu->step_tf = vcpu->rflags & X86_EFLAGS_TF;
@@ -166,11 +154,8 @@ void event_step_arm(struct vcpu *vcpu)
 	vcpu->rflags |= X86_EFLAGS_TF;
 }
 
-/**
- * event_step_disarm() - RFLAGS.TF is the guest's own again
- * @vcpu: outside the guest
- */
-void event_step_disarm(struct vcpu *vcpu)
+/* RFLAGS.TF is the guest's own again. */
+static void step_disarm(struct vcpu *vcpu)
 {
 	vcpu->rflags = vcpu_guest_rflags(vcpu);
 	vcpu->step_armed = false;
@@ -185,7 +170,7 @@ void event_step_disarm(struct vcpu *vcpu)
  */
 void event_step_in_event(struct vcpu *vcpu)
 {
-	event_step_disarm(vcpu);
+	step_disarm(vcpu);
 	vcpu->event_again = true;
 	smp_send_reschedule(smp_processor_id());
 }
@@ -199,14 +184,19 @@ void event_set_debug(struct vcpu *vcpu, u32 control)
 {
 	vcpu->guest_debug = control;
 	if (control & KVM_GUESTDBG_SINGLESTEP)
-		event_step_arm(vcpu);
+		step_arm(vcpu);
 	else
-		event_step_disarm(vcpu);
+		step_disarm(vcpu);
 	vcpu_request(vcpu, REQ_EVENT);		/* BLOCKIRQ may have ended */
 }
 
-/* CR2 and DR6 change when the exception is delivered, not when it is found. */
-static void deliver_payload(struct vcpu *vcpu)
+/**
+ * event_deliver_payload() - the exception is about to be delivered: set CR2 or DR6
+ * @vcpu: under its mutex
+ *
+ * They change then, and not when it is found.
+ */
+void event_deliver_payload(struct vcpu *vcpu)
 {
 	struct vcpu_exception *ex = &vcpu->exception;
 
@@ -223,30 +213,22 @@ static void deliver_payload(struct vcpu *vcpu)
 	ex->has_payload = false;
 }
 
-/**
- * event_deliver_payload() - settle CR2 or DR6 before user space reads the state
- * @vcpu: under its mutex
- */
-void event_deliver_payload(struct vcpu *vcpu)
-{
-	if (vcpu->exception.pending)
-		deliver_payload(vcpu);
-}
-
-static void inject_exception(struct vcpu *vcpu, bool again)
+/* One that is pending, or that was injected and must be again. */
+static void inject_exception(struct vcpu *vcpu)
 {
 	struct vcpu_exception *ex = &vcpu->exception;
 
 	/* A fault restarts its instruction: RF keeps a breakpoint there from firing twice. */
-	if (!again && exception_class(ex->vector) != EXC_BENIGN && ex->vector != DF_VECTOR)
+	if (!ex->injected && exception_class(ex->vector) != EXC_BENIGN && ex->vector != DF_VECTOR)
 		vcpu->rflags |= X86_EFLAGS_RF;
-	deliver_payload(vcpu);
+	event_deliver_payload(vcpu);
 	ex->pending = false;
 	ex->injected = true;
 	/* Real mode pushes no error codes. */
 	if (!(vcpu->cr0 & X86_CR0_PE))
 		ex->has_error_code = false;
-	backend(inject_exception)(vcpu);
+	backend(inject)(vcpu, EVENT_EXCEPTION | ex->vector |
+			      (ex->has_error_code ? EVENT_ERROR_CODE : 0), ex->error_code);
 }
 
 /* ---- NMIs ---- */
@@ -279,16 +261,20 @@ void event_collect_nmis(struct vcpu *vcpu)
 
 /* ---- the order of things ---- */
 
-/* What an exit cut off goes first. True: the slot of the next entry is taken. */
-static bool inject_again(struct vcpu *vcpu)
+/* What an exit cut off goes first, then an exception. True: the slot of the next entry is taken. */
+static bool inject_first(struct vcpu *vcpu)
 {
 	if (vcpu->exception.injected) {
-		inject_exception(vcpu, true);
+		inject_exception(vcpu);
 	} else if (vcpu->nmi_injected) {
-		backend(inject_nmi)(vcpu);
+		backend(inject)(vcpu, EVENT_NMI | NMI_VECTOR, 0);
 	} else if (vcpu->interrupt.injected) {
 		trace_kvm_inj_virq(vcpu->interrupt.vector, vcpu->interrupt.soft, true);
-		backend(inject_irq)(vcpu, vcpu->interrupt.vector, vcpu->interrupt.soft);
+		/* RIP still points to an INT n that was cut off: it runs again by itself. */
+		if (!vcpu->interrupt.soft)
+			backend(inject)(vcpu, EVENT_INTERRUPT | vcpu->interrupt.vector, 0);
+	} else if (vcpu->exception.pending) {
+		inject_exception(vcpu);
 	} else {
 		return false;
 	}
@@ -300,7 +286,7 @@ static void inject_nmi(struct vcpu *vcpu)
 	vcpu->nmi_pending--;
 	vcpu->nmi_injected = true;
 	vcpu->stats.nmi_injections++;
-	backend(inject_nmi)(vcpu);
+	backend(inject)(vcpu, EVENT_NMI | NMI_VECTOR, 0);
 }
 
 static bool inject_irq(struct vcpu *vcpu)
@@ -309,12 +295,10 @@ static bool inject_irq(struct vcpu *vcpu)
 
 	if (vector < 0)
 		return false;
-	vcpu->interrupt.injected = true;
-	vcpu->interrupt.soft = false;
-	vcpu->interrupt.vector = vector;
+	vcpu->interrupt = (struct vcpu_interrupt) { .injected = true, .vector = vector };
 	vcpu->stats.irq_injections++;
 	trace_kvm_inj_virq(vector, false, false);
-	backend(inject_irq)(vcpu, vector, false);
+	backend(inject)(vcpu, EVENT_INTERRUPT | vector, 0);
 	return true;
 }
 
@@ -327,18 +311,12 @@ static bool inject_irq(struct vcpu *vcpu)
  */
 void event_inject(struct vcpu *vcpu)
 {
-	bool taken = inject_again(vcpu);
+	bool taken = inject_first(vcpu);
 
-	if (vcpu->exception.pending) {
-		if (taken) {
-			vcpu->event_again = true;
-		} else {
-			inject_exception(vcpu, false);
-			taken = true;
-		}
-	}
+	if (vcpu->exception.pending)
+		vcpu->event_again = true;
 	if (unlikely(vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)) {
-		event_step_arm(vcpu);
+		step_arm(vcpu);
 		vcpu->step_opcode = vcpu_peek_opcode(vcpu);
 	}
 	if (unlikely(vcpu->guest_debug & KVM_GUESTDBG_BLOCKIRQ))
@@ -350,19 +328,19 @@ void event_inject(struct vcpu *vcpu)
 			smm_enter(vcpu);
 	}
 	if (vcpu->nmi_pending) {
-		if (!taken && backend(nmi_allowed)(vcpu)) {
+		if (!taken && !vcpu->nmi_masked && !backend(get_shadow)(vcpu)) {
 			inject_nmi(vcpu);
 			taken = true;
 		}
 		if (vcpu->nmi_pending)
 			backend(nmi_window)(vcpu);
 	}
-	if (vcpu_user_wants_window(vcpu))
+	if (unlikely(READ_ONCE(vcpu->run->request_interrupt_window)) && vcpu_user_irq_fits(vcpu))
 		backend(irq_window)(vcpu);
 	if (!vcpu->lapic)
 		return;
 	if (irq_pending(vcpu) >= 0) {
-		if (!taken && backend(irq_allowed)(vcpu))
+		if (!taken && vcpu_irq_allowed(vcpu))
 			taken = inject_irq(vcpu);
 		if (irq_pending(vcpu) >= 0)
 			backend(irq_window)(vcpu);
@@ -373,31 +351,38 @@ void event_inject(struct vcpu *vcpu)
 /**
  * event_requeue() - an exit has cut off the delivery of an event
  * @vcpu: just back from the guest; interrupts off
- * @class: EVENT_NONE for software events: RIP points to INT n, INT3 or INTO
- *	   still, which raises them anew
- * @vector: of an exception or interrupt
- * @has_error_code: the exception pushes @error_code
- * @error_code: which
+ * @event: enum event_info; nothing more is done for an instruction's: RIP points to
+ *	   INT n, INT1, INT3 or INTO still, which raises it anew
+ * @error_code: of an exception that pushes one
+ *
+ * What was injected beside it has been delivered.
  */
-void event_requeue(struct vcpu *vcpu, enum event_class class, u8 vector, bool has_error_code,
-		   u32 error_code)
+void event_requeue(struct vcpu *vcpu, u32 event, u32 error_code)
 {
-	switch (class) {
+	bool ours = event_is_injected(vcpu, event);
+	u8 vector = event & EVENT_VECTOR;
+
+	event_delivered(vcpu);
+	switch (event & EVENT_TYPE) {
 	case EVENT_NMI:
 		vcpu->nmi_injected = true;
 		break;
+	case EVENT_BREAKPOINT:
+		if (!ours)
+			return;
+		fallthrough;
 	case EVENT_EXCEPTION:
-		vcpu->exception.injected = true;
-		vcpu->exception.vector = vector;
-		vcpu->exception.has_error_code = has_error_code;
-		vcpu->exception.error_code = error_code;
+		/* As a whole: its payload went before it, and is no older one's. */
+		vcpu->exception = (struct vcpu_exception) {
+			.injected = true, .vector = vector,
+			.has_error_code = event & EVENT_ERROR_CODE,
+			.error_code = error_code,
+		};
 		break;
 	case EVENT_INTERRUPT:
-		vcpu->interrupt.injected = true;
-		vcpu->interrupt.soft = false;
-		vcpu->interrupt.vector = vector;
+		vcpu->interrupt = (struct vcpu_interrupt) { .injected = true, .vector = vector };
 		break;
-	case EVENT_NONE:
+	default:
 		return;
 	}
 	vcpu_request(vcpu, REQ_EVENT);
@@ -411,7 +396,9 @@ bool event_wakes(struct vcpu *vcpu)
 {
 	if (vcpu->exception.pending || vcpu->nmi_pending || atomic_read(&vcpu->nmi_queued))
 		return true;
-	if (event_cut_off(vcpu) || vcpu->pv_unhalted || smm_wakes(vcpu))
+	if (event_cut_off(vcpu) || vcpu->pv_unhalted)
 		return true;
-	return vcpu->lapic && irq_pending(vcpu) >= 0 && backend(irq_allowed)(vcpu);
+	if (!vcpu->smm && (vcpu->smi_pending || test_bit(REQ_SMI, &vcpu->requests)))
+		return true;
+	return vcpu->lapic && irq_pending(vcpu) >= 0 && vcpu_irq_allowed(vcpu);
 }

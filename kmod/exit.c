@@ -4,11 +4,9 @@
  * and calls one function here; enum in exit.h says what the answers mean.
  */
 #include <linux/kvm_para.h>
-#include <asm/kvm_para.h>
-#include <asm/trap_pf.h>
 #include "backend.h"
-#include "clock.h"
 #include "coalesced.h"
+#include "compat.h"
 #include "cpuid.h"
 #include "cr.h"
 #include "exit.h"
@@ -28,17 +26,23 @@
  */
 int exit_cpuid(struct vcpu *vcpu)
 {
-	u32 leaf = vcpu->regs[EMU_RAX], subleaf = vcpu->regs[EMU_RCX];
-	u32 eax = leaf, ecx = subleaf, ebx, edx;
-	enum cpuid_found found = cpuid_lookup(vcpu, &eax, &ebx, &ecx, &edx);
+	u32 function = vcpu->regs[EMU_RAX], index = vcpu->regs[EMU_RCX];
+	enum cpuid_found found;
+	const struct kvm_cpuid_entry2 *leaf = cpuid_lookup(vcpu, function, index, &found);
 
-	vcpu->regs[EMU_RAX] = eax;
-	vcpu->regs[EMU_RBX] = ebx;
-	vcpu->regs[EMU_RCX] = ecx;
-	vcpu->regs[EMU_RDX] = edx;
-	trace_kvm_cpuid(leaf, subleaf, eax, ebx, ecx, edx,
+	vcpu->regs[EMU_RAX] = leaf->eax;
+	vcpu->regs[EMU_RBX] = leaf->ebx;
+	vcpu->regs[EMU_RCX] = leaf->ecx;
+	vcpu->regs[EMU_RDX] = leaf->edx;
+	trace_kvm_cpuid(function, index, leaf->eax, leaf->ebx, leaf->ecx, leaf->edx,
 			found == CPUID_EXACT, found == CPUID_MAX_BASIC);
 	return EXIT_ADVANCE;
+}
+
+static bool filtered(struct vcpu *vcpu, u32 index, u32 access)
+{
+	return unlikely(rcu_access_pointer(vcpu->vm->msr_filter)) &&
+	       msr_filtered(vcpu, index, access);
 }
 
 /**
@@ -51,13 +55,9 @@ int exit_rdmsr(struct vcpu *vcpu)
 {
 	u32 index = vcpu->regs[EMU_RCX];
 	u64 val = 0;
-	int r;
+	int r = filtered(vcpu, index, KVM_MSR_FILTER_READ) ? MSR_FILTERED :
+		msr_read(vcpu, index, &val, false);
 
-	if (unlikely(rcu_access_pointer(vcpu->vm->msr_filter)) &&
-	    msr_filtered(vcpu, index, KVM_MSR_FILTER_READ))
-		r = MSR_FILTERED;
-	else
-		r = msr_read(vcpu, index, &val, false);
 	if (unlikely(r)) {
 		trace_kvm_msr(0, index, 0, true);
 		return msr_refused(vcpu, index, false, 0, r);
@@ -78,13 +78,9 @@ int exit_wrmsr(struct vcpu *vcpu)
 {
 	u32 index = vcpu->regs[EMU_RCX];
 	u64 val = (u32)vcpu->regs[EMU_RAX] | vcpu->regs[EMU_RDX] << 32;
-	int r;
+	int r = filtered(vcpu, index, KVM_MSR_FILTER_WRITE) ? MSR_FILTERED :
+		msr_write(vcpu, index, val, false);
 
-	if (unlikely(rcu_access_pointer(vcpu->vm->msr_filter)) &&
-	    msr_filtered(vcpu, index, KVM_MSR_FILTER_WRITE))
-		r = MSR_FILTERED;
-	else
-		r = msr_write(vcpu, index, val, false);
 	if (unlikely(r)) {
 		trace_kvm_msr(1, index, val, true);
 		return msr_refused(vcpu, index, true, val, r);
@@ -103,11 +99,8 @@ int exit_xsetbv(struct vcpu *vcpu)
 {
 	u64 val = (u32)vcpu->regs[EMU_RAX] | vcpu->regs[EMU_RDX] << 32;
 
-	if (vcpu_code(vcpu).cpl || fpu_set_xcr(vcpu, vcpu->regs[EMU_RCX], val)) {
-		vcpu_queue_gp(vcpu);
-		return EXIT_RESUME;
-	}
-	return EXIT_ADVANCE;
+	return vcpu_code(vcpu).cpl || fpu_set_xcr(vcpu, vcpu->regs[EMU_RCX], val) ?
+	       exit_gp(vcpu) : EXIT_ADVANCE;
 }
 
 /**
@@ -121,10 +114,9 @@ int exit_hlt(struct vcpu *vcpu)
 	vcpu->stats.halt_exits++;
 	if (vcpu->lapic) {
 		vcpu->mp_state = KVM_MP_STATE_HALTED;
-		return unlikely(vcpu->step_done) ? exit_step_done(vcpu) : EXIT_RESUME;
+		return unlikely(vcpu->step_done) ? exit_to_debugger(vcpu, DB_VECTOR, DR_STEP) : EXIT_RESUME;
 	}
-	vcpu->run->exit_reason = KVM_EXIT_HLT;
-	return EXIT_USER;
+	return exit_to_user(vcpu, KVM_EXIT_HLT);
 }
 
 /**
@@ -135,12 +127,12 @@ int exit_hlt(struct vcpu *vcpu)
  */
 int exit_mwait(struct vcpu *vcpu)
 {
-	u32 eax = 1, ebx, ecx = 0, edx;
+	enum cpuid_found found;
 
 	if (!(vcpu->vm->disabled_quirks & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS))
 		return EXIT_ADVANCE;
-	cpuid_lookup(vcpu, &eax, &ebx, &ecx, &edx);
-	return ecx & BIT(X86_FEATURE_MWAIT % 32) ? EXIT_ADVANCE : exit_ud(vcpu);
+	return cpuid_lookup(vcpu, 1, 0, &found)->ecx & BIT(X86_FEATURE_MWAIT % 32) ?
+	       EXIT_ADVANCE : exit_ud(vcpu);
 }
 
 /**
@@ -155,7 +147,7 @@ int exit_mwait(struct vcpu *vcpu)
 int exit_pause(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
-	int i, nr = smp_load_acquire(&vm->nr_vcpus);	/* pairs with vcpu_publish() */
+	int i, nr = vm_nr_vcpus(vm);
 
 	for (i = 1; i < nr; i++) {
 		struct vcpu *other = vm->vcpus[(vcpu->idx + i) % nr];
@@ -178,6 +170,18 @@ int exit_pause(struct vcpu *vcpu)
 int exit_ud(struct vcpu *vcpu)
 {
 	vcpu_queue_exception(vcpu, UD_VECTOR);
+	return EXIT_RESUME;
+}
+
+/**
+ * exit_gp() - an instruction that must not be, here and now
+ * @vcpu: under its mutex
+ *
+ * Return: EXIT_RESUME with #GP(0) queued.
+ */
+int exit_gp(struct vcpu *vcpu)
+{
+	vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
 	return EXIT_RESUME;
 }
 
@@ -227,7 +231,7 @@ static long hypercall_map_gpa_range(struct vcpu *vcpu, u64 gpa, u64 npages, u64 
 		return -KVM_EINVAL;
 	run->exit_reason = KVM_EXIT_HYPERCALL;
 	run->hypercall = (typeof(run->hypercall)) {
-		.nr = KVM_HC_MAP_GPA_RANGE, .args = { gpa, npages, attributes }, .longmode = wide,
+		.nr = KVM_HC_MAP_GPA_RANGE, .args = { gpa, npages, attributes }, .COMPAT_LONGMODE = wide,
 	};
 	vcpu->io.next_rip = 0;		/* the CPU knows */
 	vcpu_await_user(vcpu, complete_hypercall);
@@ -243,12 +247,12 @@ static long hypercall(struct vcpu *vcpu, bool wide)
 	switch (regs[EMU_RAX] & mask) {
 	case KVM_HC_VAPIC_POLL_IRQ: return 0;
 	case KVM_HC_KICK_CPU:
-		return vcpu_has(vcpu, CAP_KVM_UNHALT) ? hypercall_kick(vcpu, a1) : -KVM_ENOSYS;
+		return vcpu_has(vcpu, CAP_KVM(PV_UNHALT)) ? hypercall_kick(vcpu, a1) : -KVM_ENOSYS;
 	case KVM_HC_SEND_IPI:
-		return vcpu_has(vcpu, CAP_KVM_PV_IPI) ?
+		return vcpu_has(vcpu, CAP_KVM(PV_SEND_IPI)) ?
 		       lapic_send_ipis(vcpu->vm, a0, a1, a2, a3) : -KVM_ENOSYS;
 	case KVM_HC_SCHED_YIELD:
-		return vcpu_has(vcpu, CAP_KVM_SCHED_YIELD) ?
+		return vcpu_has(vcpu, CAP_KVM(PV_SCHED_YIELD)) ?
 		       hypercall_sched_yield(vcpu, a0) : -KVM_ENOSYS;
 	case KVM_HC_MAP_GPA_RANGE: return hypercall_map_gpa_range(vcpu, a0, a1, a2, wide);
 	default: return -KVM_ENOSYS;
@@ -341,17 +345,6 @@ static int complete_pio(struct vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
-static int pio_to_user(struct vcpu *vcpu, u16 port, unsigned int size, bool in, u64 next_rip)
-{
-	vcpu_pio_to_user(vcpu, port, size, !in);
-	vcpu->io.piece[0].addr = port;	/* kvm_run is user space's to scribble on */
-	vcpu->io.piece[0].len = size;
-	vcpu->io.write = !in;
-	vcpu->io.next_rip = next_rip;
-	vcpu_await_user(vcpu, complete_pio);
-	return EXIT_USER;
-}
-
 /**
  * exit_pio() - IN or OUT of one value
  * @vcpu: under its mutex
@@ -368,7 +361,12 @@ int exit_pio(struct vcpu *vcpu, u16 port, unsigned int size, bool in, u64 next_r
 
 	if (!pio_kernel(vcpu, port, &val, size, in)) {
 		memcpy(vcpu_pio_data(vcpu), &val, sizeof(val));
-		return pio_to_user(vcpu, port, size, in, next_rip);
+		vcpu_pio_to_user(vcpu, port, size, !in);
+		vcpu->io.piece[0].addr = port;	/* kvm_run is user space's to scribble on */
+		vcpu->io.piece[0].len = size;
+		vcpu->io.write = !in;
+		vcpu->io.next_rip = next_rip;
+		return vcpu_await_user(vcpu, complete_pio);
 	}
 	trace_kvm_pio(!in, port, size, 1, &val);
 	if (in)
@@ -446,17 +444,14 @@ int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault)
 	trace_kvm_page_fault(vcpu, fault->gpa, fault->error_code);
 	/* The APIC page is the vCPU's own, whatever lies under it. */
 	if (!lapic_mmio_hit(vcpu, fault->gpa) || fault->fetch)
-		r = tdp_fault(vcpu, fault->gpa, fault->write, fault->fetch);
+		r = tdp_fault(vcpu, fault->gpa, fault->write);
 	if (likely(r == TDP_FIXED))
 		return EXIT_RESUME;
 	if (r < 0)
 		return r;
 	if (event_cut_off(vcpu))
 		return delivery_error(vcpu, fault);
-
-	vcpu->fault_gpa = fault->gpa;
-	vcpu->fault_gpa_state = fault->operand && !fault->fetch ? FAULT_GPA_NEW : FAULT_GPA_NONE;
-	return vcpu_emulate(vcpu, fault->bytes, fault->nbytes);
+	return vcpu_emulate(vcpu, fault);
 }
 
 /**
@@ -471,42 +466,35 @@ int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault)
 int exit_mov_cr8(struct vcpu *vcpu)
 {
 	u64 before = vcpu_get_cr8(vcpu);
-	int r = vcpu_emulate(vcpu, NULL, 0);
+	int r = vcpu_emulate(vcpu, NULL);
 
 	vcpu_request(vcpu, REQ_EVENT);
 	if (r != EXIT_RESUME || vcpu->lapic || vcpu_get_cr8(vcpu) >= before)
 		return r;
-	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
-	return EXIT_USER;
-}
-
-/**
- * exit_ioapic_eoi() - the guest has ended an interrupt that user space's I/O APIC may have sent
- * @vcpu: under its mutex; REQ_EOI_EXIT was taken
- *
- * Return: EXIT_USER.
- */
-int exit_ioapic_eoi(struct vcpu *vcpu)
-{
-	vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
-	vcpu->run->eoi.vector = lapic_eoi_exit_vector(vcpu);
-	return EXIT_USER;
+	return exit_to_user(vcpu, KVM_EXIT_SET_TPR);
 }
 
 /* ---- debugging ---- */
 
-static int debug_to_user(struct vcpu *vcpu, u8 vector, u64 dr6)
+/**
+ * exit_to_debugger() - user space debugs the guest, and this is for it
+ * @vcpu: under its mutex
+ * @vector: #DB or #BP
+ * @dr6: what #DB found; DR_STEP also where the step was done in software
+ *
+ * Return: EXIT_USER.
+ */
+int exit_to_debugger(struct vcpu *vcpu, u8 vector, u64 dr6)
 {
 	vcpu->step_done = false;
-	vcpu_request(vcpu, REQ_EVENT);		/* event_step_arm() for the next one */
-	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
+	vcpu_request(vcpu, REQ_EVENT);		/* event_inject() arms the next one */
 	vcpu->run->debug.arch = (struct kvm_debug_exit_arch) {
 		.exception = vector,
 		.pc = vcpu_code(vcpu).rip,
 		.dr6 = dr6 | DR6_RESERVED,
 		.dr7 = vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug_dr7 : vcpu->dr7,
 	};
-	return EXIT_USER;
+	return exit_to_user(vcpu, KVM_EXIT_DEBUG);
 }
 
 /**
@@ -523,7 +511,7 @@ int exit_debug(struct vcpu *vcpu, u64 dr6)
 	if (vcpu->step_armed && dr6 & DR_STEP)
 		vcpu_mend_step(vcpu);
 	if (vcpu->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
-		return debug_to_user(vcpu, DB_VECTOR, dr6);
+		return exit_to_debugger(vcpu, DB_VECTOR, dr6);
 	vcpu_queue_db(vcpu, dr6 & ~(u64)DR6_RESERVED);
 	return EXIT_RESUME;
 }
@@ -537,45 +525,11 @@ int exit_debug(struct vcpu *vcpu, u64 dr6)
 int exit_mov_dr(struct vcpu *vcpu)
 {
 	if (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP && vcpu->debug_dr7 & DR7_GD)
-		return debug_to_user(vcpu, DB_VECTOR, DR6_BD);
-	return vcpu_emulate(vcpu, NULL, 0);
-}
-
-/**
- * exit_step_done() - user space single-steps, and the step was done in software
- * @vcpu: under its mutex
- *
- * Return: EXIT_USER.
- */
-int exit_step_done(struct vcpu *vcpu)
-{
-	return debug_to_user(vcpu, DB_VECTOR, DR_STEP);
-}
-
-/**
- * exit_breakpoint() - #BP, intercepted only for user space's debugger
- * @vcpu: under its mutex
- *
- * Return: EXIT_USER.
- */
-int exit_breakpoint(struct vcpu *vcpu)
-{
-	return debug_to_user(vcpu, BP_VECTOR, 0);
+		return exit_to_debugger(vcpu, DB_VECTOR, DR6_BD);
+	return vcpu_emulate(vcpu, NULL);
 }
 
 /* ---- dead ends ---- */
-
-/**
- * exit_shutdown() - triple fault
- * @vcpu: under its mutex
- *
- * Return: EXIT_USER.
- */
-int exit_shutdown(struct vcpu *vcpu)
-{
-	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
-	return EXIT_USER;
-}
 
 /**
  * exit_internal_error() - what this module cannot do
@@ -588,11 +542,10 @@ int exit_shutdown(struct vcpu *vcpu)
  */
 int exit_internal_error(struct vcpu *vcpu, u32 suberror, unsigned int ndata, const u64 *data)
 {
-	vcpu->run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	vcpu->run->internal.suberror = suberror;
 	vcpu->run->internal.ndata = ndata;
 	memcpy(vcpu->run->internal.data, data, ndata * sizeof(*data));
-	return EXIT_USER;
+	return exit_to_user(vcpu, KVM_EXIT_INTERNAL_ERROR);
 }
 
 /**
@@ -613,15 +566,15 @@ int exit_unknown(struct vcpu *vcpu, u64 reason)
 
 /**
  * exit_fail_entry() - the CPU refused to enter the guest
- * @vcpu: under its mutex
+ * @vcpu: under its mutex; what should have gone in waits for the next entry
  * @reason: the vendor's code
  *
  * Return: EXIT_USER.
  */
 int exit_fail_entry(struct vcpu *vcpu, u64 reason)
 {
-	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	vcpu_request(vcpu, REQ_EVENT);
 	vcpu->run->fail_entry.hardware_entry_failure_reason = reason;
 	vcpu->run->fail_entry.cpu = vcpu->cpu;
-	return EXIT_USER;
+	return exit_to_user(vcpu, KVM_EXIT_FAIL_ENTRY);
 }

@@ -23,34 +23,44 @@ struct tdp_exit {
 	unsigned int	nbytes;
 };
 
+enum task_switch_cause { TASK_CALL, TASK_IRET, TASK_JMP, TASK_GATE };
+
+/* A task switch, which AMD-V and VT-x leave to the hypervisor; likewise. */
+struct task_switch {
+	enum task_switch_cause cause;
+	u16	selector;		/* of the new TSS */
+	u64	next_rip;		/* what the old task goes on with */
+	bool	has_error_code;		/* TASK_GATE: an exception that pushes it in the new task */
+	u32	error_code;
+};
+
 int exit_cpuid(struct vcpu *vcpu);
 int exit_rdmsr(struct vcpu *vcpu);
 int exit_wrmsr(struct vcpu *vcpu);
 int exit_xsetbv(struct vcpu *vcpu);
 int exit_hypercall(struct vcpu *vcpu);
 int exit_ud(struct vcpu *vcpu);			/* injects #UD */
+int exit_gp(struct vcpu *vcpu);			/* #GP(0) */
 int exit_hlt(struct vcpu *vcpu);		/* RIP is past HLT already */
 int exit_mwait(struct vcpu *vcpu);
 int exit_pause(struct vcpu *vcpu);		/* it spins */
 int exit_pio(struct vcpu *vcpu, u16 port, unsigned int size, bool in, u64 next_rip);
 int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault);
-int exit_ioapic_eoi(struct vcpu *vcpu);
+int exit_task_switch(struct vcpu *vcpu, const struct task_switch *ts);	/* task_switch.c */
 int exit_debug(struct vcpu *vcpu, u64 dr6);
 int exit_mov_cr8(struct vcpu *vcpu);
 int exit_mov_dr(struct vcpu *vcpu);		/* while user space debugs */
-int exit_breakpoint(struct vcpu *vcpu);
-int exit_step_done(struct vcpu *vcpu);		/* an emulated instruction was user space's single step */
-int exit_shutdown(struct vcpu *vcpu);
+int exit_to_debugger(struct vcpu *vcpu, u8 vector, u64 dr6);
 int exit_internal_error(struct vcpu *vcpu, u32 suberror, unsigned int ndata, const u64 *data);
 int exit_unknown(struct vcpu *vcpu, u64 reason);
 int exit_fail_entry(struct vcpu *vcpu, u64 reason);
 
 /* emulation.c: run, or step over, the instruction at CS:RIP in software. */
-int vcpu_emulate(struct vcpu *vcpu, const u8 *bytes, unsigned int nbytes);
+int vcpu_emulate(struct vcpu *vcpu, const struct tdp_exit *fault);
 void vcpu_pio_to_user(struct vcpu *vcpu, u16 port, unsigned int size, bool out);
 int vcpu_emulate_ud(struct vcpu *vcpu);	/* #UD: another vendor's hypercall, or the guest's own */
-/* Length of the instruction at CS:RIP, most likely @opcode; 0 and a fault queued if it cannot be read. */
-unsigned int vcpu_insn_length(struct vcpu *vcpu, u32 opcode, unsigned int len);
+/* Length of the instruction at CS:RIP, most likely @opcode (0: who knows); 0 and a fault queued if it cannot be read. */
+unsigned int vcpu_insn_length(struct vcpu *vcpu, u32 opcode);
 /* For a single step: the opcode at CS:RIP, 0 if it is not to be had; and what it has shown of RFLAGS.TF. */
 u16 vcpu_peek_opcode(struct vcpu *vcpu);
 void vcpu_mend_step(struct vcpu *vcpu);
@@ -83,11 +93,19 @@ static inline struct vcpu_code vcpu_code(struct vcpu *vcpu)
 	return code;
 }
 
+/* Out of KVM_RUN: the rest of kvm_run is filled. */
+static inline int exit_to_user(struct vcpu *vcpu, u32 reason)
+{
+	vcpu->run->exit_reason = reason;
+	return EXIT_USER;
+}
+
 /* User space does a part of the instruction at RIP; @complete what then is left of it. */
-static inline void vcpu_await_user(struct vcpu *vcpu, int (*complete)(struct vcpu *vcpu))
+static inline int vcpu_await_user(struct vcpu *vcpu, int (*complete)(struct vcpu *vcpu))
 {
 	vcpu->io.rip = vcpu->rip;
 	vcpu->complete = complete;
+	return EXIT_USER;
 }
 
 /* Move RIP past an instruction that was executed here: the guest's own single step must not miss it. */

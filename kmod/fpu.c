@@ -28,6 +28,7 @@
 
 static u64 host_xcr0 __ro_after_init;	/* 0: no XSAVE */
 static u64 host_xss __ro_after_init;
+u64 fpu_supported_xcr0 __ro_after_init;
 
 /* QEMU's TCG lets a guest's XSETBV pass although it is intercepted: look at XCR0 after each exit. */
 static DEFINE_STATIC_KEY_FALSE(fpu_xsetbv_unseen);
@@ -41,24 +42,13 @@ void __init fpu_module_init(void)
 {
 	if (boot_cpu_has(X86_FEATURE_OSXSAVE))
 		host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	fpu_supported_xcr0 = host_xcr0 & FPU_GUEST_XCR0;
+	if (!boot_cpu_has(X86_FEATURE_OSPKE))
+		fpu_supported_xcr0 &= ~(u64)XFEATURE_MASK_PKRU;
 	if (boot_cpu_has(X86_FEATURE_XSAVES))
 		rdmsrl(MSR_IA32_XSS, host_xss);
 	if (hypervisor_cpuid_base("TCGTCGTCGTCG", 0))
 		static_branch_enable(&fpu_xsetbv_unseen);
-}
-
-/**
- * fpu_supported_xcr0() - bits that a guest may ever set in XCR0
- *
- * Return: the mask; 0 where the host has no XSAVE.
- */
-u64 fpu_supported_xcr0(void)
-{
-	u64 xcr0 = host_xcr0 & FPU_GUEST_XCR0;
-
-	if (!boot_cpu_has(X86_FEATURE_OSPKE))
-		xcr0 &= ~(u64)XFEATURE_MASK_PKRU;
-	return xcr0;
 }
 
 /**
@@ -67,11 +57,14 @@ u64 fpu_supported_xcr0(void)
  *
  * Its state is that after FNINIT, not the one after RESET, which differs in
  * the x87 control word alone: monitors that set no FPU state expect that.
+ * XCR0, IA32_XSS and PKRU are as after RESET, the latter two 0; an INIT leaves
+ * all of it as it is.  SDM 3A "Processor State After Reset".
  *
  * Return: 0 or -ENOMEM.
  */
 int fpu_vcpu_init(struct vcpu *vcpu)
 {
+	vcpu->xcr0 = XFEATURE_MASK_FP;
 	return fpu_alloc_guest_fpstate(&vcpu->fpu) ? 0 : -ENOMEM;
 }
 
@@ -85,22 +78,6 @@ void fpu_vcpu_free(struct vcpu *vcpu)
 }
 
 /**
- * fpu_reset() - RESET or INIT
- * @vcpu: under its mutex; for RESET it has never run
- * @init: INIT, which leaves all of this as it is
- *
- * SDM 3A "Processor State After Reset".
- */
-void fpu_reset(struct vcpu *vcpu, bool init)
-{
-	if (init)
-		return;
-	vcpu->xcr0 = XFEATURE_MASK_FP;
-	vcpu->xss = 0;
-	vcpu->pkru = 0;
-}
-
-/**
  * fpu_load_guest() - KVM_RUN begins: the guest's registers in, the thread's out
  * @vcpu: under its mutex; preemption on
  */
@@ -108,7 +85,6 @@ void fpu_load_guest(struct vcpu *vcpu)
 {
 	vcpu->host_pkru = read_pkru();
 	fpu_swap_kvm_fpstate(&vcpu->fpu, true);
-	vcpu->fpu_loaded = true;
 }
 
 /**
@@ -118,7 +94,6 @@ void fpu_load_guest(struct vcpu *vcpu)
 void fpu_put_guest(struct vcpu *vcpu)
 {
 	fpu_swap_kvm_fpstate(&vcpu->fpu, false);
-	vcpu->fpu_loaded = false;
 }
 
 static __always_inline bool fpu_guest_has_pkru(const struct vcpu *vcpu)
@@ -213,13 +188,14 @@ int fpu_set_xcr(struct vcpu *vcpu, u32 index, u64 val)
 
 /* ---- state from and to user space; the guest's registers are in the container ---- */
 
-/* @features in the standard form of XSAVE, with PKRU; to be freed by the caller. */
-static struct xregs_state *fpu_image(struct vcpu *vcpu, unsigned int size, u64 features)
+/* All there is, in the standard form of XSAVE, with PKRU; to be freed by the caller. */
+static struct xregs_state *fpu_image(struct vcpu *vcpu)
 {
-	struct xregs_state *image = kzalloc(size, GFP_KERNEL_ACCOUNT);
+	struct xregs_state *image = kzalloc(vcpu->fpu.uabi_size, GFP_KERNEL_ACCOUNT);
 
 	if (image)
-		fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, image, size, features, vcpu->pkru);
+		fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, image, vcpu->fpu.uabi_size,
+					       vcpu->fpu.fpstate->user_xfeatures, vcpu->pkru);
 	return image;
 }
 
@@ -235,8 +211,7 @@ static_assert(sizeof_field(struct kvm_fpu, xmm) == sizeof_field(struct fxregs_st
  */
 int fpu_ioctl_get(struct vcpu *vcpu, struct kvm_fpu *fpu)
 {
-	struct xregs_state *image = fpu_image(vcpu, vcpu->fpu.uabi_size,
-						vcpu->fpu.fpstate->user_xfeatures);
+	struct xregs_state *image __free(kfree) = fpu_image(vcpu);
 	const struct fxregs_state *fx;
 
 	if (!image)
@@ -248,7 +223,6 @@ int fpu_ioctl_get(struct vcpu *vcpu, struct kvm_fpu *fpu)
 	};
 	memcpy(fpu->fpr, fx->st_space, sizeof(fpu->fpr));
 	memcpy(fpu->xmm, fx->xmm_space, sizeof(fpu->xmm));
-	kfree(image);
 	return 0;
 }
 
@@ -261,10 +235,8 @@ int fpu_ioctl_get(struct vcpu *vcpu, struct kvm_fpu *fpu)
  */
 int fpu_ioctl_set(struct vcpu *vcpu, const struct kvm_fpu *fpu)
 {
-	struct xregs_state *image = fpu_image(vcpu, vcpu->fpu.uabi_size,
-						vcpu->fpu.fpstate->user_xfeatures);
+	struct xregs_state *image __free(kfree) = fpu_image(vcpu);
 	struct fxregs_state *fx;
-	int r;
 
 	if (!image)
 		return -ENOMEM;
@@ -279,65 +251,37 @@ int fpu_ioctl_set(struct vcpu *vcpu, const struct kvm_fpu *fpu)
 	memcpy(fx->st_space, fpu->fpr, sizeof(fpu->fpr));
 	memcpy(fx->xmm_space, fpu->xmm, sizeof(fpu->xmm));
 	image->header.xfeatures |= XFEATURE_MASK_FPSSE;
-	r = fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, image, vcpu->fpu.fpstate->user_xfeatures,
-					   &vcpu->pkru);
-	kfree(image);
-	return r;
-}
-
-/**
- * fpu_xsave_size() - bytes of KVM_GET_XSAVE2 and KVM_SET_XSAVE
- * @vm: any
- *
- * Without AMX, the old fixed size holds all there is.
- */
-unsigned int fpu_xsave_size(struct vm *vm)
-{
-	return sizeof(struct kvm_xsave);
+	return fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, image, vcpu->fpu.fpstate->user_xfeatures,
+					      &vcpu->pkru);
 }
 
 /**
  * fpu_ioctl_get_xsave() - KVM_GET_XSAVE, KVM_GET_XSAVE2
  * @vcpu: under its mutex, not in KVM_RUN
- * @user: where to
- * @size: fpu_xsave_size()
+ * @xsave: zeros; filled
  *
  * Components that the guest's CPUID does not have are left out, so that a host
  * without them takes the image.
- *
- * Return: 0, -ENOMEM or -EFAULT.
  */
-int fpu_ioctl_get_xsave(struct vcpu *vcpu, void __user *user, unsigned int size)
+void fpu_ioctl_get_xsave(struct vcpu *vcpu, struct kvm_xsave *xsave)
 {
-	void *image = fpu_image(vcpu, size, vcpu->guest_supported_xcr0 | XFEATURE_MASK_FPSSE);
-	int r;
-
-	if (!image)
-		return -ENOMEM;
-	r = copy_to_user(user, image, size) ? -EFAULT : 0;
-	kfree(image);
-	return r;
+	fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, xsave, sizeof(*xsave),
+				       vcpu->guest_supported_xcr0 | XFEATURE_MASK_FPSSE,
+				       vcpu->pkru);
 }
 
 /**
  * fpu_ioctl_set_xsave() - KVM_SET_XSAVE
  * @vcpu: under its mutex, not in KVM_RUN
- * @user: fpu_xsave_size() bytes
+ * @xsave: in the standard form
  *
- * Return: 0; -EINVAL for components that guests cannot have, or reserved bits;
- * -ENOMEM, -EFAULT.
+ * Return: 0; -EINVAL for components that guests cannot have, or reserved bits.
  */
-int fpu_ioctl_set_xsave(struct vcpu *vcpu, const void __user *user)
+int fpu_ioctl_set_xsave(struct vcpu *vcpu, const struct kvm_xsave *xsave)
 {
-	void *image = memdup_user(user, fpu_xsave_size(vcpu->vm));
-	int r;
-
-	if (IS_ERR(image))
-		return PTR_ERR(image);
-	r = fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, image,
-					   fpu_supported_xcr0() | XFEATURE_MASK_FPSSE, &vcpu->pkru);
-	kfree(image);
-	return r;
+	return fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, xsave,
+					      fpu_supported_xcr0 | XFEATURE_MASK_FPSSE,
+					      &vcpu->pkru);
 }
 
 /**
@@ -399,14 +343,15 @@ static void fpu_hold_registers(void)
 }
 
 /**
- * fpu_read_vec() - read an xmm or ymm register of the guest
+ * fpu_read_vec() - read an xmm or ymm register of the guest; for struct emu_ops
+ * @emu: of the vCPU whose state is in the registers
  * @nr: 0 to 15
  * @data: where to
  * @len: 16, or 32 where XCR0 has AVX
  *
  * Between fpu_load_guest() and fpu_put_guest().
  */
-void fpu_read_vec(unsigned int nr, void *data, unsigned int len)
+void fpu_read_vec(struct emu *emu, unsigned int nr, void *data, unsigned int len)
 {
 	struct fpu_xmm *x = data;
 	struct fpu_ymm *y = data;
@@ -422,7 +367,8 @@ void fpu_read_vec(unsigned int nr, void *data, unsigned int len)
 }
 
 /**
- * fpu_write_vec() - write an xmm or ymm register of the guest
+ * fpu_write_vec() - write an xmm or ymm register of the guest; for struct emu_ops
+ * @emu: of the vCPU whose state is in the registers
  * @nr: 0 to 15
  * @data: new value
  * @len: 16, or 32 where XCR0 has AVX
@@ -430,7 +376,8 @@ void fpu_read_vec(unsigned int nr, void *data, unsigned int len)
  *
  * Between fpu_load_guest() and fpu_put_guest().
  */
-void fpu_write_vec(unsigned int nr, const void *data, unsigned int len, bool zero_upper)
+void fpu_write_vec(struct emu *emu, unsigned int nr, const void *data, unsigned int len,
+		   bool zero_upper)
 {
 	const struct fpu_xmm *x = data;
 	const struct fpu_ymm *y = data;

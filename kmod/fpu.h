@@ -6,10 +6,12 @@
 #include <linux/init.h>
 #include "vcpu.h"
 
+/* Bits that a guest may ever set in XCR0; 0 where the host has no XSAVE. */
+extern u64 fpu_supported_xcr0;
+
 void __init fpu_module_init(void);	/* before cpuid_module_init() */
 int fpu_vcpu_init(struct vcpu *vcpu);
 void fpu_vcpu_free(struct vcpu *vcpu);
-void fpu_reset(struct vcpu *vcpu, bool init);
 
 /* KVM_RUN begins and ends: guest state into the registers, and out. Preemption on. */
 void fpu_load_guest(struct vcpu *vcpu);
@@ -23,15 +25,14 @@ int fpu_set_xcr(struct vcpu *vcpu, u32 index, u64 val);
 
 int fpu_ioctl_get(struct vcpu *vcpu, struct kvm_fpu *fpu);
 int fpu_ioctl_set(struct vcpu *vcpu, const struct kvm_fpu *fpu);
-int fpu_ioctl_get_xsave(struct vcpu *vcpu, void __user *user, unsigned int size);
-int fpu_ioctl_set_xsave(struct vcpu *vcpu, const void __user *user);
+void fpu_ioctl_get_xsave(struct vcpu *vcpu, struct kvm_xsave *xsave);
+int fpu_ioctl_set_xsave(struct vcpu *vcpu, const struct kvm_xsave *xsave);
 int fpu_ioctl_get_xcrs(struct vcpu *vcpu, struct kvm_xcrs *xcrs);
 int fpu_ioctl_set_xcrs(struct vcpu *vcpu, const struct kvm_xcrs *xcrs);
-unsigned int fpu_xsave_size(struct vm *vm);	/* KVM_CAP_XSAVE2 */
-u64 fpu_supported_xcr0(void);
 
-/* xmm and ymm registers for the emulator; only between fpu_load_guest() and fpu_put_guest(). */
-void fpu_read_vec(unsigned int nr, void *data, unsigned int len);
-void fpu_write_vec(unsigned int nr, const void *data, unsigned int len, bool zero_upper);
+/* xmm and ymm registers, two of struct emu_ops; only between fpu_load_guest() and fpu_put_guest(). */
+void fpu_read_vec(struct emu *emu, unsigned int nr, void *data, unsigned int len);
+void fpu_write_vec(struct emu *emu, unsigned int nr, const void *data, unsigned int len,
+		   bool zero_upper);
 
 #endif /* VITRO_FPU_H */

@@ -13,8 +13,6 @@
 #include <linux/ftrace.h>
 #include <linux/instrumentation.h>
 #include <linux/irqflags.h>
-#include <linux/vtime.h>
-#include "compat.h"
 
 /* The guest runs with host interrupts enabled, in an RCU extended quiescent state. */
 static __always_inline void guest_mode_enter(void)
@@ -25,7 +23,7 @@ static __always_inline void guest_mode_enter(void)
 	/*
 	 * A guest is like user mode to RCU.  Where no context is tracked, nothing
 	 * need be said at each entry: the timer tick of a grace period ends the
-	 * guest, and guest_mode_interrupted() is the quiescent state.
+	 * guest, and compat_rcu_note_guest() is the quiescent state.
 	 */
 	context_tracking_guest_enter();
 	instrumentation_end();
@@ -39,12 +37,6 @@ static __always_inline void guest_mode_leave(void)
 	instrumentation_begin();
 	trace_hardirqs_off_finish();
 	instrumentation_end();
-}
-
-/* A host interrupt has ended the guest; interrupts off. */
-static inline void guest_mode_interrupted(void)
-{
-	compat_rcu_note_guest();
 }
 
 #endif /* VITRO_GUEST_MODE_H */

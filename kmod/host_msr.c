@@ -27,47 +27,17 @@ struct host_msrs {
 	u64	loaded[NR_HOST_MSRS];	/* what the CPU has */
 };
 
-static DEFINE_PER_CPU(struct host_msrs, host_msrs);
-
-/* Interrupts off. */
-static void put_back(struct host_msrs *msrs)
-{
-	unsigned int i;
-
-	if (!msrs->armed)
-		return;
-	msrs->armed = false;
-	user_return_notifier_unregister(&msrs->notifier);
-	for (i = 0; i < NR_HOST_MSRS; i++) {
-		if (msrs->loaded[i] == msrs->host[i])
-			continue;
-		wrmsrl(host_msr_index[i], msrs->host[i]);
-		msrs->loaded[i] = msrs->host[i];
-	}
-}
-
+/* This CPU is about to return to user mode. */
 static void on_user_return(struct user_return_notifier *notifier)
 {
 	unsigned long flags;
 
 	local_irq_save(flags);
-	put_back(container_of(notifier, struct host_msrs, notifier));
+	host_msr_restore();
 	local_irq_restore(flags);
 }
 
-static void arm(struct host_msrs *msrs)
-{
-	msrs->notifier.on_user_return = on_user_return;
-	user_return_notifier_register(&msrs->notifier);
-	msrs->armed = true;
-}
-
-static void learn(struct host_msrs *msrs, enum host_msr slot)
-{
-	rdmsrl(host_msr_index[slot], msrs->host[slot]);
-	msrs->loaded[slot] = msrs->host[slot];
-	msrs->known |= 1 << slot;
-}
+static DEFINE_PER_CPU(struct host_msrs, host_msrs);
 
 /**
  * host_msr_load() - let the guest have its value
@@ -80,12 +50,19 @@ void host_msr_load(enum host_msr slot, u64 val)
 {
 	struct host_msrs *msrs = this_cpu_ptr(&host_msrs);
 
-	if (unlikely(!(msrs->known & 1 << slot)))
-		learn(msrs, slot);
+	if (unlikely(!(msrs->known & 1 << slot))) {
+		rdmsrl(host_msr_index[slot], msrs->host[slot]);
+		msrs->loaded[slot] = msrs->host[slot];
+		msrs->known |= 1 << slot;
+	}
 	if (msrs->loaded[slot] == val)
 		return;
-	if (!msrs->armed)
-		arm(msrs);
+	if (!msrs->armed) {
+		/* No initial value: in a module's per-CPU variable a pointer would stay 0. */
+		msrs->notifier.on_user_return = on_user_return;
+		user_return_notifier_register(&msrs->notifier);
+		msrs->armed = true;
+	}
 	wrmsrl(host_msr_index[slot], val);
 	msrs->loaded[slot] = val;
 }
@@ -97,5 +74,17 @@ void host_msr_load(enum host_msr slot, u64 val)
  */
 void host_msr_restore(void)
 {
-	put_back(this_cpu_ptr(&host_msrs));
+	struct host_msrs *msrs = this_cpu_ptr(&host_msrs);
+	unsigned int i;
+
+	if (!msrs->armed)
+		return;
+	msrs->armed = false;
+	user_return_notifier_unregister(&msrs->notifier);
+	for (i = 0; i < NR_HOST_MSRS; i++) {
+		if (msrs->loaded[i] == msrs->host[i])
+			continue;
+		wrmsrl(host_msr_index[i], msrs->host[i]);
+		msrs->loaded[i] = msrs->host[i];
+	}
 }

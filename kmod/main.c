@@ -10,11 +10,9 @@
 
 #include <linux/cpu.h>
 #include <linux/fs.h>
-#include <linux/kvm.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/syscore_ops.h>
-#include <linux/uaccess.h>
+#include <asm/reboot.h>
 #include "backend.h"
 #include "clock.h"
 #include "compat.h"
@@ -65,16 +63,16 @@ static int choose_backend(void)
 
 /* ---- CPUs: hotplug, suspend, reboot ---- */
 
-static enum cpuhp_state cpuhp_online;
+static enum cpuhp_state cpuhp_online;	/* 0: start_cpus() has not been through */
 
+/* Hotplug calls these two in the CPU's own thread, interrupts on. */
 static int cpu_goes_online(unsigned int cpu)
 {
-	unsigned long flags;
 	int r;
 
-	local_irq_save(flags);
+	local_irq_disable();
 	r = backend(enable_cpu)();
-	local_irq_restore(flags);
+	local_irq_enable();
 	if (r)
 		pr_err("CPU %u: virtualization is in use by somebody else\n", cpu);
 	return r;
@@ -82,24 +80,22 @@ static int cpu_goes_online(unsigned int cpu)
 
 static int cpu_goes_offline(unsigned int cpu)
 {
-	unsigned long flags;
-
-	local_irq_save(flags);
+	local_irq_disable();
 	host_msr_restore();
 	backend(disable_cpu)();
-	local_irq_restore(flags);
+	local_irq_enable();
 	return 0;
 }
 
 /* Suspend: hotplug takes care of all CPUs but the last, which comes through here. */
-static int suspend_last_cpu(void)
+static int suspend_last_cpu(COMPAT_SYSCORE_DATA)
 {
 	clock_suspend();
 	backend(disable_cpu)();
 	return 0;
 }
 
-static void resume_last_cpu(void)
+static void resume_last_cpu(COMPAT_SYSCORE_DATA)
 {
 	WARN_ON_ONCE(backend(enable_cpu)());
 	clock_resume();
@@ -111,7 +107,7 @@ static void disable_this_cpu(void *unused)
 }
 
 /* Reboot, kexec: the next kernel must find the CPUs as a cold start would. */
-static void shutdown_cpus(void)
+static void shutdown_cpus(COMPAT_SYSCORE_DATA)
 {
 	on_each_cpu(disable_this_cpu, NULL, true);
 }
@@ -122,29 +118,28 @@ static struct syscore_ops cpu_syscore_ops = {
 	.shutdown	= shutdown_cpus,
 };
 
-/* A crash: this CPU, whatever it was doing. */
-static void emergency_disable_cpu(void)
-{
-	backend(disable_cpu)();
-}
+static struct syscore cpu_syscore = { .ops = &cpu_syscore_ops };
 
 static int start_cpus(void)
 {
-	int r;
+	int r = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "virt/vitro:online",
+				  cpu_goes_online, cpu_goes_offline);
 
-	r = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "virt/vitro:online", cpu_goes_online, cpu_goes_offline);
 	if (r < 0)
 		return r;
 	cpuhp_online = r;
-	register_syscore_ops(&cpu_syscore_ops);
-	compat_register_emergency(emergency_disable_cpu);
+	register_syscore(&cpu_syscore);
+	/* A crash: called on each CPU, whatever that was doing. */
+	cpu_emergency_register_virt_callback(backend_ops->disable_cpu);
 	return 0;
 }
 
 static void stop_cpus(void)
 {
-	compat_unregister_emergency(emergency_disable_cpu);
-	unregister_syscore_ops(&cpu_syscore_ops);
+	if (!cpuhp_online)
+		return;
+	cpu_emergency_unregister_virt_callback(backend_ops->disable_cpu);
+	unregister_syscore(&cpu_syscore);
 	cpuhp_remove_state(cpuhp_online);
 }
 
@@ -161,7 +156,7 @@ static long dev_attr(const struct kvm_device_attr __user *user, bool get)
 		return -EFAULT;
 	if (attr.group || attr.attr != KVM_X86_XCOMP_GUEST_SUPP)
 		return -ENXIO;
-	return get ? put_user(fpu_supported_xcr0(), (u64 __user *)(uintptr_t)attr.addr) : 0;
+	return get ? put_user(fpu_supported_xcr0, (u64 __user *)(uintptr_t)attr.addr) : 0;
 }
 
 static long dev_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
@@ -184,11 +179,11 @@ static long dev_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	case KVM_X86_GET_MCE_CAP_SUPPORTED:
 		return put_user((u64)MCE_CAP_SUPPORTED, (u64 __user *)user);
 	case KVM_GET_MSR_INDEX_LIST:
-		return msr_ioctl_index_list(user);
+		return msr_ioctl_list(user, false);
 	case KVM_GET_MSR_FEATURE_INDEX_LIST:
-		return msr_ioctl_feature_index_list(user);
+		return msr_ioctl_list(user, true);
 	case KVM_GET_MSRS:
-		return msr_ioctl_get_features(user);
+		return msr_ioctl(NULL, user, false);
 	case KVM_HAS_DEVICE_ATTR:
 	case KVM_GET_DEVICE_ATTR:
 		return dev_attr(user, ioctl == KVM_GET_DEVICE_ATTR);
@@ -215,6 +210,12 @@ static struct miscdevice dev_misc = {
 /* What the parts hold as long as the module is there; one that was not set up holds nothing. */
 static void release_all(void)
 {
+	eventfd_module_exit();
+	/* VMs that ended leave their last bytes to the mmu notifier, SRCU and RCU. */
+	mmu_notifier_synchronize();
+	srcu_barrier(&memslot_srcu);
+	rcu_barrier();
+	stop_cpus();
 	lapic_module_exit();
 	vcpu_module_exit();
 	vm_module_exit();
@@ -223,38 +224,24 @@ static void release_all(void)
 
 static int __init vitro_init(void)
 {
-	int r;
+	int r = choose_backend() ?: backend_ops->hardware_setup();
 
-	r = choose_backend();
-	if (r)
-		return r;
-	r = backend_ops->hardware_setup();
 	if (r)
 		return r;
 	fpu_module_init();
 	cpuid_module_init();
 	msr_module_init();
-	r = vm_module_init() ?: vcpu_module_init() ?: lapic_module_init() ?: eventfd_module_init();
+	r = clock_module_init() ?: vm_module_init() ?: vcpu_module_init() ?: lapic_module_init() ?:
+	    eventfd_module_init() ?: start_cpus();
 	if (r)
-		goto err_modules;
-	clock_module_init();
-	r = start_cpus();
-	if (r)
-		goto err_eventfd;
+		goto err;
 	/* Last: from here on, user space is there. */
 	r = misc_register(&dev_misc);
-	if (r) {
-		if (r == -EBUSY)
-			pr_err("not loaded: /dev/kvm belongs to another hypervisor\n");
-		goto err_cpus;
-	}
-	return 0;
-
-err_cpus:
-	stop_cpus();
-err_eventfd:
-	eventfd_module_exit();
-err_modules:
+	if (!r)
+		return 0;
+	if (r == -EBUSY)
+		pr_err("not loaded: /dev/kvm belongs to another hypervisor\n");
+err:
 	release_all();
 	return r;
 }
@@ -262,11 +249,6 @@ err_modules:
 static void __exit vitro_exit(void)
 {
 	misc_deregister(&dev_misc);
-	eventfd_module_exit();
-	/* VMs that ended leave their last bytes to SRCU and RCU callbacks. */
-	memslot_module_exit();
-	rcu_barrier();
-	stop_cpus();
 	release_all();
 }
 

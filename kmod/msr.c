@@ -47,12 +47,10 @@ enum {
 
 /* ---- registers that are a field of struct vcpu ---- */
 
-#define MSR_ANY		NR_VCPU_CAPS	/* on every CPU */
-
 struct msr_reg {
 	u32	index;
 	u16	offset;		/* in struct vcpu */
-	u8	cap;		/* enum vcpu_cap that the guest must have, or MSR_ANY */
+	u8	cap;		/* enum vcpu_cap that the guest must have; user space need not */
 	u64	writable;
 };
 
@@ -60,29 +58,30 @@ struct msr_reg {
 
 static const struct msr_reg msr_regs[] = {
 	REG(MSR_IA32_TSC_ADJUST,	tsc_adjust,		CAP_TSC_ADJUST,		~0ULL),
-	REG(MSR_IA32_APICBASE,		apic_base,		MSR_ANY,		~0ULL),
-	REG(MSR_EFER,			efer,			MSR_ANY,		~0ULL),
+	REG(MSR_IA32_APICBASE,		apic_base,		CAP_ALWAYS,		~0ULL),
+	REG(MSR_EFER,			efer,			CAP_ALWAYS,		~0ULL),
 	REG(MSR_IA32_CR_PAT,		pat,			CAP_PAT,		~0ULL),
-	REG(MSR_IA32_MISC_ENABLE,	misc_enable,		MSR_ANY,		~0ULL),
+	REG(MSR_IA32_MISC_ENABLE,	misc_enable,		CAP_ALWAYS,		~0ULL),
 	REG(MSR_TSC_AUX,		tsc_aux,		CAP_TSC_AUX,		U32_MAX),
 	REG(MSR_IA32_XSS,		xss,			CAP_XSAVES,		0),
 	REG(MSR_AMD64_VIRT_SPEC_CTRL,	virt_spec_ctrl,		CAP_VIRT_SSBD,		SPEC_CTRL_SSBD),
-	REG(MSR_IA32_UCODE_REV,		microcode_version,	MSR_ANY,		~0ULL),
-	REG(MSR_IA32_MCG_STATUS,	mcg_status,		MSR_ANY,		~0ULL),
-	REG(MSR_PLATFORM_INFO,		platform_info,		MSR_ANY,		~0ULL),
-	REG(MSR_IA32_POWER_CTL,		power_ctl,		MSR_ANY,		~0ULL),
-	REG(MSR_K7_HWCR,		hwcr,			MSR_ANY,		~0ULL),
+	REG(MSR_IA32_UCODE_REV,		microcode_version,	CAP_ALWAYS,		~0ULL),
+	REG(MSR_IA32_MCG_STATUS,	mcg_status,		CAP_ALWAYS,		~0ULL),
+	REG(MSR_PLATFORM_INFO,		platform_info,		CAP_ALWAYS,		~0ULL),
+	REG(MSR_IA32_POWER_CTL,		power_ctl,		CAP_ALWAYS,		~0ULL),
+	REG(MSR_K7_HWCR,		hwcr,			CAP_ALWAYS,		~0ULL),
 	REG(MSR_AMD64_OSVW_ID_LENGTH,	osvw_length,		CAP_OSVW,		~0ULL),
 	REG(MSR_AMD64_OSVW_STATUS,	osvw_status,		CAP_OSVW,		~0ULL),
-	REG(MSR_IA32_SMBASE,		smbase,			MSR_ANY,		U32_MAX),
-	REG(MSR_SMI_COUNT,		smi_count,		MSR_ANY,		~0ULL),
-	REG(MSR_KVM_WALL_CLOCK,		wall_clock_msr,		CAP_KVM_CLOCKSOURCE,	~0ULL),
-	REG(MSR_KVM_WALL_CLOCK_NEW,	wall_clock_msr,		CAP_KVM_CLOCKSOURCE2,	~0ULL),
-	REG(MSR_KVM_SYSTEM_TIME,	kvmclock_msr,		CAP_KVM_CLOCKSOURCE,	~0ULL),
-	REG(MSR_KVM_SYSTEM_TIME_NEW,	kvmclock_msr,		CAP_KVM_CLOCKSOURCE2,	~0ULL),
-	REG(MSR_KVM_STEAL_TIME,		steal_msr,		CAP_KVM_STEAL,		~0ULL),
-	REG(MSR_KVM_PV_EOI_EN,		pv_eoi_msr,		CAP_KVM_PV_EOI,		~0ULL),
-	REG(MSR_KVM_POLL_CONTROL,	poll_control_msr,	CAP_KVM_POLL_CONTROL,	1),
+	REG(MSR_IA32_SMBASE,		smbase,			CAP_NEVER,		U32_MAX),
+	REG(MSR_SMI_COUNT,		smi_count,		CAP_ALWAYS,		~0ULL),
+	REG(MSR_KVM_WALL_CLOCK,		wall_clock_msr,		CAP_KVM(CLOCKSOURCE),	~0ULL),
+	REG(MSR_KVM_WALL_CLOCK_NEW,	wall_clock_msr,		CAP_KVM(CLOCKSOURCE2),	~0ULL),
+	REG(MSR_KVM_SYSTEM_TIME,	kvmclock_msr,		CAP_KVM(CLOCKSOURCE),	~0ULL),
+	REG(MSR_KVM_SYSTEM_TIME_NEW,	kvmclock_msr,		CAP_KVM(CLOCKSOURCE2),	~0ULL),
+	REG(MSR_KVM_STEAL_TIME,		steal_msr,		CAP_KVM(STEAL_TIME),
+	    KVM_STEAL_VALID_BITS | KVM_MSR_ENABLED),
+	REG(MSR_KVM_PV_EOI_EN,		pv_eoi_msr,		CAP_KVM(PV_EOI),		~0ULL),
+	REG(MSR_KVM_POLL_CONTROL,	poll_control_msr,	CAP_KVM(POLL_CONTROL),	1),
 };
 
 static const struct msr_reg *msr_find_reg(u32 index)
@@ -98,11 +97,6 @@ static const struct msr_reg *msr_find_reg(u32 index)
 static u64 *msr_field(struct vcpu *vcpu, const struct msr_reg *reg)
 {
 	return (void *)vcpu + reg->offset;
-}
-
-static bool may_access(const struct vcpu *vcpu, const struct msr_reg *reg, bool host)
-{
-	return host || reg->cap == MSR_ANY || vcpu_has(vcpu, reg->cap);
 }
 
 /**
@@ -129,28 +123,23 @@ static int set_efer(struct vcpu *vcpu, u64 val, bool host)
 {
 	if (val & ~msr_efer_valid_bits(vcpu))
 		return MSR_GP;
-	if (!host && vcpu_paging(vcpu) && (val ^ vcpu->efer) & EFER_LME)
+	if (!host && vcpu->cr0 & X86_CR0_PG && (val ^ vcpu->efer) & EFER_LME)
 		return MSR_GP;
 	backend(set_efer)(vcpu, (val & ~(u64)EFER_LMA) | (vcpu->efer & EFER_LMA));
 	vcpu_update_walk(vcpu);
 	return MSR_OK;
 }
 
-static int set_pv_eoi(struct vcpu *vcpu, u64 val)
-{
-	if (!vcpu->lapic)
-		return val ? MSR_GP : MSR_OK;
-	return lapic_set_pv_eoi(vcpu, val);
-}
-
 /* Some values are not right either, some have consequences. */
 static int write_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool host)
 {
-	if (val & ~reg->writable || !may_access(vcpu, reg, host))
+	if (val & ~reg->writable || !(host || vcpu_has(vcpu, reg->cap)))
 		return MSR_GP;
 	switch (reg->index) {
 	case MSR_IA32_TSC_ADJUST:
-		clock_write_tsc_adjust(vcpu, val, host);
+		if (host)	/* the TSC stays as it is */
+			break;
+		clock_move_tsc(vcpu, val - vcpu->tsc_adjust);
 		return MSR_OK;
 	case MSR_IA32_APICBASE: return lapic_set_base(vcpu, val, host);
 	case MSR_EFER: return set_efer(vcpu, val, host);
@@ -173,7 +162,6 @@ static int write_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool
 			return MSR_OK;
 		break;
 	case MSR_PLATFORM_INFO:
-	case MSR_IA32_SMBASE:
 	case MSR_SMI_COUNT:
 		if (!host)
 			return MSR_GP;
@@ -185,10 +173,19 @@ static int write_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool
 		break;
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_WALL_CLOCK_NEW:
+		vcpu->wall_clock_msr = val;
+		clock_write_wall(vcpu, val);
+		return MSR_OK;
 	case MSR_KVM_SYSTEM_TIME:
 	case MSR_KVM_SYSTEM_TIME_NEW:
-	case MSR_KVM_STEAL_TIME: return clock_msr_write(vcpu, reg->index, val);
-	case MSR_KVM_PV_EOI_EN: return set_pv_eoi(vcpu, val);
+		vcpu->kvmclock_msr = val;
+		vcpu->kvmclock_new = reg->index == MSR_KVM_SYSTEM_TIME_NEW;
+		vcpu_request(vcpu, REQ_CLOCK_UPDATE);
+		break;
+	case MSR_KVM_STEAL_TIME:
+		clock_set_steal(vcpu, val);
+		return MSR_OK;
+	case MSR_KVM_PV_EOI_EN: return lapic_set_pv_eoi(vcpu, val);
 	}
 	*msr_field(vcpu, reg) = val;
 	if (reg->index == MSR_IA32_MISC_ENABLE)
@@ -220,18 +217,15 @@ static const struct msr_fixed msr_fixed[] = {
 	{ MSR_P6_PERFCTR0,		2, true, 0 },
 	{ MSR_P6_EVNTSEL0,		2, true, 0 },
 	/* AMD; NOTDONE: the PMU. Counters that do not count are how perf finds none. */
-	{ MSR_K7_EVNTSEL0,		4, true, 0 },
-	{ MSR_K7_PERFCTR0,		4, true, 0 },
+	{ MSR_K7_EVNTSEL0,		8, true, 0 },	/* and MSR_K7_PERFCTR0 */
 	{ MSR_AMD64_SYSCFG,		1, false, 0 },
 	{ MSR_AMD64_NB_CFG,		1, true, 0 },
 	{ MSR_AMD64_PATCH_LOADER,	1, true, 0 },
 	{ MSR_K8_INT_PENDING_MSG,	1, false, 0 },
 	{ MSR_FAM10H_MMIO_CONF_BASE,	1, false, 0 },
-	{ MSR_K8_TSEG_ADDR,		1, false, 0 },
-	{ MSR_K8_TSEG_MASK,		1, false, 0 },
+	{ MSR_K8_TSEG_ADDR,		2, false, 0 },	/* and its mask */
 	{ MSR_AMD64_BU_CFG2,		1, true, 0 },
-	{ MSR_AMD64_DC_CFG,		1, true, 0 },
-	{ MSR_AMD64_TW_CFG,		1, true, 0 },
+	{ MSR_AMD64_DC_CFG,		2, true, 0 },	/* and MSR_AMD64_TW_CFG */
 	{ MSR_F15H_EX_CFG,		1, true, 0 },
 };
 
@@ -295,10 +289,11 @@ int msr_read(struct vcpu *vcpu, u32 index, u64 *val, bool host)
 		*val = clock_guest_tsc(vcpu);
 		return MSR_OK;
 	case MSR_IA32_TSC_DEADLINE:
+		*val = lapic_get_tscdeadline(vcpu);
+		return MSR_OK;
 	case APIC_BASE_MSR ... APIC_BASE_MSR + 0xff: return lapic_msr_read(vcpu, index, val);
 	case MSR_MTRRcap:
-	case MTRRphysBase_MSR(0) ... MTRRphysMask_MSR(MTRR_NR_VARIABLE - 1):
-	case MSR_MTRRfix64K_00000 ... MSR_MTRRfix4K_F8000:
+	case MTRRphysBase_MSR(0) ... MSR_MTRRfix4K_F8000:
 	case MSR_MTRRdefType: return mtrr_read(vcpu, index, val);
 	case MSR_IA32_MCG_CAP:
 	case MSR_IA32_MCG_CTL:
@@ -314,11 +309,10 @@ int msr_read(struct vcpu *vcpu, u32 index, u64 *val, bool host)
 	}
 	reg = msr_find_reg(index);
 	if (reg) {
-		if (!host && ((index == MSR_PLATFORM_INFO && vcpu->vm->hide_platform_info) ||
-			      index == MSR_IA32_SMBASE))
+		if (!host && index == MSR_PLATFORM_INFO && vcpu->vm->hide_platform_info)
 			return MSR_GP;
 		*val = *msr_field(vcpu, reg);
-		return may_access(vcpu, reg, host) ? MSR_OK : MSR_GP;
+		return host || vcpu_has(vcpu, reg->cap) ? MSR_OK : MSR_GP;
 	}
 	r = backend(get_msr)(vcpu, index, val);
 	return r == MSR_UNKNOWN ? access_fixed(index, val, false) : r;
@@ -340,13 +334,17 @@ int msr_write(struct vcpu *vcpu, u32 index, u64 val, bool host)
 
 	switch (index) {
 	case MSR_IA32_TSC:
-		clock_write_tsc(vcpu, val, host);
+		if (host)
+			clock_set_tsc(vcpu, val);
+		else
+			clock_move_tsc(vcpu, val - clock_guest_tsc(vcpu));
 		return MSR_OK;
 	case MSR_IA32_TSC_DEADLINE:
+		lapic_set_tscdeadline(vcpu, val);
+		return MSR_OK;
 	case APIC_BASE_MSR ... APIC_BASE_MSR + 0xff: return lapic_msr_write(vcpu, index, val);
 	case MSR_MTRRcap:
-	case MTRRphysBase_MSR(0) ... MTRRphysMask_MSR(MTRR_NR_VARIABLE - 1):
-	case MSR_MTRRfix64K_00000 ... MSR_MTRRfix4K_F8000:
+	case MTRRphysBase_MSR(0) ... MSR_MTRRfix4K_F8000:
 	case MSR_MTRRdefType: return mtrr_write(vcpu, index, val);
 	case MSR_IA32_MCG_CAP:
 	case MSR_IA32_MCG_CTL:
@@ -380,17 +378,15 @@ int msr_write(struct vcpu *vcpu, u32 index, u64 val, bool host)
 }
 
 /**
- * msr_reset() - RESET or INIT
- * @vcpu: under its mutex
- * @init: INIT, which leaves MSRs as they are, but for EFER (set by the caller)
+ * msr_vcpu_init() - a new vCPU: what is not 0 after RESET
+ * @vcpu: not visible to others; vcpu_reset() follows
  *
  * SDM 3A "Processor State After Reset".  The TSC has been set by
- * clock_vcpu_init(), IA32_APIC_BASE is the local APIC's.
+ * clock_vcpu_init(), IA32_APIC_BASE is the local APIC's.  An INIT leaves MSRs
+ * as they are, but for EFER: see vcpu_reset().
  */
-void msr_reset(struct vcpu *vcpu, bool init)
+void msr_vcpu_init(struct vcpu *vcpu)
 {
-	if (init)
-		return;
 	vcpu->pat = PAT_AFTER_RESET;
 	backend(set_msr)(vcpu, MSR_IA32_CR_PAT, vcpu->pat);
 	vcpu->misc_enable = MISC_ENABLE_PMU_BITS;
@@ -427,12 +423,19 @@ static int msr_io_one(struct vcpu *vcpu, struct kvm_msr_entry *entry, bool write
 	return r;
 }
 
-/* One by one, up to the first that fails. Returns how many, or a negative errno. */
-static long msr_io(struct vcpu *vcpu, struct kvm_msrs __user *user, bool write)
+/**
+ * msr_ioctl() - KVM_GET_MSRS, KVM_SET_MSRS: one by one, up to the first that fails
+ * @vcpu: under its mutex; memslot_srcu held; NULL for KVM_GET_MSRS of /dev/kvm
+ * @user: number of entries, entries
+ * @write: KVM_SET_MSRS
+ *
+ * Return: how many were read or written before one could not be; -E2BIG from
+ * 256 entries on; -EFAULT, -ENOMEM.
+ */
+long msr_ioctl(struct vcpu *vcpu, struct kvm_msrs __user *user, bool write)
 {
-	struct kvm_msr_entry *entries;
+	struct kvm_msr_entry *entries __free(kfree) = NULL;
 	u32 i, nr;
-	long r;
 
 	if (get_user(nr, &user->nmsrs))
 		return -EFAULT;
@@ -443,55 +446,19 @@ static long msr_io(struct vcpu *vcpu, struct kvm_msrs __user *user, bool write)
 		return PTR_ERR(entries);
 	for (i = 0; i < nr && !msr_io_one(vcpu, &entries[i], write); i++)
 		;
-	r = i;
 	if (!write && copy_to_user(user->entries, entries, nr * sizeof(*entries)))
-		r = -EFAULT;
-	kfree(entries);
-	return r;
-}
-
-/**
- * msr_ioctl_get() - KVM_GET_MSRS of a vCPU
- * @vcpu: under its mutex
- * @user: number of entries, entries
- *
- * Return: how many were read before one could not be; -E2BIG from 256 entries
- * on; -EFAULT, -ENOMEM.
- */
-long msr_ioctl_get(struct vcpu *vcpu, struct kvm_msrs __user *user)
-{
-	return msr_io(vcpu, user, false);
-}
-
-/**
- * msr_ioctl_set() - KVM_SET_MSRS
- * @vcpu: under its mutex; memslot_srcu held
- * @user: number of entries, entries
- *
- * Return: how many were written before one could not be; -E2BIG from 256
- * entries on; -EFAULT, -ENOMEM.
- */
-long msr_ioctl_set(struct vcpu *vcpu, struct kvm_msrs __user *user)
-{
-	return msr_io(vcpu, user, true);
-}
-
-/**
- * msr_ioctl_get_features() - KVM_GET_MSRS of /dev/kvm
- * @user: number of entries, entries
- *
- * Return: as msr_ioctl_get().
- */
-long msr_ioctl_get_features(struct kvm_msrs __user *user)
-{
-	return msr_io(NULL, user, false);
+		return -EFAULT;
+	return i;
 }
 
 /* ---- which there are ---- */
 
-/* What user space saves and restores: most of msr_regs[], these, and the backend's. */
+/* What user space saves and restores: most of msr_regs[], and these; some of them both backends keep. */
 static const u32 msr_to_save[] __initconst = {
 	MSR_IA32_TSC, MSR_IA32_TSC_DEADLINE, MSR_IA32_MCG_CTL,
+	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_KERNEL_GS_BASE,
+	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+	MSR_IA32_DEBUGCTLMSR,
 };
 
 static const u32 msr_features[] = { MSR_IA32_UCODE_REV, MSR_AMD64_DE_CFG };
@@ -526,43 +493,28 @@ void __init msr_module_init(void)
 	for (i = 0; i < ARRAY_SIZE(msr_regs); i++)
 		if (msr_regs[i].index != MSR_EFER && msr_regs[i].index != MSR_IA32_APICBASE)
 			list_msr(msr_regs[i].index);	/* those two go with KVM_GET_SREGS */
-	for (i = 0; i < backend_ops->nr_msrs; i++)
-		list_msr(backend_ops->msrs[i]);
+	if (boot_cpu_has(X86_FEATURE_SVM))
+		list_msr(MSR_VM_HSAVE_PA);
 	if (spec_ctrl_valid)
 		list_msr(MSR_IA32_SPEC_CTRL);
 }
 
-static long give_list(struct kvm_msr_list __user *user, const u32 *list, u32 nr)
+/**
+ * msr_ioctl_list() - KVM_GET_MSR_INDEX_LIST, KVM_GET_MSR_FEATURE_INDEX_LIST
+ * @user: in: room for so many; out: how many there are, and they
+ * @features: those that /dev/kvm tells; else those that user space can read
+ *	and write on every vCPU
+ *
+ * Return: 0; -E2BIG when there is not room for all; -EFAULT.
+ */
+long msr_ioctl_list(struct kvm_msr_list __user *user, bool features)
 {
-	u32 room;
+	const u32 *list = features ? msr_features : msr_list;
+	u32 room, nr = features ? ARRAY_SIZE(msr_features) : msr_list_nr;
 
 	if (get_user(room, &user->nmsrs) || put_user(nr, &user->nmsrs))
 		return -EFAULT;
 	if (room < nr)
 		return -E2BIG;
 	return copy_to_user(user->indices, list, nr * sizeof(*list)) ? -EFAULT : 0;
-}
-
-/**
- * msr_ioctl_index_list() - KVM_GET_MSR_INDEX_LIST
- * @user: in: room for so many; out: how many there are, and they
- *
- * Each of them can be read and written by user space on every vCPU.
- *
- * Return: 0; -E2BIG when there is not room for all; -EFAULT.
- */
-long msr_ioctl_index_list(struct kvm_msr_list __user *user)
-{
-	return give_list(user, msr_list, msr_list_nr);
-}
-
-/**
- * msr_ioctl_feature_index_list() - KVM_GET_MSR_FEATURE_INDEX_LIST
- * @user: as for msr_ioctl_index_list()
- *
- * Return: as msr_ioctl_index_list().
- */
-long msr_ioctl_feature_index_list(struct kvm_msr_list __user *user)
-{
-	return give_list(user, msr_features, ARRAY_SIZE(msr_features));
 }

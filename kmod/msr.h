@@ -7,11 +7,12 @@
 #include <asm/mce.h>
 #include "vcpu.h"
 
+/* But for MSR_OK the guest gets #GP(0), or user space is told the reason; its own loop stops. */
 enum msr_result {
-	MSR_OK = 0,
-	MSR_GP = 1,		/* the guest gets #GP(0); user space's loop stops here */
-	MSR_UNKNOWN = 2,	/* nobody has it: #GP, or user space if it asked */
-	MSR_FILTERED = 3,
+	MSR_OK		= 0,
+	MSR_GP		= KVM_MSR_EXIT_REASON_INVAL,
+	MSR_UNKNOWN	= KVM_MSR_EXIT_REASON_UNKNOWN,	/* nobody has it */
+	MSR_FILTERED	= KVM_MSR_EXIT_REASON_FILTER,
 };
 
 /* HWCR bit that lets software write MCi_STATUS: APM 2 "Machine-Check MSRs" */
@@ -20,23 +21,19 @@ enum msr_result {
 /* ---- msr.c ---- */
 
 void __init msr_module_init(void);
-void msr_reset(struct vcpu *vcpu, bool init);
+void msr_vcpu_init(struct vcpu *vcpu);
 int msr_read(struct vcpu *vcpu, u32 index, u64 *val, bool host);
 int msr_write(struct vcpu *vcpu, u32 index, u64 val, bool host);
 u64 msr_efer_valid_bits(const struct vcpu *vcpu);
 
-long msr_ioctl_get(struct vcpu *vcpu, struct kvm_msrs __user *user);
-long msr_ioctl_set(struct vcpu *vcpu, struct kvm_msrs __user *user);
-long msr_ioctl_index_list(struct kvm_msr_list __user *user);
-long msr_ioctl_feature_index_list(struct kvm_msr_list __user *user);
-long msr_ioctl_get_features(struct kvm_msrs __user *user);	/* KVM_GET_MSRS on /dev/kvm */
+long msr_ioctl(struct vcpu *vcpu, struct kvm_msrs __user *user, bool write);
+long msr_ioctl_list(struct kvm_msr_list __user *user, bool features);
 
 /* ---- msr_user.c: what user space forbids, or answers itself ---- */
 
 bool msr_filtered(struct vcpu *vcpu, u32 index, u32 access);
-int msr_refused(struct vcpu *vcpu, u32 index, bool write, u64 val, int result);
+int msr_refused(struct vcpu *vcpu, u32 index, bool write, u64 val, int reason);
 int msr_ioctl_set_filter(struct vm *vm, const struct kvm_msr_filter *from);
-void msr_filter_destroy(struct vm *vm);
 
 /* ---- mtrr.c ---- */
 

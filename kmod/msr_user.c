@@ -16,21 +16,10 @@
 /* ---- the filter ---- */
 
 struct msr_filter {
-	struct rcu_head	rcu;
-	bool		allow;		/* what no range names */
-	struct {
-		u32		base, nr;
-		u32		access;	/* KVM_MSR_FILTER_READ, KVM_MSR_FILTER_WRITE */
-		unsigned long	*bits;	/* 1: allowed */
-	} range[KVM_MSR_FILTER_MAX_RANGES];
-	unsigned long	bits[];		/* of all ranges */
+	struct rcu_head		rcu;
+	struct kvm_msr_filter	user;	/* as user space gave it; its bitmaps are those below */
+	unsigned long		bits[];	/* of all ranges; 1: allowed */
 };
-
-/* Registers of the x2APIC have a meaning for the kernel's local APIC: they cannot be taken away. */
-static bool msr_is_x2apic(u32 index)
-{
-	return index - APIC_BASE_MSR <= 0xff;
-}
 
 /**
  * msr_filtered() - does user space forbid an access?
@@ -44,17 +33,19 @@ bool msr_filtered(struct vcpu *vcpu, u32 index, u32 access)
 	bool allow = true;
 	unsigned int i;
 
-	if (msr_is_x2apic(index))
+	/* Registers of the x2APIC have a meaning for the kernel's local APIC: they stay. */
+	if (index - APIC_BASE_MSR <= 0xff)
 		return false;
 	rcu_read_lock();
 	filter = rcu_dereference(vcpu->vm->msr_filter);
 	if (filter) {
-		allow = filter->allow;
-		for (i = 0; i < ARRAY_SIZE(filter->range); i++) {
-			if (index - filter->range[i].base >= filter->range[i].nr ||
-			    !(filter->range[i].access & access))
+		allow = !(filter->user.flags & KVM_MSR_FILTER_DEFAULT_DENY);
+		for (i = 0; i < ARRAY_SIZE(filter->user.ranges); i++) {
+			const struct kvm_msr_filter_range *range = &filter->user.ranges[i];
+
+			if (index - range->base >= range->nmsrs || !(range->flags & access))
 				continue;
-			allow = test_bit(index - filter->range[i].base, filter->range[i].bits);
+			allow = test_bit(index - range->base, (unsigned long *)range->bitmap);
 			break;
 		}
 	}
@@ -89,18 +80,15 @@ static int filter_fill(struct msr_filter *filter, const struct kvm_msr_filter *f
 	unsigned long *bits = filter->bits;
 	unsigned int i;
 
-	filter->allow = !(from->flags & KVM_MSR_FILTER_DEFAULT_DENY);
+	filter->user = *from;
 	for (i = 0; i < ARRAY_SIZE(from->ranges); i++) {
-		const struct kvm_msr_filter_range *range = &from->ranges[i];
-		unsigned long size = BITS_TO_LONGS(range->nmsrs) * sizeof(long);
+		struct kvm_msr_filter_range *range = &filter->user.ranges[i];
+		unsigned long longs = BITS_TO_LONGS(range->nmsrs);
 
-		filter->range[i].base = range->base;
-		filter->range[i].nr = range->nmsrs;
-		filter->range[i].access = range->flags;
-		filter->range[i].bits = bits;
-		if (copy_from_user(bits, (void __user *)range->bitmap, size))
+		if (copy_from_user(bits, (void __user *)range->bitmap, longs * sizeof(long)))
 			return -EFAULT;
-		bits += BITS_TO_LONGS(range->nmsrs);
+		range->bitmap = (u8 *)bits;
+		bits += longs;
 	}
 	return 0;
 }
@@ -138,35 +126,15 @@ int msr_ioctl_set_filter(struct vm *vm, const struct kvm_msr_filter *from)
 	return 0;
 }
 
-/**
- * msr_filter_destroy() - the VM ends
- * @vm: no vCPU is left
- */
-void msr_filter_destroy(struct vm *vm)
-{
-	kvfree(rcu_dereference_protected(vm->msr_filter, true));
-}
-
 /* ---- user space in place of #GP ---- */
-
-static u32 exit_reason(int result)
-{
-	switch (result) {
-	case MSR_UNKNOWN: return KVM_MSR_EXIT_REASON_UNKNOWN;
-	case MSR_FILTERED: return KVM_MSR_EXIT_REASON_FILTER;
-	default: return KVM_MSR_EXIT_REASON_INVAL;
-	}
-}
 
 static int complete_msr(struct vcpu *vcpu)
 {
 	const struct kvm_run *run = vcpu->run;
 	u64 data = READ_ONCE(run->msr.data);
 
-	if (run->msr.error) {
-		vcpu_queue_gp(vcpu);
-		return EXIT_RESUME;
-	}
+	if (run->msr.error)
+		return exit_gp(vcpu);
 	if (!vcpu->io.write) {
 		vcpu->regs[EMU_RAX] = (u32)data;
 		vcpu->regs[EMU_RDX] = data >> 32;
@@ -180,24 +148,21 @@ static int complete_msr(struct vcpu *vcpu)
  * @index: the MSR's number
  * @write: WRMSR
  * @val: to be written
- * @result: enum msr_result, not MSR_OK
+ * @reason: enum msr_result, not MSR_OK
  *
  * Return: EXIT_USER where user space asked for it; EXIT_RESUME with #GP queued.
  */
-int msr_refused(struct vcpu *vcpu, u32 index, bool write, u64 val, int result)
+int msr_refused(struct vcpu *vcpu, u32 index, bool write, u64 val, int reason)
 {
 	struct kvm_run *run = vcpu->run;
 
-	if (!(vcpu->vm->user_msrs & exit_reason(result))) {
-		vcpu_queue_gp(vcpu);
-		return EXIT_RESUME;
-	}
+	if (!(vcpu->vm->user_msrs & reason))
+		return exit_gp(vcpu);
 	run->exit_reason = write ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR;
 	memset(&run->msr, 0, sizeof(run->msr));
-	run->msr.reason = exit_reason(result);
+	run->msr.reason = reason;
 	run->msr.index = index;
 	run->msr.data = write ? val : 0;
 	vcpu->io.write = write;
-	vcpu_await_user(vcpu, complete_msr);
-	return EXIT_USER;
+	return vcpu_await_user(vcpu, complete_msr);
 }

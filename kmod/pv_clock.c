@@ -59,13 +59,12 @@ static struct moment moment_now(void)
 	return m;
 }
 
-struct tsc_to_ns {
-	u32	mul;		/* ns = (cycles << shift) * mul >> 32 */
-	s8	shift;		/* negative: >> */
-};
-
-/* mul is a fraction: the ratio of 1 ns to a cycle is brought below 1, and above 1/2, by the shift. */
-static struct tsc_to_ns tsc_to_ns(u64 hz)
+/*
+ * ns = (cycles << tsc_shift) * tsc_to_system_mul >> 32; a negative shift is to
+ * the right.  The factor is a fraction: the ratio of 1 ns to a cycle is brought
+ * below 1, and above 1/2, by the shift.
+ */
+static struct pvclock_vcpu_time_info tsc_to_ns(u64 hz)
 {
 	u64 second = NSEC_PER_SEC;
 	int shift = 0;
@@ -76,7 +75,9 @@ static struct tsc_to_ns tsc_to_ns(u64 hz)
 		hz <<= 1;
 	for (; second * 2 < hz; shift--)
 		second <<= 1;
-	return (struct tsc_to_ns){ .mul = div64_u64(second << 32, hz), .shift = shift };
+	return (struct pvclock_vcpu_time_info){
+		.tsc_to_system_mul = div64_u64(second << 32, hz), .tsc_shift = shift,
+	};
 }
 
 /* ---- kvmclock of a VM; vm->clock_lock held ---- */
@@ -89,12 +90,13 @@ static bool moment_is_good(const struct vm *vm)
 /* As pages with the VM's moment tell it, by the TSC. */
 static u64 clock_ns_by_tsc(const struct vm *vm, u64 tsc)
 {
-	struct tsc_to_ns scale = tsc_to_ns(vm->host_khz * 1000ULL);
+	struct pvclock_vcpu_time_info info = tsc_to_ns(vm->host_khz * 1000ULL);
 	u64 cycles = tsc - vm->clock_tsc;
 
 	if ((s64)cycles < 0)
 		return vm->clock_ns;
-	return vm->clock_ns + pvclock_scale_delta(cycles, scale.mul, scale.shift);
+	return vm->clock_ns +
+	       pvclock_scale_delta(cycles, info.tsc_to_system_mul, info.tsc_shift);
 }
 
 /* Kvmclock at @m: where pages do not last, by the host's clocks. */
@@ -108,6 +110,7 @@ static void set_moment(struct vm *vm, const struct moment *m, u64 ns)
 	vm->clock_tsc = m->tsc;
 	vm->clock_ns = ns;
 	vm->clock_lost = clock_tsc_lost;
+	vm->clock_offset = ns - m->ns;
 	WRITE_ONCE(vm->clock_paired, m->exact);
 }
 
@@ -120,7 +123,6 @@ static void renew_moment(struct vm *vm)
 	/* An old moment of an unreliable TSC says nothing about this CPU's. */
 	if (vm->clock_paired || !check_tsc_unstable())
 		ns = max(ns, clock_ns_by_tsc(vm, m.tsc));
-	vm->clock_offset = ns - m.ns;
 	set_moment(vm, &m, ns);
 }
 
@@ -149,7 +151,6 @@ void clock_set_ns(struct vm *vm, u64 ns)
 	struct moment m = moment_now();
 
 	raw_spin_lock(&vm->clock_lock);
-	vm->clock_offset = ns - m.ns;
 	set_moment(vm, &m, ns);
 	raw_spin_unlock(&vm->clock_lock);
 	clock_request_all(vm);
@@ -239,20 +240,17 @@ static void write_time_info(struct vcpu *vcpu, struct pvclock_vcpu_time_info *in
  */
 void clock_update_guest(struct vcpu *vcpu)
 {
-	struct tsc_to_ns scale = tsc_to_ns(clock_guest_hz(vcpu));
-	struct pvclock_vcpu_time_info info = {
-		.tsc_to_system_mul = scale.mul, .tsc_shift = scale.shift,
-	};
+	struct pvclock_vcpu_time_info info = tsc_to_ns(clock_guest_hz(vcpu));
 	struct vm *vm = vcpu->vm;
-	bool was_paired, changed = false;
+	bool changed = false;
 
 	if (!(vcpu->kvmclock_msr & KVM_MSR_ENABLED))
 		return;
 	raw_spin_lock(&vm->clock_lock);
 	if (!moment_is_good(vm) || check_tsc_unstable()) {
-		was_paired = vm->clock_paired;
+		changed = vm->clock_paired;
 		renew_moment(vm);
-		changed = was_paired || vm->clock_paired;
+		changed |= vm->clock_paired;
 	}
 	info.tsc_timestamp = clock_guest_tsc_at(vcpu, vm->clock_tsc - clock_tsc_lost);
 	info.system_time = vm->clock_ns;
@@ -283,8 +281,14 @@ int clock_ioctl_kvmclock_ctrl(struct vcpu *vcpu)
 
 /* ---- wall clock ---- */
 
-/* What the host's real time was when kvmclock read 0. Written once, when the guest asks. */
-static void write_wall_clock(struct vcpu *vcpu, gpa_t gpa)
+/**
+ * clock_write_wall() - tell what the real time was when kvmclock read 0
+ * @vcpu: under its mutex; memslot_srcu held; may sleep
+ * @gpa: where to; 0: nowhere
+ *
+ * Written once, when the guest asks by MSR_KVM_WALL_CLOCK or its _NEW.
+ */
+void clock_write_wall(struct vcpu *vcpu, gpa_t gpa)
 {
 	struct pvclock_wall_clock wall;
 	struct vm *vm = vcpu->vm;
@@ -359,43 +363,16 @@ void clock_update_steal(struct vcpu *vcpu)
 			steal_gpa(vcpu, steal), &st.steal, sizeof(st.steal));
 }
 
-/* ---- MSRs ---- */
-
-static int write_steal_msr(struct vcpu *vcpu, u64 val)
+/**
+ * clock_set_steal() - WRMSR of MSR_KVM_STEAL_TIME
+ * @vcpu: under its mutex, on the thread that runs it
+ * @val: guest physical address, and KVM_MSR_ENABLED
+ */
+void clock_set_steal(struct vcpu *vcpu, u64 val)
 {
-	if (val & KVM_STEAL_RESERVED_MASK)
-		return 1;
 	vcpu->steal_msr = val;
 	vcpu->steal_preempted = false;
 	vcpu->steal_last = current->sched_info.run_delay;
 	if (val & KVM_MSR_ENABLED)
 		vcpu_request(vcpu, REQ_STEAL_UPDATE);
-	return 0;
-}
-
-/**
- * clock_msr_write() - WRMSR of one of KVM's time MSRs
- * @vcpu: under its mutex; memslot_srcu held; may sleep
- * @msr: MSR_KVM_SYSTEM_TIME, MSR_KVM_WALL_CLOCK (or _NEW), MSR_KVM_STEAL_TIME
- * @val: guest physical address, and flags in its low bits
- *
- * Return: 0, or 1 for #GP.
- */
-int clock_msr_write(struct vcpu *vcpu, u32 msr, u64 val)
-{
-	switch (msr) {
-	case MSR_KVM_WALL_CLOCK:
-	case MSR_KVM_WALL_CLOCK_NEW:
-		vcpu->wall_clock_msr = val;
-		write_wall_clock(vcpu, val);
-		return 0;
-	case MSR_KVM_SYSTEM_TIME:
-	case MSR_KVM_SYSTEM_TIME_NEW:
-		vcpu->kvmclock_msr = val;
-		vcpu->kvmclock_new = msr == MSR_KVM_SYSTEM_TIME_NEW;
-		vcpu_request(vcpu, REQ_CLOCK_UPDATE);
-		return 0;
-	case MSR_KVM_STEAL_TIME: return write_steal_msr(vcpu, val);
-	default: return 1;
-	}
 }

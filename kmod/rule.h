@@ -15,4 +15,6 @@
 			rule_broken(c, rule_);					\
 	} while (0)
 
+#define IS_PHYSICAL(address)	(!((address) >> c->caps->maxphyaddr))
+
 #endif /* VITRO_RULE_H */

@@ -7,25 +7,14 @@
  * NOTDONE: the 16-byte descriptors of 64-bit mode's LDT and TSS; call gates.
  */
 #include "backend.h"
-#include "mmu/linear.h"
 #include "segment.h"
 
-static const u16 segment_offsets[SEG_NR] = {
+const u16 segment_offsets[SEG_NR] = {
 #define SEG(nr, sreg) [nr] = offsetof(struct kvm_sregs2, sreg)
 	SEG(EMU_ES, es), SEG(EMU_CS, cs), SEG(EMU_SS, ss), SEG(EMU_DS, ds), SEG(EMU_FS, fs),
 	SEG(EMU_GS, gs), SEG(SEG_LDTR, ldt), SEG(SEG_TR, tr),
 #undef SEG
 };
-
-/**
- * segment_of() - a segment register by number
- * @sregs: has it
- * @seg: enum emu_seg, SEG_LDTR or SEG_TR
- */
-struct kvm_segment *segment_of(struct kvm_sregs2 *sregs, unsigned int seg)
-{
-	return (void *)sregs + segment_offsets[seg];
-}
 
 /**
  * segment_fault() - raise an exception that names a selector
@@ -57,51 +46,40 @@ int segment_read_descriptor(struct vcpu *vcpu, const struct kvm_sregs2 *sregs, u
 	bool local = selector & SELECTOR_TI;
 	u32 offset = selector & ~(SELECTOR_RPL | SELECTOR_TI);
 	u32 limit = local ? sregs->ldt.limit : sregs->gdt.limit;
+	u64 raw;
+	int r;
 
-	if ((local && sregs->ldt.unusable) || offset + sizeof(desc->raw) - 1 > limit)
+	if ((local && sregs->ldt.unusable) || offset + sizeof(raw) - 1 > limit)
 		return segment_fault(vcpu, vector, selector);
 	desc->at = (local ? sregs->ldt.base : sregs->gdt.base) + offset;
 	if (!vcpu_long_mode(vcpu))
 		desc->at = (u32)desc->at;
-	return linear_read(vcpu, desc->at, &desc->raw, sizeof(desc->raw), LINEAR_SYSTEM);
+	r = linear_read(vcpu, desc->at, &raw, sizeof(raw), GWALK_IMPLICIT);
+	if (r)
+		return r;
+	desc->access = raw >> 40;
+	segment_unpack(&desc->seg, selector, raw >> 40, raw >> 52,
+		       (raw & 0xffff) | (raw >> 32 & 0xf0000),
+		       (raw >> 16 & 0xffffff) | (raw >> 32 & 0xff000000));
+	if (desc->seg.g)
+		desc->seg.limit = desc->seg.limit << 12 | 0xfff;
+	return 0;
 }
 
 /**
- * segment_decode() - what a descriptor says
- * @desc: read from memory
- * @selector: that names it
- * @out: filled
+ * segment_set_type() - change a descriptor's type, also in memory, as the CPU does
+ * @vcpu: under its mutex
+ * @desc: read before
+ * @type: enum segment_type
+ *
+ * Return: as segment_read_descriptor().
  */
-void segment_decode(const struct segment_descriptor *desc, u16 selector, struct kvm_segment *out)
+int segment_set_type(struct vcpu *vcpu, struct segment_descriptor *desc, u8 type)
 {
-	u64 raw = desc->raw;
+	u8 access = (desc->access & 0xf0) | type;
 
-	*out = (struct kvm_segment) {
-		.selector = selector,
-		.base = (raw >> 16 & 0xffffff) | (raw >> 32 & 0xff000000),
-		.limit = (raw & 0xffff) | (raw >> 32 & 0xf0000),
-		.type = raw >> 40 & 0xf, .s = raw >> 44 & 1, .dpl = raw >> 45 & 3,
-		.present = raw >> 47 & 1, .avl = raw >> 52 & 1, .l = raw >> 53 & 1,
-		.db = raw >> 54 & 1, .g = raw >> 55 & 1,
-	};
-	if (out->g)
-		out->limit = out->limit << 12 | 0xfff;
-}
-
-/**
- * segment_load_real() - a segment of real or virtual-8086 mode
- * @out: filled
- * @selector: a 16th of its base
- * @code: CS
- * @vm86: virtual-8086 mode, where CPL is 3
- */
-void segment_load_real(struct kvm_segment *out, u16 selector, bool code, bool vm86)
-{
-	*out = (struct kvm_segment) {
-		.selector = selector, .base = selector << 4, .limit = 0xffff,
-		.type = TYPE_WRITE | TYPE_ACCESSED | (code && !vm86 ? TYPE_CODE : 0),
-		.s = 1, .present = 1, .dpl = vm86 ? 3 : 0,
-	};
+	desc->seg.type = type;
+	return linear_write(vcpu, desc->at + 5, &access, sizeof(access), GWALK_IMPLICIT);
 }
 
 static bool type_fits(const struct kvm_segment *new, unsigned int seg)
@@ -130,16 +108,6 @@ static bool privilege_fits(const struct kvm_segment *new, unsigned int seg, u8 c
 	}
 }
 
-/* In memory, as the CPU does: the descriptor's access byte gets @bits of the type. */
-static int mark_type(struct vcpu *vcpu, const struct segment_descriptor *desc, u8 bits)
-{
-	u8 byte = desc->raw >> 40 | bits;
-
-	if (byte == (u8)(desc->raw >> 40))
-		return 0;
-	return linear_write(vcpu, desc->at + 5, &byte, sizeof(byte), LINEAR_SYSTEM);
-}
-
 /**
  * segment_load() - load a segment register in protected mode
  * @vcpu: under its mutex
@@ -156,7 +124,8 @@ int segment_load(struct vcpu *vcpu, struct kvm_sregs2 *sregs, unsigned int seg, 
 {
 	bool system = seg >= SEG_LDTR;
 	struct segment_descriptor desc;
-	struct kvm_segment new;
+	struct kvm_segment *new = &desc.seg;
+	u8 mark;
 	int r;
 
 	if (!(selector & ~SELECTOR_RPL)) {
@@ -170,17 +139,16 @@ int segment_load(struct vcpu *vcpu, struct kvm_sregs2 *sregs, unsigned int seg, 
 	r = segment_read_descriptor(vcpu, sregs, selector, vector, &desc);
 	if (r)
 		return r;
-	segment_decode(&desc, selector, &new);
-	if (!type_fits(&new, seg) || !privilege_fits(&new, seg, cpl))
+	if (!type_fits(new, seg) || !privilege_fits(new, seg, cpl))
 		return segment_fault(vcpu, vector, selector);
-	if (!new.present)
+	if (!new->present)
 		return segment_fault(vcpu, seg == EMU_SS ? SS_VECTOR :
 				     seg == SEG_LDTR && vector == TS_VECTOR ? vector : NP_VECTOR,
 				     selector);
-	r = seg == SEG_LDTR ? 0 : mark_type(vcpu, &desc, system ? TYPE_TSS_BUSY : TYPE_ACCESSED);
-	if (r)
-		return r;
-	new.type |= seg == SEG_LDTR ? 0 : system ? TYPE_TSS_BUSY : TYPE_ACCESSED;
-	*segment_of(sregs, seg) = new;
-	return 0;
+	mark = seg == SEG_LDTR ? 0 : system ? TYPE_TSS_BUSY : TYPE_ACCESSED;
+	if (mark & ~new->type)
+		r = segment_set_type(vcpu, &desc, new->type | mark);
+	if (!r)
+		*segment_of(sregs, seg) = *new;
+	return r;
 }

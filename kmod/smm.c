@@ -31,14 +31,14 @@ enum {
 /* ---- the state-save areas ---- */
 
 /* APM 2 "AMD64 Architecture SMM State-Save Area". */
-struct smram_segment64 {
+struct smram_segment {
 	u16	selector, attributes;
 	u32	limit;
 	u64	base;
 };
 
-struct smram64 {
-	struct smram_segment64 segs[EMU_NSEGS], gdt, ldt, idt, tr;
+struct smram {
+	struct smram_segment segs[EMU_NSEGS], gdt, ldt, idt, tr;
 	u8	io_restart[0x30];
 	u64	efer;
 	u8	svm[0x24];
@@ -48,164 +48,118 @@ struct smram64 {
 	u64	regs[EMU_NREGS];		/* the last one first */
 };
 
-/* APM 2 "Legacy SMM State-Save Area": what P6 and 32-bit AMD CPUs have. */
-struct smram_segment32 {
-	u32	attributes, limit, base;
+static_assert(offsetof(struct smram, tr) == 0x90 && offsetof(struct smram, efer) == 0xd0);
+static_assert(offsetof(struct smram, revision) == 0xfc && offsetof(struct smram, cr4) == 0x148);
+static_assert(offsetof(struct smram, regs) == 0x180 && sizeof(struct smram) == 0x200);
+
+/*
+ * APM 2 "Legacy SMM State-Save Area", what P6 and 32-bit AMD CPUs have: as large,
+ * the lower words of the same registers at other offsets.  It keeps a segment's
+ * attributes where a descriptor's upper half has them, a byte further up.
+ */
+#define WORD(offset, field)	{ offset, offsetof(struct smram, field), sizeof(u32) }
+#define HALF(offset, field)	{ offset, offsetof(struct smram, field), sizeof(u16) }
+#define REG(offset, reg)	WORD(offset, regs[EMU_NREGS - 1 - (reg)])
+#define SEG(offset, selector_offset, seg)						\
+	HALF(selector_offset, seg.selector), HALF((offset) + 1, seg.attributes),	\
+	WORD((offset) + 4, seg.limit), WORD((offset) + 8, seg.base)
+
+static const struct smram_part { u16 legacy, amd64; u8 size; } smram_parts[] = {
+	WORD(0x0f8, smbase), WORD(0x0fc, revision), WORD(0x114, cr4),
+	SEG(0x12c, 0x1b4, segs[EMU_DS]), SEG(0x138, 0x1b8, segs[EMU_FS]),
+	SEG(0x144, 0x1bc, segs[EMU_GS]),
+	WORD(0x154, idt.limit), WORD(0x158, idt.base), SEG(0x15c, 0x1c4, tr),
+	WORD(0x170, gdt.limit), WORD(0x174, gdt.base), SEG(0x178, 0x1c0, ldt),
+	SEG(0x184, 0x1a8, segs[EMU_ES]), SEG(0x190, 0x1ac, segs[EMU_CS]),
+	SEG(0x19c, 0x1b0, segs[EMU_SS]),
+	WORD(0x1c8, dr7), WORD(0x1cc, dr6),
+	REG(0x1d0, EMU_RAX), REG(0x1d4, EMU_RCX), REG(0x1d8, EMU_RDX), REG(0x1dc, EMU_RBX),
+	REG(0x1e0, EMU_RSP), REG(0x1e4, EMU_RBP), REG(0x1e8, EMU_RSI), REG(0x1ec, EMU_RDI),
+	WORD(0x1f0, rip), WORD(0x1f4, rflags), WORD(0x1f8, cr3), WORD(0x1fc, cr0),
 };
 
-struct smram32 {
-	u32	reserved0[0xf8 / 4];
-	u32	smbase, revision;
-	u32	reserved1[5], cr4, reserved2[5];
-	struct smram_segment32 ds_to_gs[3];
-	u32	reserved3, idt_limit, idt_base;
-	struct smram_segment32 tr;
-	u32	reserved4[2], gdt_limit, gdt_base;
-	struct smram_segment32 ldt, es_to_ss[3];
-	u32	selectors[EMU_NSEGS], ldt_selector, tr_selector;
-	u32	dr7, dr6, regs[8], eip, eflags, cr3, cr0;
-};
-
-union smram {
-	struct smram32	legacy;
-	struct smram64	amd64;
-};
-
-static_assert(sizeof(union smram) == 0x200);
-static_assert(offsetof(struct smram64, tr) == 0x90 && offsetof(struct smram64, efer) == 0xd0);
-static_assert(offsetof(struct smram64, revision) == 0xfc && offsetof(struct smram64, cr4) == 0x148);
-static_assert(offsetof(struct smram64, regs) == 0x180 && sizeof(struct smram64) == 0x200);
-static_assert(offsetof(struct smram32, smbase) == 0xf8 && offsetof(struct smram32, cr4) == 0x114);
-static_assert(offsetof(struct smram32, ds_to_gs) == 0x12c && offsetof(struct smram32, tr) == 0x15c);
-static_assert(offsetof(struct smram32, ldt) == 0x178 && offsetof(struct smram32, selectors) == 0x1a8);
-static_assert(offsetof(struct smram32, regs) == 0x1d0 && sizeof(struct smram32) == 0x200);
-
-/* As in bits 8 to 23 of a descriptor's upper half: the legacy area has it shifted by 8. */
-static u32 attributes(const struct kvm_segment *seg)
+/* From the AMD64 area to the legacy one, or back. */
+static void convert(struct smram *area, u8 *legacy, bool back)
 {
-	return seg->type | seg->s << 4 | seg->dpl << 5 | (seg->present && !seg->unusable) << 7 |
-	       seg->avl << 12 | seg->l << 13 | seg->db << 14 | seg->g << 15;
+	const struct smram_part *part;
+
+	for (part = smram_parts; part < smram_parts + ARRAY_SIZE(smram_parts); part++) {
+		void *amd64 = (u8 *)area + part->amd64;
+
+		if (back)
+			memcpy(amd64, legacy + part->legacy, part->size);
+		else
+			memcpy(legacy + part->legacy, amd64, part->size);
+	}
 }
 
-static void load_segment(struct kvm_segment *seg, u16 selector, u32 bits, u32 limit, u64 base)
+static struct smram_segment save_segment(const struct kvm_segment *seg)
 {
-	*seg = (struct kvm_segment) {
-		.selector = selector, .limit = limit, .base = base,
-		.type = bits & 0xf, .s = bits >> 4 & 1, .dpl = bits >> 5 & 3,
-		.present = bits >> 7 & 1, .avl = bits >> 12 & 1, .l = bits >> 13 & 1,
-		.db = bits >> 14 & 1, .g = bits >> 15 & 1, .unusable = !(bits >> 7 & 1),
-	};
+	return (struct smram_segment) { seg->selector, segment_rights(seg), seg->limit, seg->base };
 }
 
-static struct smram_segment64 save_segment64(const struct kvm_segment *seg)
+static void load_segment(struct kvm_segment *seg, const struct smram_segment *from)
 {
-	return (struct smram_segment64) { seg->selector, attributes(seg), seg->limit, seg->base };
+	segment_unpack(seg, from->selector, from->attributes, from->attributes >> 12,
+		       from->limit, from->base);
 }
 
-static void load_segment64(struct kvm_segment *seg, const struct smram_segment64 *from)
+/* Where there is no RAM the bus swallows it, and load() will find nothing. */
+static void save(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
 {
-	load_segment(seg, from->selector, from->attributes, from->limit, from->base);
-}
-
-static void save64(struct vcpu *vcpu, struct kvm_sregs2 *sregs, struct smram64 *to)
-{
-	unsigned int i;
-
-	*to = (struct smram64) {
+	bool wide = vcpu_has(vcpu, CAP_LM);
+	u8 legacy[sizeof(struct smram)] = {};
+	struct smram area = {
 		.gdt = { .limit = sregs->gdt.limit, .base = sregs->gdt.base },
 		.idt = { .limit = sregs->idt.limit, .base = sregs->idt.base },
-		.ldt = save_segment64(&sregs->ldt), .tr = save_segment64(&sregs->tr),
-		.efer = vcpu->efer, .revision = SMM_REVISION_64, .smbase = vcpu->smbase,
+		.ldt = save_segment(&sregs->ldt), .tr = save_segment(&sregs->tr),
+		.efer = vcpu->efer, .smbase = vcpu->smbase,
+		.revision = wide ? SMM_REVISION_64 : SMM_REVISION_32,
 		.cr0 = vcpu->cr0, .cr3 = vcpu->cr3, .cr4 = vcpu->cr4,
 		.dr6 = vcpu->dr6, .dr7 = vcpu->dr7,
 		.rflags = vcpu_guest_rflags(vcpu), .rip = vcpu->rip,
 	};
-	for (i = 0; i < EMU_NSEGS; i++)
-		to->segs[i] = save_segment64(segment_of(sregs, i));
-	for (i = 0; i < EMU_NREGS; i++)
-		to->regs[EMU_NREGS - 1 - i] = vcpu->regs[i];
-}
-
-static int load64(struct vcpu *vcpu, struct kvm_sregs2 *sregs, const struct smram64 *from)
-{
 	unsigned int i;
 
-	for (i = 0; i < EMU_NREGS; i++)
-		vcpu->regs[i] = from->regs[EMU_NREGS - 1 - i];
 	for (i = 0; i < EMU_NSEGS; i++)
-		load_segment64(segment_of(sregs, i), &from->segs[i]);
-	load_segment64(&sregs->ldt, &from->ldt);
-	load_segment64(&sregs->tr, &from->tr);
-	sregs->gdt = (struct kvm_dtable) { .limit = from->gdt.limit, .base = from->gdt.base };
-	sregs->idt = (struct kvm_dtable) { .limit = from->idt.limit, .base = from->idt.base };
-	sregs->cr0 = from->cr0;
-	sregs->cr3 = from->cr3;
-	sregs->cr4 = from->cr4;
-	sregs->efer = from->efer & ~(u64)EFER_LMA;
-	if (from->efer & EFER_LME && from->cr0 & X86_CR0_PG)
+		area.segs[i] = save_segment(segment_of(sregs, i));
+	for (i = 0; i < EMU_NREGS; i++)
+		area.regs[EMU_NREGS - 1 - i] = vcpu->regs[i];
+	if (!wide)
+		convert(&area, legacy, false);
+	guest_write(vcpu, vcpu->smbase + SMM_STATE, wide ? (void *)&area : legacy, sizeof(area));
+}
+
+/* Return: 0, or not 0 where there is nothing that a CPU can load. */
+static int load(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
+{
+	bool wide = vcpu_has(vcpu, CAP_LM);
+	struct smram area = { .efer = sregs->efer };	/* the legacy area has none */
+	u8 legacy[sizeof(area)];
+	unsigned int i;
+
+	if (guest_read(vcpu, vcpu->smbase + SMM_STATE, wide ? (void *)&area : legacy, sizeof(area)))
+		return 1;
+	if (!wide)
+		convert(&area, legacy, true);
+	for (i = 0; i < (wide ? EMU_NREGS : EMU_R8); i++)
+		vcpu->regs[i] = area.regs[EMU_NREGS - 1 - i];
+	for (i = 0; i < EMU_NSEGS; i++)
+		load_segment(segment_of(sregs, i), &area.segs[i]);
+	load_segment(&sregs->ldt, &area.ldt);
+	load_segment(&sregs->tr, &area.tr);
+	sregs->gdt = (struct kvm_dtable) { .limit = area.gdt.limit, .base = area.gdt.base };
+	sregs->idt = (struct kvm_dtable) { .limit = area.idt.limit, .base = area.idt.base };
+	sregs->cr0 = area.cr0;
+	sregs->cr3 = area.cr3;
+	sregs->cr4 = area.cr4;
+	sregs->efer = area.efer & ~(u64)EFER_LMA;
+	if (area.efer & EFER_LME && area.cr0 & X86_CR0_PG)
 		sregs->efer |= EFER_LMA;
-	vcpu->rip = from->rip;
-	vcpu->rflags = from->rflags | X86_EFLAGS_FIXED;
-	vcpu->smbase = from->smbase;
-	return vcpu_set_dr(vcpu, 6, from->dr6) | vcpu_set_dr(vcpu, 7, from->dr7);
-}
-
-static struct smram_segment32 save_segment32(const struct kvm_segment *seg)
-{
-	return (struct smram_segment32) { attributes(seg) << 8, seg->limit, seg->base };
-}
-
-static void load_segment32(struct kvm_segment *seg, u16 selector, const struct smram_segment32 *from)
-{
-	load_segment(seg, selector, from->attributes >> 8, from->limit, from->base);
-}
-
-static struct smram_segment32 *segment32(struct smram32 *area, unsigned int i)
-{
-	return i < EMU_DS ? &area->es_to_ss[i] : &area->ds_to_gs[i - EMU_DS];
-}
-
-static void save32(struct vcpu *vcpu, struct kvm_sregs2 *sregs, struct smram32 *to)
-{
-	unsigned int i;
-
-	*to = (struct smram32) {
-		.smbase = vcpu->smbase, .revision = SMM_REVISION_32,
-		.gdt_limit = sregs->gdt.limit, .gdt_base = sregs->gdt.base,
-		.idt_limit = sregs->idt.limit, .idt_base = sregs->idt.base,
-		.tr = save_segment32(&sregs->tr), .tr_selector = sregs->tr.selector,
-		.ldt = save_segment32(&sregs->ldt), .ldt_selector = sregs->ldt.selector,
-		.dr6 = vcpu->dr6, .dr7 = vcpu->dr7, .eip = vcpu->rip,
-		.eflags = vcpu_guest_rflags(vcpu),
-		.cr0 = vcpu->cr0, .cr3 = vcpu->cr3, .cr4 = vcpu->cr4,
-	};
-	for (i = 0; i < EMU_NSEGS; i++) {
-		to->selectors[i] = segment_of(sregs, i)->selector;
-		*segment32(to, i) = save_segment32(segment_of(sregs, i));
-	}
-	for (i = 0; i < ARRAY_SIZE(to->regs); i++)
-		to->regs[i] = vcpu->regs[i];
-}
-
-static int load32(struct vcpu *vcpu, struct kvm_sregs2 *sregs, struct smram32 *from)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(from->regs); i++)
-		vcpu->regs[i] = from->regs[i];
-	for (i = 0; i < EMU_NSEGS; i++)
-		load_segment32(segment_of(sregs, i), from->selectors[i], segment32(from, i));
-	load_segment32(&sregs->ldt, from->ldt_selector, &from->ldt);
-	load_segment32(&sregs->tr, from->tr_selector, &from->tr);
-	sregs->gdt = (struct kvm_dtable) { .limit = from->gdt_limit, .base = from->gdt_base };
-	sregs->idt = (struct kvm_dtable) { .limit = from->idt_limit, .base = from->idt_base };
-	sregs->cr0 = from->cr0;
-	sregs->cr3 = from->cr3;
-	sregs->cr4 = from->cr4;
-	vcpu->rip = from->eip;
-	vcpu->rflags = from->eflags | X86_EFLAGS_FIXED;
-	vcpu->smbase = from->smbase;
-	return vcpu_set_dr(vcpu, 6, from->dr6) | vcpu_set_dr(vcpu, 7, from->dr7);
+	vcpu->rip = area.rip;
+	vcpu->rflags = area.rflags | X86_EFLAGS_FIXED;
+	vcpu->smbase = area.smbase;
+	return vcpu_set_dr(vcpu, 6, area.dr6) | vcpu_set_dr(vcpu, 7, area.dr7);
 }
 
 /* ---- in and out ---- */
@@ -221,64 +175,59 @@ static void change_mode(struct vcpu *vcpu, bool smm)
 		vcpu_request(vcpu, REQ_APIC_STATE);	/* an INIT may have waited */
 }
 
-/* APM 2 "SMM Execution Environment": real mode with 4 GiB segments. */
-static void set_smm_registers(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
+/**
+ * smm_enter() - take the pending SMI
+ * @vcpu: in its own thread, not in SMM, no event on its way
+ *
+ * APM 2 "SMM Execution Environment": real mode with 4 GiB segments.
+ */
+void smm_enter(struct vcpu *vcpu)
 {
 	struct kvm_segment flat = { .limit = 0xffffffff, .type = 3, .present = 1, .s = 1, .g = 1 };
+	struct kvm_sregs2 sregs;
 	unsigned int i;
 
+	vcpu->smi_pending = false;
+	vcpu->smi_count++;
+	vcpu_get_sregs(vcpu, &sregs);
+	change_mode(vcpu, true);
+	save(vcpu, &sregs);
+	vcpu->smm_inside_nmi = vcpu->nmi_masked;
+	backend(set_nmi_mask)(vcpu, true);
+
 	for (i = 0; i < EMU_NSEGS; i++)
-		*segment_of(sregs, i) = flat;
-	sregs->cs.selector = vcpu->smbase >> 4;
-	sregs->cs.base = vcpu->smbase;
-	sregs->idt = (struct kvm_dtable) {};
-	sregs->cr0 &= ~(u64)(X86_CR0_PE | X86_CR0_EM | X86_CR0_TS | X86_CR0_PG);
-	sregs->cr4 = 0;
-	sregs->efer = 0;
+		*segment_of(&sregs, i) = flat;
+	sregs.cs.selector = vcpu->smbase >> 4;
+	sregs.cs.base = vcpu->smbase;
+	sregs.idt = (struct kvm_dtable) {};
+	sregs.cr0 &= ~(u64)(X86_CR0_PE | X86_CR0_EM | X86_CR0_TS | X86_CR0_PG);
+	sregs.cr4 = 0;
+	sregs.efer = 0;
 	vcpu->rip = SMM_ENTRY;
 	vcpu->rflags = X86_EFLAGS_FIXED;
 	vcpu->step_armed = false;
 	vcpu_set_dr(vcpu, 7, DR7_FIXED_ONE);
 	backend(set_shadow)(vcpu, 0);
-	WARN_ON_ONCE(vcpu_set_sregs(vcpu, sregs));
+	WARN_ON_ONCE(vcpu_set_sregs(vcpu, &sregs));
 }
 
 /**
- * smm_enter() - take the pending SMI
- * @vcpu: in its own thread, not in SMM, no event on its way
+ * exit_rsm() - RSM
+ * @vcpu: under its mutex
+ *
+ * State that no CPU can have ends in a shutdown.
+ *
+ * Return: EXIT_RESUME; outside of SMM with #UD queued.
  */
-void smm_enter(struct vcpu *vcpu)
+int exit_rsm(struct vcpu *vcpu)
 {
 	struct kvm_sregs2 sregs;
-	union smram area;
-
-	vcpu->smi_pending = false;
-	vcpu->smi_count++;
-	vcpu_get_sregs(vcpu, &sregs);
-	if (vcpu_has(vcpu, CAP_LM))
-		save64(vcpu, &sregs, &area.amd64);
-	else
-		save32(vcpu, &sregs, &area.legacy);
-	change_mode(vcpu, true);
-	/* Where there is no RAM the bus swallows it, and RSM will find nothing. */
-	guest_write(vcpu, vcpu->smbase + SMM_STATE, &area, sizeof(area));
-	vcpu->smm_inside_nmi = vcpu->nmi_masked;
-	backend(set_nmi_mask)(vcpu, true);
-	set_smm_registers(vcpu, &sregs);
-}
-
-/* State that no CPU can have ends in a shutdown. */
-static void leave(struct vcpu *vcpu)
-{
-	struct kvm_sregs2 sregs;
-	union smram area;
 	bool bad;
 
+	if (!vcpu->smm)
+		return exit_ud(vcpu);
 	vcpu_get_sregs(vcpu, &sregs);
-	bad = guest_read(vcpu, vcpu->smbase + SMM_STATE, &area, sizeof(area));
-	if (!bad)
-		bad = vcpu_has(vcpu, CAP_LM) ? load64(vcpu, &sregs, &area.amd64) :
-					       load32(vcpu, &sregs, &area.legacy);
+	bad = load(vcpu, &sregs);
 	if (!vcpu->smm_inside_nmi)
 		backend(set_nmi_mask)(vcpu, false);
 	change_mode(vcpu, false);
@@ -286,19 +235,6 @@ static void leave(struct vcpu *vcpu)
 	backend(set_shadow)(vcpu, 0);
 	if (bad || vcpu_set_sregs(vcpu, &sregs))
 		vcpu_request(vcpu, REQ_TRIPLE_FAULT);
-}
-
-/**
- * exit_rsm() - RSM
- * @vcpu: under its mutex
- *
- * Return: EXIT_RESUME; outside of SMM with #UD queued.
- */
-int exit_rsm(struct vcpu *vcpu)
-{
-	if (!vcpu->smm)
-		return exit_ud(vcpu);
-	leave(vcpu);
 	if (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)
 		vcpu_queue_single_step(vcpu);
 	return EXIT_RESUME;
@@ -319,7 +255,7 @@ void smm_reset(struct vcpu *vcpu)
 /**
  * smm_get_events() - fill the part of SMM
  * @vcpu: under its mutex
- * @events: gets smi and KVM_VCPUEVENT_VALID_SMM
+ * @events: gets smi
  */
 void smm_get_events(struct vcpu *vcpu, struct kvm_vcpu_events *events)
 {
@@ -328,8 +264,7 @@ void smm_get_events(struct vcpu *vcpu, struct kvm_vcpu_events *events)
 	events->smi.smm = vcpu->smm;
 	events->smi.pending = vcpu->smi_pending;
 	events->smi.smm_inside_nmi = vcpu->smm && vcpu->smm_inside_nmi;
-	events->smi.latched_init = vcpu->lapic && lapic_init_latched(vcpu);
-	events->flags |= KVM_VCPUEVENT_VALID_SMM;
+	events->smi.latched_init = test_bit(LAPIC_INIT, &vcpu->apic_events);
 }
 
 /**
@@ -342,6 +277,9 @@ void smm_set_events(struct vcpu *vcpu, const struct kvm_vcpu_events *events)
 	change_mode(vcpu, events->smi.smm);
 	vcpu->smi_pending = events->smi.pending;
 	vcpu->smm_inside_nmi = events->smi.smm && events->smi.smm_inside_nmi;
-	if (vcpu->lapic)
-		lapic_latch_init(vcpu, events->smi.latched_init);
+	if (!vcpu->lapic)
+		return;
+	assign_bit(LAPIC_INIT, &vcpu->apic_events, events->smi.latched_init);
+	if (events->smi.latched_init)
+		vcpu_request(vcpu, REQ_APIC_STATE);
 }

@@ -18,10 +18,4 @@ static inline void smm_collect_smi(struct vcpu *vcpu)
 	vcpu_request(vcpu, REQ_EVENT);
 }
 
-/* Is there an SMI that can be taken? */
-static inline bool smm_wakes(const struct vcpu *vcpu)
-{
-	return !vcpu->smm && (vcpu->smi_pending || test_bit(REQ_SMI, &vcpu->requests));
-}
-
 #endif /* VITRO_SMM_H */

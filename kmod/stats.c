@@ -12,12 +12,13 @@
 
 enum { STATS_NAME = 48 };
 
-struct stats_desc {
+/* The name is the descriptor's last member, with a size in newer kernels only. */
+union stats_desc {
 	struct kvm_stats_desc desc;
-	char name[STATS_NAME];
+	char room[offsetof(struct kvm_stats_desc, name) + STATS_NAME];
 };
 
-static_assert(sizeof(struct stats_desc) == sizeof(struct kvm_stats_desc) + STATS_NAME);
+static_assert(sizeof(union stats_desc) == offsetof(struct kvm_stats_desc, name) + STATS_NAME);
 
 #define NAME(name) #name,
 static const char *const vcpu_names[] = { VCPU_STATS(NAME) };
@@ -31,11 +32,10 @@ static_assert(sizeof(struct vm_stats) == ARRAY_SIZE(vm_names) * sizeof(u64));
 static ssize_t stats_read(char __user *user, size_t len, loff_t *pos, const char *id,
 			  const char *const *names, unsigned int nr, const u64 *data)
 {
-	struct kvm_stats_header *header;
-	struct stats_desc *desc;
+	struct kvm_stats_header *header __free(kfree) = NULL;
+	union stats_desc *desc;
 	unsigned int i;
 	size_t size = sizeof(*header) + STATS_NAME + nr * (sizeof(*desc) + sizeof(*data));
-	ssize_t r;
 
 	header = kzalloc(size, GFP_KERNEL);
 	if (!header)
@@ -52,12 +52,10 @@ static ssize_t stats_read(char __user *user, size_t len, loff_t *pos, const char
 				     KVM_STATS_BASE_POW10;
 		desc[i].desc.size = 1;
 		desc[i].desc.offset = i * sizeof(*data);
-		strscpy(desc[i].name, names[i], STATS_NAME);
+		strscpy(desc[i].desc.name, names[i], STATS_NAME);
 	}
 	memcpy((void *)header + header->data_offset, data, nr * sizeof(*data));
-	r = simple_read_from_buffer(user, len, pos, header, size);
-	kfree(header);
-	return r;
+	return simple_read_from_buffer(user, len, pos, header, size);
 }
 
 static ssize_t vm_stats_read(struct file *file, char __user *user, size_t len, loff_t *pos)
@@ -93,15 +91,24 @@ static const struct file_operations vcpu_stats_fops = {
 	.llseek		= noop_llseek,
 };
 
-/* The file may outlive the fd it was asked of: it keeps the VM. */
-static int stats_fd(struct vm *vm, const char *name, const struct file_operations *fops, void *data)
+/**
+ * stats_fd() - KVM_GET_STATS_FD
+ * @vm: whose; the file may outlive the fd it was asked of, for it keeps the VM
+ * @vcpu: of the VM: its own statistics; or NULL
+ *
+ * Return: a file descriptor, -EMFILE, -ENOMEM.
+ */
+int stats_fd(struct vm *vm, struct vcpu *vcpu)
 {
 	struct file *file;
 	int fd = get_unused_fd_flags(O_CLOEXEC);
 
 	if (fd < 0)
 		return fd;
-	file = anon_inode_getfile(name, fops, data, O_RDONLY);
+	if (vcpu)
+		file = anon_inode_getfile("kvm-vcpu-stats", &vcpu_stats_fops, vcpu, O_RDONLY);
+	else
+		file = anon_inode_getfile("kvm-vm-stats", &vm_stats_fops, vm, O_RDONLY);
 	if (IS_ERR(file)) {
 		put_unused_fd(fd);
 		return PTR_ERR(file);
@@ -110,26 +117,4 @@ static int stats_fd(struct vm *vm, const char *name, const struct file_operation
 	vm_get(vm);
 	fd_install(fd, file);
 	return fd;
-}
-
-/**
- * stats_vm_fd() - KVM_GET_STATS_FD of a VM
- * @vm: whose
- *
- * Return: a file descriptor, -EMFILE, -ENOMEM.
- */
-int stats_vm_fd(struct vm *vm)
-{
-	return stats_fd(vm, "kvm-vm-stats", &vm_stats_fops, vm);
-}
-
-/**
- * stats_vcpu_fd() - KVM_GET_STATS_FD of a vCPU
- * @vcpu: whose
- *
- * Return: a file descriptor, -EMFILE, -ENOMEM.
- */
-int stats_vcpu_fd(struct vcpu *vcpu)
-{
-	return stats_fd(vcpu->vm, "kvm-vcpu-stats", &vcpu_stats_fops, vcpu);
 }

@@ -21,8 +21,7 @@ struct vcpu_stats { VCPU_STATS(STATS_FIELD) };
 struct vm_stats { VM_STATS(STATS_FIELD) };
 #undef STATS_FIELD
 
-/* A file descriptor, or a negative errno. */
-int stats_vm_fd(struct vm *vm);
-int stats_vcpu_fd(struct vcpu *vcpu);
+/* Of the vCPU, or, if it is NULL, of the VM: a file descriptor, or a negative errno. */
+int stats_fd(struct vm *vm, struct vcpu *vcpu);
 
 #endif /* VITRO_STATS_H */

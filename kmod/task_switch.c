@@ -7,9 +7,7 @@
 #include "backend.h"
 #include "cr.h"
 #include "exit.h"
-#include "mmu/linear.h"
 #include "segment.h"
-#include "task_switch.h"
 
 /* SDM 3A "Task-State Segment (TSS)", "16-Bit Task-State Segment (TSS)"; registers by their encodings. */
 struct tss32 {
@@ -29,8 +27,7 @@ struct switching {
 	struct vcpu		*vcpu;
 	const struct task_switch *ts;
 	struct kvm_sregs2	sregs;
-	struct segment_descriptor desc;	/* of the new TSS */
-	struct kvm_segment	tr;	/* likewise, decoded */
+	struct segment_descriptor tr;	/* of the new TSS */
 	struct tss32		new;	/* of a 16-bit TSS too */
 };
 
@@ -46,33 +43,34 @@ static int check_new_tss(struct switching *sw)
 	u16 selector = sw->ts->selector;
 	bool iret = sw->ts->cause == TASK_IRET;
 	u8 vector = iret ? TS_VECTOR : GP_VECTOR;
+	const struct kvm_segment *tr = &sw->tr.seg;
 	int r;
 
 	if (selector & SELECTOR_TI || !(selector & ~SELECTOR_RPL))
 		return segment_fault(vcpu, vector, selector);
-	r = segment_read_descriptor(vcpu, &sw->sregs, selector, vector, &sw->desc);
+	r = segment_read_descriptor(vcpu, &sw->sregs, selector, vector, &sw->tr);
 	if (r)
 		return r;
-	segment_decode(&sw->desc, selector, &sw->tr);
-	if (sw->tr.s ||
-	    (sw->tr.type & ~TYPE_TSS_WIDE) != (TYPE_TSS16 | (iret ? TYPE_TSS_BUSY : 0)))
+	if (tr->s ||
+	    (tr->type & ~TYPE_TSS_WIDE) != (TYPE_TSS16 | (iret ? TYPE_TSS_BUSY : 0)))
 		return segment_fault(vcpu, vector, selector);
-	if (!sw->tr.present)
+	if (!tr->present)
 		return segment_fault(vcpu, NP_VECTOR, selector);
-	if (sw->tr.limit < (is_wide(&sw->tr) ? sizeof(struct tss32) : sizeof(struct tss16)) - 1)
+	if (tr->limit < (is_wide(tr) ? sizeof(struct tss32) : sizeof(struct tss16)) - 1)
 		return segment_fault(vcpu, TS_VECTOR, selector);
 	return 0;
 }
 
 static int read_new_tss(struct switching *sw)
 {
+	gva_t base = sw->tr.seg.base;
 	struct tss16 narrow;
 	unsigned int i;
 	int r;
 
-	if (is_wide(&sw->tr))
-		return linear_read(sw->vcpu, sw->tr.base, &sw->new, sizeof(sw->new), LINEAR_SYSTEM);
-	r = linear_read(sw->vcpu, sw->tr.base, &narrow, sizeof(narrow), LINEAR_SYSTEM);
+	if (is_wide(&sw->tr.seg))
+		return linear_read(sw->vcpu, base, &sw->new, sizeof(sw->new), GWALK_IMPLICIT);
+	r = linear_read(sw->vcpu, base, &narrow, sizeof(narrow), GWALK_IMPLICIT);
 	sw->new = (struct tss32) {
 		.cr3 = sw->vcpu->cr3, .eip = narrow.ip, .eflags = narrow.flags, .ldt = narrow.ldt,
 	};
@@ -100,7 +98,7 @@ static int save_old_task(struct switching *sw)
 	if (is_wide(&sw->sregs.tr))
 		return linear_write(vcpu, sw->sregs.tr.base + offsetof(struct tss32, eip), &old.eip,
 				    offsetof(struct tss32, ldt) - offsetof(struct tss32, eip),
-				    LINEAR_SYSTEM);
+				    GWALK_IMPLICIT);
 	narrow.ip = old.eip;
 	narrow.flags = old.eflags;
 	for (i = 0; i < ARRAY_SIZE(narrow.regs); i++)
@@ -108,15 +106,7 @@ static int save_old_task(struct switching *sw)
 	for (i = 0; i < ARRAY_SIZE(narrow.segs); i++)
 		narrow.segs[i] = old.segs[i];
 	return linear_write(vcpu, sw->sregs.tr.base + offsetof(struct tss16, ip), &narrow.ip,
-			    offsetof(struct tss16, ldt) - offsetof(struct tss16, ip), LINEAR_SYSTEM);
-}
-
-/* The descriptor's access byte, in memory. */
-static int set_busy(struct vcpu *vcpu, const struct segment_descriptor *desc, bool busy)
-{
-	u8 byte = (desc->raw >> 40 & ~TYPE_TSS_BUSY) | (busy ? TYPE_TSS_BUSY : 0);
-
-	return linear_write(vcpu, desc->at + 5, &byte, sizeof(byte), LINEAR_SYSTEM);
+			    offsetof(struct tss16, ldt) - offsetof(struct tss16, ip), GWALK_IMPLICIT);
 }
 
 /*
@@ -133,14 +123,14 @@ static int link_tasks(struct switching *sw)
 	int r = 0;
 
 	if (cause == TASK_CALL || cause == TASK_GATE) {
-		r = linear_write(sw->vcpu, sw->tr.base, &link, sizeof(link), LINEAR_SYSTEM);
+		r = linear_write(sw->vcpu, sw->tr.seg.base, &link, sizeof(link), GWALK_IMPLICIT);
 		sw->new.eflags |= X86_EFLAGS_NT;
 	} else {
 		r = segment_read_descriptor(sw->vcpu, &sw->sregs, link, TS_VECTOR, &old);
-		r = r ?: set_busy(sw->vcpu, &old, false);
+		r = r ?: segment_set_type(sw->vcpu, &old, old.seg.type & ~TYPE_TSS_BUSY);
 	}
 	if (!r && cause != TASK_IRET)
-		r = set_busy(sw->vcpu, &sw->desc, true);
+		r = segment_set_type(sw->vcpu, &sw->tr, sw->tr.seg.type | TYPE_TSS_BUSY);
 	return r;
 }
 
@@ -157,9 +147,8 @@ static u8 enter_new_task(struct switching *sw)
 
 	vcpu->exception.injected = false;
 	backend(set_cr0)(vcpu, vcpu->cr0 | X86_CR0_TS);
-	sregs->tr = sw->tr;
-	sregs->tr.type |= TYPE_TSS_BUSY;
-	if (vcpu_paging(vcpu))
+	sregs->tr = sw->tr.seg;
+	if (vcpu->cr0 & X86_CR0_PG)
 		vcpu_set_cr3(vcpu, sw->new.cr3);
 	vcpu->rip = sw->new.eip;
 	vcpu->rflags = sw->new.eflags | X86_EFLAGS_FIXED;
@@ -177,7 +166,6 @@ static u8 enter_new_task(struct switching *sw)
 static int load_segments(struct switching *sw, u8 cpl)
 {
 	static const u8 order[] = { EMU_CS, EMU_SS, EMU_ES, EMU_DS, EMU_FS, EMU_GS };
-	bool vm86 = sw->new.eflags & X86_EFLAGS_VM;
 	unsigned int i;
 	int r;
 
@@ -185,10 +173,14 @@ static int load_segments(struct switching *sw, u8 cpl)
 	for (i = 0; !r && i < ARRAY_SIZE(order); i++) {
 		u16 selector = sw->new.segs[order[i]];
 
-		if (vm86)
-			segment_load_real(segment_of(&sw->sregs, order[i]), selector, false, true);
-		else
+		if (sw->new.eflags & X86_EFLAGS_VM) {
+			*segment_of(&sw->sregs, order[i]) = (struct kvm_segment) {
+				.selector = selector, .base = selector << 4, .limit = 0xffff,
+				.type = TYPE_WRITE | TYPE_ACCESSED, .s = 1, .present = 1, .dpl = 3,
+			};
+		} else {
 			r = segment_load(sw->vcpu, &sw->sregs, order[i], selector, cpl, TS_VECTOR);
+		}
 	}
 	return r;
 }
@@ -198,13 +190,13 @@ static int push_error_code(struct switching *sw, u8 cpl)
 {
 	struct vcpu *vcpu = sw->vcpu;
 	const struct kvm_segment *ss = &sw->sregs.ss;
-	unsigned int size = is_wide(&sw->tr) ? 4 : 2;
+	unsigned int size = is_wide(&sw->tr.seg) ? 4 : 2;
 	u32 sp = vcpu->regs[EMU_RSP] - size;
 	int r;
 
 	if (!ss->db)
 		sp = (u16)sp;
-	if (!(ss->type & TYPE_CONFORMING) && (u64)sp + size - 1 > ss->limit)
+	if (!(ss->type & TYPE_EXPAND_DOWN) && (u64)sp + size - 1 > ss->limit)
 		return segment_fault(vcpu, SS_VECTOR, 0);
 	r = linear_write(vcpu, (u32)(ss->base + sp), &sw->ts->error_code, size,
 			 cpl == 3 ? GWALK_USER : 0);

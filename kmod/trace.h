@@ -20,7 +20,6 @@
 #define SET(field) __entry->field = field
 
 #define TRACE_ISA_VMX	1
-#define TRACE_ISA_SVM	2
 
 TRACE_EVENT(kvm_entry,
 	TP_PROTO(struct vcpu *vcpu, bool immediate_exit),

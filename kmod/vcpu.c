@@ -10,8 +10,8 @@
 #include <linux/anon_inodes.h>
 #include <linux/entry-kvm.h>
 #include <linux/fs.h>
-#include <linux/sched/stat.h>
 #include <linux/vtime.h>
+#include <asm/debugreg.h>
 #include "backend.h"
 #include "clock.h"
 #include "compat.h"
@@ -149,11 +149,10 @@ enum { RESET_RIP = 0xfff0, RESET_SIGNATURE = 0x600 /* family 6, if CPUID has non
 
 static void reset_registers(struct vcpu *vcpu)
 {
-	u32 eax = 1, ebx, ecx = 0, edx;
+	enum cpuid_found found;
 
-	cpuid_lookup(vcpu, &eax, &ebx, &ecx, &edx);
 	memset(vcpu->regs, 0, sizeof(vcpu->regs));
-	vcpu->regs[EMU_RDX] = eax ?: RESET_SIGNATURE;
+	vcpu->regs[EMU_RDX] = cpuid_lookup(vcpu, 1, 0, &found)->eax ?: RESET_SIGNATURE;
 	vcpu->rip = RESET_RIP;
 	vcpu->rflags = X86_EFLAGS_FIXED;
 	vcpu->step_armed = false;
@@ -183,10 +182,8 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 
 	if (!init)
 		smm_reset(vcpu);
-	msr_reset(vcpu, init);
-	fpu_reset(vcpu, init);
 	lapic_reset(vcpu, init);	/* IA32_APIC_BASE, where there is none */
-	backend(vcpu_reset)(vcpu, init);
+	backend(vcpu_reset)(vcpu);
 	reset_registers(vcpu);
 	reset_segments(vcpu);
 	backend(set_cr0)(vcpu, caching | X86_CR0_ET);
@@ -217,11 +214,6 @@ void vcpu_start_at(struct vcpu *vcpu, u8 sipi_vector)
 
 /* ---- before an entry ---- */
 
-static bool runnable(struct vcpu *vcpu)
-{
-	return vcpu->mp_state == KVM_MP_STATE_RUNNABLE;
-}
-
 /*
  * The thread is switched out.  A kernel that preempts its threads anywhere does
  * not wait for vcpu_pause().  Nothing may fault here: a page that is not there
@@ -231,6 +223,7 @@ static void vcpu_sched_out(struct preempt_notifier *notifier, struct task_struct
 {
 	struct vcpu *vcpu = container_of(notifier, struct vcpu, sched_notifier);
 
+	backend(sched_out)(vcpu);
 	if (!vcpu->reads_slots)
 		return;
 	pagefault_disable();
@@ -247,20 +240,29 @@ static struct preempt_ops vcpu_preempt_ops = {
 	.sched_out = vcpu_sched_out,
 };
 
-/* Only where the guest counts stolen time, for it costs something at each KVM_RUN. */
-static void vcpu_watch_sched(struct vcpu *vcpu)
+/**
+ * vcpu_watch_sched() - hear of it when this KVM_RUN's thread is switched out
+ * @vcpu: its own thread
+ *
+ * Only where it is needed, for it costs something at each KVM_RUN: where the
+ * guest counts stolen time, or borrows from the CPU between its entries.
+ */
+void vcpu_watch_sched(struct vcpu *vcpu)
 {
-	if (vcpu->steal_watched)
+	if (vcpu->sched_watched)
 		return;
 	preempt_notifier_init(&vcpu->sched_notifier, &vcpu_preempt_ops);
 	preempt_notifier_register(&vcpu->sched_notifier);
-	vcpu->steal_watched = true;
+	vcpu->sched_watched = true;
 }
 
 static void vcpu_unwatch_sched(struct vcpu *vcpu)
 {
+	preempt_disable();
+	backend(sched_out)(vcpu);
 	preempt_notifier_unregister(&vcpu->sched_notifier);
-	vcpu->steal_watched = false;
+	vcpu->sched_watched = false;
+	preempt_enable();
 }
 
 static void requests_about_state(struct vcpu *vcpu)
@@ -293,11 +295,13 @@ static int handle_requests(struct vcpu *vcpu)
 		bool all, guest;
 
 		if (vcpu_take_request(vcpu, REQ_DIRTY_RING) && dirty_ring_full(vcpu))
-			return EXIT_USER;
+			return exit_to_user(vcpu, KVM_EXIT_DIRTY_RING_FULL);
 		if (vcpu_take_request(vcpu, REQ_TRIPLE_FAULT))
-			return exit_shutdown(vcpu);
-		if (vcpu_take_request(vcpu, REQ_EOI_EXIT))
-			return exit_ioapic_eoi(vcpu);
+			return exit_to_user(vcpu, KVM_EXIT_SHUTDOWN);
+		if (vcpu_take_request(vcpu, REQ_EOI_EXIT)) {
+			vcpu->run->eoi.vector = vcpu->eoi_exit_vector;
+			return exit_to_user(vcpu, KVM_EXIT_IOAPIC_EOI);
+		}
 		requests_about_state(vcpu);
 		all = vcpu_take_request(vcpu, REQ_TLB_FLUSH);
 		guest = vcpu_take_request(vcpu, REQ_GUEST_TLB_FLUSH);
@@ -308,7 +312,7 @@ static int handle_requests(struct vcpu *vcpu)
 	}
 	if (vcpu_take_request(vcpu, REQ_EVENT)) {
 		if (unlikely(vcpu->step_done))
-			return exit_step_done(vcpu);
+			return exit_to_debugger(vcpu, DB_VECTOR, DR_STEP);
 		event_inject(vcpu);
 	}
 	return EXIT_RESUME;
@@ -342,7 +346,7 @@ static int vcpu_enter(struct vcpu *vcpu)
 		clock_moved(vcpu);
 	if (READ_ONCE(vcpu->requests)) {
 		r = handle_requests(vcpu);
-		if (r <= 0 || !runnable(vcpu))
+		if (r <= 0 || vcpu->mp_state != KVM_MP_STATE_RUNNABLE)
 			return r;
 	}
 	if (vcpu->pv_eoi_msr & KVM_MSR_ENABLED)
@@ -368,6 +372,8 @@ static int vcpu_enter(struct vcpu *vcpu)
 		backend(run_begin)(vcpu);
 		return entry_called_off(vcpu);
 	}
+	if (unlikely(hw_breakpoint_active()))
+		hw_breakpoint_restore();
 	backend(handle_exit_irqoff)(vcpu);
 	compat_guest_ran();
 	/*
@@ -399,26 +405,13 @@ static bool should_wake(struct vcpu *vcpu)
 	return vcpu->mp_state == KVM_MP_STATE_HALTED && event_wakes(vcpu);
 }
 
-/* Sleep until something wakes the vCPU, a signal comes, or the timer has been started elsewhere. */
-static void vcpu_sleep(struct vcpu *vcpu)
-{
-	prepare_to_rcuwait(&vcpu->wait);
-	for (;;) {
-		set_current_state(TASK_INTERRUPTIBLE);
-		if (should_wake(vcpu) || signal_pending(current))
-			break;
-		schedule();
-	}
-	finish_rcuwait(&vcpu->wait);
-}
-
 /* Return 1 to go on, else what KVM_RUN answers. */
 static int vcpu_block(struct vcpu *vcpu)
 {
 	if (!should_wake(vcpu)) {
 		clock_run_end(vcpu);
 		memslot_read_unlock(vcpu);
-		vcpu_sleep(vcpu);
+		rcuwait_wait_event(&vcpu->wait, should_wake(vcpu), TASK_INTERRUPTIBLE);
 		memslot_read_lock(vcpu);
 	}
 	if (vcpu_take_request(vcpu, REQ_APIC_STATE))
@@ -429,7 +422,7 @@ static int vcpu_block(struct vcpu *vcpu)
 		vcpu_request(vcpu, REQ_EVENT);
 	}
 	if (vcpu_take_request(vcpu, REQ_TRIPLE_FAULT))
-		return exit_shutdown(vcpu);
+		return exit_to_user(vcpu, KVM_EXIT_SHUTDOWN);
 	return signal_pending(current) ? -EINTR : EXIT_RESUME;
 }
 
@@ -454,24 +447,21 @@ static int vcpu_pause(struct vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
-/* Would an interrupt of user space's PIC, or of its APIC, be let in, the guest's flags apart? */
-static bool user_irq_fits(const struct vcpu *vcpu)
+/**
+ * vcpu_user_irq_fits() - has user space the interrupt controller that may inject now?
+ * @vcpu: under its mutex
+ *
+ * Return: true where an interrupt of its PIC, or of its APIC, would be let in,
+ * the guest's flags apart.
+ */
+bool vcpu_user_irq_fits(const struct vcpu *vcpu)
 {
 	return !vcpu->vm->pic && (!vcpu->lapic || irq_wants_user_extint(vcpu));
 }
 
-/**
- * vcpu_user_wants_window() - does user space wait for a moment to inject an interrupt?
- * @vcpu: under its mutex
- */
-bool vcpu_user_wants_window(const struct vcpu *vcpu)
-{
-	return READ_ONCE(vcpu->run->request_interrupt_window) && user_irq_fits(vcpu);
-}
-
 static bool takes_user_irq(struct vcpu *vcpu)
 {
-	return user_irq_fits(vcpu) && backend(irq_allowed)(vcpu) && !event_cut_off(vcpu);
+	return vcpu_user_irq_fits(vcpu) && vcpu_irq_allowed(vcpu) && !event_cut_off(vcpu);
 }
 
 static int vcpu_loop(struct vcpu *vcpu)
@@ -479,13 +469,12 @@ static int vcpu_loop(struct vcpu *vcpu)
 	int r;
 
 	for (;;) {
-		r = likely(runnable(vcpu)) ? vcpu_enter(vcpu) : vcpu_block(vcpu);
+		r = likely(vcpu->mp_state == KVM_MP_STATE_RUNNABLE) ? vcpu_enter(vcpu) :
+								      vcpu_block(vcpu);
 		if (r <= 0)
 			return r;
-		if (unlikely(READ_ONCE(vcpu->run->request_interrupt_window)) && takes_user_irq(vcpu)) {
-			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
-			return EXIT_USER;
-		}
+		if (unlikely(READ_ONCE(vcpu->run->request_interrupt_window)) && takes_user_irq(vcpu))
+			return exit_to_user(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
 		if (unlikely(__xfer_to_guest_mode_work_pending())) {
 			r = vcpu_pause(vcpu);
 			if (r < 0)
@@ -521,7 +510,7 @@ static int vcpu_run_checked(struct vcpu *vcpu)
 	int r;
 
 	if (unlikely(vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED)) {
-		if (run->immediate_exit)
+		if (run->HINT_UNSAFE_IN_KVM(immediate_exit))
 			return -EINTR;
 		vcpu_block(vcpu);
 		return vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED ? -EINTR : -EAGAIN;
@@ -538,7 +527,7 @@ static int vcpu_run_checked(struct vcpu *vcpu)
 	r = complete_user_part(vcpu);
 	if (r <= 0)
 		return r;
-	if (run->immediate_exit)
+	if (run->HINT_UNSAFE_IN_KVM(immediate_exit))
 		return -EINTR;
 	return vcpu_loop(vcpu);
 }
@@ -572,14 +561,14 @@ static long vcpu_run(struct vcpu *vcpu)
 	if (vcpu->pv_eoi_msr & KVM_MSR_ENABLED)
 		lapic_pv_eoi_leave(vcpu);
 	clock_run_end(vcpu);
-	if (unlikely(vcpu->steal_watched))
-		vcpu_unwatch_sched(vcpu);
 	memslot_read_unlock(vcpu);
-	backend(run_end)(vcpu);
+	if (vcpu->sched_watched)
+		vcpu_unwatch_sched(vcpu);
 	fpu_put_guest(vcpu);
 
 	/* api.rst "immediate_exit": kvm_run stays as it was. */
-	if (unlikely(r < 0) && (r == -EINTR || r == -ERESTARTNOHAND) && !vcpu->run->immediate_exit) {
+	if (unlikely(r < 0) && (r == -EINTR || r == -ERESTARTNOHAND) &&
+	    !vcpu->run->HINT_UNSAFE_IN_KVM(immediate_exit)) {
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
 		vcpu->stats.signal_exits++;
 	}
@@ -602,6 +591,7 @@ static long vcpu_run(struct vcpu *vcpu)
 static long vcpu_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 {
 	struct vcpu *vcpu = file->private_data;
+	int srcu;
 	long r;
 
 	if (vcpu->vm->mm != current->mm)
@@ -610,61 +600,61 @@ static long vcpu_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 		return -EINVAL;
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
-	if (likely(ioctl == KVM_RUN))
+	if (likely(ioctl == KVM_RUN)) {
 		r = arg ? -EINVAL : vcpu_run(vcpu);
-	else
+	} else {
+		srcu = srcu_read_lock(&memslot_srcu);
 		r = vcpu_state_ioctl(vcpu, ioctl, arg);
+		srcu_read_unlock(&memslot_srcu, srcu);
+	}
 	mutex_unlock(&vcpu->mutex);
 	return r;
 }
 
 /**
- * vcpu_pio_page() - the page for INS of many values, made when it is first wanted
- * @vcpu: under its mutex, or by the mapping's first access
+ * vcpu_shared_page() - a page of the mapping, made when it is first wanted
+ * @place: where it is kept
+ *
+ * A page fault may want it first, where no lock of ours can be taken: who is
+ * first wins.
  *
  * Return: it, or NULL.
  */
-void *vcpu_pio_page(struct vcpu *vcpu)
+void *vcpu_shared_page(void **place)
 {
-	void *page = READ_ONCE(vcpu->pio_page), *other;
+	void *page = READ_ONCE(*place), *other;
 
 	if (page)
 		return page;
 	page = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	other = page ? cmpxchg(&vcpu->pio_page, NULL, page) : NULL;
+	other = page ? cmpxchg(place, NULL, page) : NULL;
 	if (!other)
 		return page;
 	free_page((unsigned long)page);
 	return other;
 }
 
+/* What is mapped at the fd's beginning; NULL without memory, an error behind it. */
+static void *vcpu_page(struct vcpu *vcpu, unsigned long pgoff)
+{
+	switch (pgoff) {
+	case 0: return vcpu->run;
+	case KVM_PIO_PAGE_OFFSET: return vcpu_shared_page(&vcpu->pio_page);
+	case KVM_COALESCED_MMIO_PAGE_OFFSET: return vcpu_shared_page(&vcpu->vm->coalesced_ring);
+	default: return ERR_PTR(-ENXIO);
+	}
+}
+
 static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 {
 	struct vcpu *vcpu = vmf->vma->vm_file->private_data;
-	void *page;
+	void *page = vcpu_page(vcpu, vmf->pgoff);
 
-	switch (vmf->pgoff) {
-	case 0:
-		page = vcpu->run;
-		break;
-	case KVM_PIO_PAGE_OFFSET:
-		page = vcpu_pio_page(vcpu);
-		if (!page)
-			return VM_FAULT_OOM;
-		break;
-	case KVM_COALESCED_MMIO_PAGE_OFFSET:
-		page = coalesced_get_ring(vcpu->vm);
-		if (!page)
-			return VM_FAULT_OOM;
-		break;
-	default:
-		vmf->page = dirty_ring_page(vcpu, vmf->pgoff);
-		if (!vmf->page)
-			return VM_FAULT_SIGBUS;
-		goto found;
-	}
-	vmf->page = virt_to_page(page);
-found:
+	if (!page)
+		return VM_FAULT_OOM;
+	vmf->page = IS_ERR(page) ? dirty_ring_page(vcpu, vmf->pgoff) : virt_to_page(page);
+	if (!vmf->page)
+		return VM_FAULT_SIGBUS;
 	get_page(vmf->page);
 	return 0;
 }
@@ -709,9 +699,7 @@ static int vcpu_alloc_parts(struct vcpu *vcpu)
 	int r;
 
 	vcpu->run = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!vcpu->run)
-		return -ENOMEM;
-	r = dirty_ring_create(vcpu);
+	r = vcpu->run ? dirty_ring_create(vcpu) : -ENOMEM;
 	r = r ?: fpu_vcpu_init(vcpu);
 	r = r ?: backend(vcpu_init)(vcpu);
 	if (!r && vcpu->vm->irqchip != IRQCHIP_NONE)
@@ -744,13 +732,12 @@ static struct vcpu *vcpu_new(struct vm *vm, u32 id)
  */
 void vcpu_destroy(struct vcpu *vcpu)
 {
-	if (vcpu->lapic)
-		lapic_destroy(vcpu);
+	lapic_destroy(vcpu);
 	backend(vcpu_free)(vcpu);
 	fpu_vcpu_free(vcpu);
-	cpuid_free(vcpu);
+	kfree(vcpu->cpuid);
 	tdp_cache_free(&vcpu->tdp_cache);
-	dirty_ring_destroy(vcpu);
+	kvfree(vcpu->ring.entry);
 	put_pid(vcpu->pid);
 	kfree(vcpu->mce_banks);
 	free_page((unsigned long)vcpu->pio_page);
@@ -758,32 +745,22 @@ void vcpu_destroy(struct vcpu *vcpu)
 	kmem_cache_free(vcpu_cache, vcpu);
 }
 
-static int vcpu_make_fd(struct vcpu *vcpu)
-{
-	char name[24];
-	int fd;
-
-	snprintf(name, sizeof(name), "kvm-vcpu:%u", vcpu->id);
-	vm_get(vcpu->vm);
-	fd = anon_inode_getfd(name, &vcpu_fops, vcpu, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		vm_put(vcpu->vm);
-	return fd;
-}
-
 /* Others find a vCPU only here, complete; it is in reset. vm->lock held. */
 static int vcpu_publish(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
+	char name[24];
 	int fd;
 
-	if (vm_vcpu_by_id(vm, vcpu->id))
-		return -EEXIST;
 	vcpu->idx = vm->nr_vcpus;
 	vm->vcpus[vcpu->idx] = vcpu;
-	fd = vcpu_make_fd(vcpu);
-	if (fd < 0)
+	snprintf(name, sizeof(name), "kvm-vcpu:%u", vcpu->id);
+	vm_get(vm);
+	fd = anon_inode_getfd(name, &vcpu_fops, vcpu, O_RDWR | O_CLOEXEC);
+	if (fd < 0) {
+		vm_put(vm);
 		return fd;
+	}
 	/* Pairs with vm_for_each_vcpu(): who sees the count sees the vCPU. */
 	smp_store_release(&vm->nr_vcpus, vcpu->idx + 1);
 	return fd;
@@ -809,17 +786,15 @@ int vcpu_create(struct vm *vm, u32 id)
 	if (!vcpu)
 		return -ENOMEM;
 	r = vcpu_alloc_parts(vcpu);
-	if (r)
-		goto err;
-	cpuid_vcpu_init(vcpu);
-	clock_vcpu_init(vcpu);
-	vcpu_reset(vcpu, false);
-	r = vcpu_publish(vcpu);
+	if (!r) {
+		cpuid_vcpu_init(vcpu);
+		clock_vcpu_init(vcpu);
+		msr_vcpu_init(vcpu);
+		vcpu_reset(vcpu, false);
+		r = vcpu_publish(vcpu);
+	}
 	if (r < 0)
-		goto err;
-	return r;
-err:
-	vcpu_destroy(vcpu);
+		vcpu_destroy(vcpu);
 	return r;
 }
 

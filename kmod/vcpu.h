@@ -119,7 +119,7 @@ struct vcpu {
 	int		cpu;			/* the CPU it last ran on, -1 never */
 	struct vm	*vm;
 	struct memspace	*space;			/* of vm->spaces[]: memslot_choose_space() */
-	void		*pio_page;		/* for INS of many values, shared; vcpu_pio_page() makes it */
+	void		*pio_page;		/* for INS of many values, shared; vcpu_shared_page() makes it */
 	struct kvm_run	*run;			/* shared with user space: read each field once */
 	struct lapic	*lapic;			/* NULL with IRQCHIP_NONE */
 	struct gwalk_mode walk;			/* from cr0, cr4, efer, CPUID */
@@ -137,13 +137,16 @@ struct vcpu {
 
 	/* events */
 	struct vcpu_exception exception;
-	struct { bool injected, soft; u8 vector; } interrupt;
+	struct vcpu_interrupt { bool injected, soft; u8 vector; } interrupt;
 	u8		nmi_pending;		/* 0 to 2 */
 	bool		nmi_injected;
 	bool		nmi_masked;		/* between NMI and IRET */
 	atomic_t	nmi_queued;
 	bool		event_again;		/* something had to wait for the next exit */
 	u32		mp_state;		/* KVM_MP_STATE_* */
+	unsigned long	apic_events;		/* of its local APIC, enum lapic_event: atomic bits */
+	u8		sipi_vector;		/* page to start at: LAPIC_SIPI */
+	u8		eoi_exit_vector;	/* of REQ_EOI_EXIT */
 	bool		smm;			/* in system-management mode: smm.c */
 	bool		smi_pending;
 	bool		smm_inside_nmi;		/* NMIs were masked before it was entered */
@@ -167,7 +170,6 @@ struct vcpu {
 
 	/* fpu.c */
 	struct fpu_guest fpu;
-	bool		fpu_loaded;
 	u64		xcr0, xss;
 	u64		guest_supported_xcr0;
 	u32		pkru, host_pkru;
@@ -198,7 +200,7 @@ struct vcpu {
 	bool		kvmclock_new;		/* by MSR_KVM_SYSTEM_TIME_NEW: it knows the flags */
 	bool		guest_stopped;		/* KVM_KVMCLOCK_CTRL: to be told in the page */
 	bool		steal_preempted;	/* the page says KVM_VCPU_PREEMPTED */
-	bool		steal_watched;		/* by sched_notifier, of the thread in KVM_RUN */
+	bool		sched_watched;		/* by sched_notifier, of the thread in KVM_RUN */
 	struct preempt_notifier sched_notifier;
 
 	struct vcpu_stats stats;
@@ -242,6 +244,8 @@ static inline bool vcpu_take_request(struct vcpu *vcpu, enum vcpu_request req)
 void vcpu_kick(struct vcpu *vcpu);
 /* Ask all vCPUs, and wait until none runs guest code that has not seen it. Interrupts on; spinlocks may be held. */
 void vcpu_request_all(struct vm *vm, enum vcpu_request req);
+/* backend(sched_out) is called from now on, until KVM_RUN ends. */
+void vcpu_watch_sched(struct vcpu *vcpu);
 /* Paging mode anew, after CR0, CR4, EFER or CPUID changed. */
 void vcpu_update_walk(struct vcpu *vcpu);
 void vcpu_reset(struct vcpu *vcpu, bool init);
@@ -256,8 +260,8 @@ void vcpu_module_exit(void);
 int vcpu_create(struct vm *vm, u32 id);
 void vcpu_destroy(struct vcpu *vcpu);
 
-/* User space's interrupt controller has one to inject, and waits for a window. */
-bool vcpu_user_wants_window(const struct vcpu *vcpu);
+/* Would an interrupt of user space's PIC, or of its APIC, be let in, the guest's flags apart? */
+bool vcpu_user_irq_fits(const struct vcpu *vcpu);
 
 /* ---- vcpu_state.c: ioctls that move state, and KVM_CAP_SYNC_REGS ---- */
 int vcpu_sync_from_run(struct vcpu *vcpu);
@@ -273,7 +277,6 @@ void vcpu_queue_exception(struct vcpu *vcpu, u8 vector);
 void vcpu_queue_exception_err(struct vcpu *vcpu, u8 vector, u32 error_code);
 void vcpu_queue_page_fault(struct vcpu *vcpu, gva_t address, u32 error_code);
 void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits);
-void vcpu_queue_gp(struct vcpu *vcpu);	/* #GP(0) */
 /* An instruction done in software with RFLAGS.TF set. */
 void vcpu_queue_single_step(struct vcpu *vcpu);
 /* Queue one NMI, any context; the caller kicks. */
@@ -284,8 +287,6 @@ void event_collect_nmis(struct vcpu *vcpu);
 void event_deliver_payload(struct vcpu *vcpu);
 /* KVM_SET_GUEST_DEBUG: single-stepping begins or ends with it. */
 void event_set_debug(struct vcpu *vcpu, u32 control);
-void event_step_arm(struct vcpu *vcpu);
-void event_step_disarm(struct vcpu *vcpu);
 void event_step_in_event(struct vcpu *vcpu);
 /* RFLAGS as the guest knows them. */
 static inline u64 vcpu_guest_rflags(const struct vcpu *vcpu)
@@ -298,9 +299,32 @@ static inline void event_delivered(struct vcpu *vcpu)
 	vcpu->exception.injected = vcpu->interrupt.injected = vcpu->nmi_injected = false;
 }
 
-enum event_class { EVENT_NONE, EVENT_EXCEPTION, EVENT_NMI, EVENT_INTERRUPT };
-void event_requeue(struct vcpu *vcpu, enum event_class class, u8 vector, bool has_error_code,
-		   u32 error_code);
+/*
+ * An event that goes in, or was cut off, in the form that both vendors have for it: SDM 3C
+ * "VM-Entry Controls for Event Injection", APM 2 "Event Injection".  A higher type is an instruction's.
+ */
+enum event_info {
+	EVENT_VECTOR = 0xff,
+	EVENT_TYPE = 7 << 8, EVENT_INTERRUPT = 0 << 8, EVENT_NMI = 2 << 8, EVENT_EXCEPTION = 3 << 8,
+	EVENT_BREAKPOINT = 6 << 8,	/* an INT3's or INTO's, or one of ours in its name */
+	EVENT_ERROR_CODE = 1 << 11,
+};
+
+/* INT3's and INTO's: VT-x has a type for them, AMD-V tells and takes them as any exception. */
+static inline bool event_is_breakpoint(u32 event)
+{
+	u8 vector = event & EVENT_VECTOR;
+
+	return (event & EVENT_TYPE) == EVENT_EXCEPTION && (vector == BP_VECTOR || vector == OF_VECTOR);
+}
+
+/* Is it the exception that the last entry gave to the guest, and not an instruction's? */
+static inline bool event_is_injected(const struct vcpu *vcpu, u32 event)
+{
+	return vcpu->exception.injected && vcpu->exception.vector == (u8)event;
+}
+
+void event_requeue(struct vcpu *vcpu, u32 event, u32 error_code);
 /* Could an event wake it from HLT? */
 bool event_wakes(struct vcpu *vcpu);
 /* Was the delivery of an event cut off by the exit at hand? */
@@ -320,8 +344,8 @@ static inline void *vcpu_pio_data(struct vcpu *vcpu)
 	return (void *)vcpu->run + VCPU_PIO_DATA;
 }
 
-/* The page at KVM_PIO_PAGE_OFFSET of the mapping, or NULL without memory. */
-void *vcpu_pio_page(struct vcpu *vcpu);
+/* A page of the mapping, made when it is first wanted; or NULL without memory. */
+void *vcpu_shared_page(void **place);
 
 static inline bool vcpu_is_bsp(const struct vcpu *vcpu)
 {
@@ -331,11 +355,6 @@ static inline bool vcpu_is_bsp(const struct vcpu *vcpu)
 static inline bool vcpu_long_mode(const struct vcpu *vcpu)
 {
 	return vcpu->efer & EFER_LMA;
-}
-
-static inline bool vcpu_paging(const struct vcpu *vcpu)
-{
-	return vcpu->cr0 & X86_CR0_PG;
 }
 
 /* KVM_CAP_SET_GUEST_DEBUG2 */

@@ -25,17 +25,16 @@
 	X(r8, R8) X(r9, R9) X(r10, R10) X(r11, R11)			\
 	X(r12, R12) X(r13, R13) X(r14, R14) X(r15, R15)
 
-static int get_regs(struct vcpu *vcpu, struct kvm_regs *regs)
+static void get_regs(struct vcpu *vcpu, struct kvm_regs *regs)
 {
 #define GET(field, REG) regs->field = vcpu->regs[EMU_##REG];
 	FOR_EACH_REG(GET)
 #undef GET
 	regs->rip = vcpu->rip;
 	regs->rflags = vcpu_guest_rflags(vcpu);
-	return 0;
 }
 
-static int set_regs(struct vcpu *vcpu, const struct kvm_regs *regs)
+static void set_regs(struct vcpu *vcpu, const struct kvm_regs *regs)
 {
 #define SET(field, REG) vcpu->regs[EMU_##REG] = regs->field;
 	FOR_EACH_REG(SET)
@@ -45,7 +44,6 @@ static int set_regs(struct vcpu *vcpu, const struct kvm_regs *regs)
 	vcpu->step_armed = false;
 	vcpu->exception.pending = false;
 	vcpu_request(vcpu, REQ_EVENT);
-	return 0;
 }
 
 /* ---- special registers: kvm_sregs and kvm_sregs2 begin alike ---- */
@@ -107,7 +105,7 @@ int vcpu_set_sregs(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
 	return 0;
 }
 
-static int get_sregs(struct vcpu *vcpu, struct kvm_sregs *sregs)
+static void get_sregs(struct vcpu *vcpu, struct kvm_sregs *sregs)
 {
 	struct kvm_sregs2 common;
 
@@ -116,10 +114,7 @@ static int get_sregs(struct vcpu *vcpu, struct kvm_sregs *sregs)
 	memset(sregs->interrupt_bitmap, 0, sizeof(sregs->interrupt_bitmap));
 	if (vcpu->interrupt.injected && !vcpu->interrupt.soft)
 		__set_bit(vcpu->interrupt.vector, (unsigned long *)sregs->interrupt_bitmap);
-	return 0;
 }
-
-enum { NR_VECTORS_X86 = 256 };
 
 static int set_sregs(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 {
@@ -129,16 +124,13 @@ static int set_sregs(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 
 	memcpy(&common, sregs, SREGS_COMMON);
 	r = vcpu_set_sregs(vcpu, &common);
-	vector = find_first_bit((unsigned long *)sregs->interrupt_bitmap, NR_VECTORS_X86);
-	if (!r && vector < NR_VECTORS_X86) {
-		vcpu->interrupt.injected = true;
-		vcpu->interrupt.soft = false;
-		vcpu->interrupt.vector = vector;
-	}
+	vector = find_first_bit((unsigned long *)sregs->interrupt_bitmap, NR_VECTORS);
+	if (!r && vector < NR_VECTORS)
+		vcpu->interrupt = (struct vcpu_interrupt) { .injected = true, .vector = vector };
 	return r;
 }
 
-static int get_sregs2(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
+static void get_sregs2(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
 {
 	gpa_t pdpt = vcpu->cr3 & ~0x1fULL;	/* SDM 3A "PAE Paging": 32-byte aligned */
 
@@ -146,7 +138,6 @@ static int get_sregs2(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
 	if (pae_paging(sregs) &&
 	    !guest_read(vcpu, pdpt, sregs->pdptrs, sizeof(sregs->pdptrs)))
 		sregs->flags |= KVM_SREGS2_FLAGS_PDPTRS_VALID;
-	return 0;
 }
 
 /* PDPTEs are read from memory when they are needed: nothing to load. */
@@ -161,7 +152,7 @@ static int set_sregs2(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
 
 /* ---- multiprocessor state ---- */
 
-static int get_mp_state(struct vcpu *vcpu, struct kvm_mp_state *mp)
+static void get_mp_state(struct vcpu *vcpu, struct kvm_mp_state *mp)
 {
 	if (vcpu->lapic)
 		lapic_accept_init_sipi(vcpu);
@@ -169,7 +160,6 @@ static int get_mp_state(struct vcpu *vcpu, struct kvm_mp_state *mp)
 	/* An unhalt that has not been seen counts as awake. */
 	if (mp->mp_state == KVM_MP_STATE_HALTED && vcpu->pv_unhalted)
 		mp->mp_state = KVM_MP_STATE_RUNNABLE;
-	return 0;
 }
 
 static int set_mp_state(struct vcpu *vcpu, const struct kvm_mp_state *mp)
@@ -191,7 +181,16 @@ static int set_mp_state(struct vcpu *vcpu, const struct kvm_mp_state *mp)
 
 /* ---- events on their way ---- */
 
-static int get_events(struct vcpu *vcpu, struct kvm_vcpu_events *events)
+/* What struct kvm_vcpu_events tells in this VM. */
+static u32 event_parts(const struct vm *vm)
+{
+	return KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
+	       KVM_VCPUEVENT_VALID_SMM |
+	       (vm->exception_payload ? KVM_VCPUEVENT_VALID_PAYLOAD : 0) |
+	       (vm->triple_fault_event ? KVM_VCPUEVENT_VALID_TRIPLE_FAULT : 0);
+}
+
+static void get_events(struct vcpu *vcpu, struct kvm_vcpu_events *events)
 {
 	const struct vcpu_exception *ex = &vcpu->exception;
 	bool payload = vcpu->vm->exception_payload;
@@ -199,7 +198,7 @@ static int get_events(struct vcpu *vcpu, struct kvm_vcpu_events *events)
 	memset(events, 0, sizeof(*events));
 	if (vcpu_take_request(vcpu, REQ_NMI))
 		event_collect_nmis(vcpu);
-	if (!payload)
+	if (!payload && ex->pending)
 		event_deliver_payload(vcpu);
 	if (ex->pending || ex->injected) {
 		/* Without payloads "pending" does not exist: user space knows only "injected". */
@@ -217,28 +216,17 @@ static int get_events(struct vcpu *vcpu, struct kvm_vcpu_events *events)
 	events->nmi.injected = vcpu->nmi_injected;
 	events->nmi.pending = vcpu->nmi_pending != 0;
 	events->nmi.masked = vcpu->nmi_masked;
-	events->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	events->flags = event_parts(vcpu->vm);
 	smm_get_events(vcpu, events);
-	if (payload)
-		events->flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
-	if (vcpu->vm->triple_fault_event) {
-		events->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+	if (vcpu->vm->triple_fault_event)
 		events->triple_fault.pending = test_bit(REQ_TRIPLE_FAULT, &vcpu->requests);
-	}
-	return 0;
 }
 
 static int check_events(struct vcpu *vcpu, const struct kvm_vcpu_events *events)
 {
-	u32 valid = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
-		    KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM;
 	bool payload = events->flags & KVM_VCPUEVENT_VALID_PAYLOAD;
 
-	if (vcpu->vm->exception_payload)
-		valid |= KVM_VCPUEVENT_VALID_PAYLOAD;
-	if (vcpu->vm->triple_fault_event)
-		valid |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
-	if (events->flags & ~valid)
+	if (events->flags & ~(event_parts(vcpu->vm) | KVM_VCPUEVENT_VALID_SIPI_VECTOR))
 		return -EINVAL;
 	if (payload && events->exception.pending && events->exception.injected)
 		return -EINVAL;
@@ -283,16 +271,12 @@ static int set_events(struct vcpu *vcpu, const struct kvm_vcpu_events *events)
 			vcpu_request(vcpu, REQ_NMI);
 	}
 	backend(set_nmi_mask)(vcpu, events->nmi.masked);
-	if (events->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR && vcpu->lapic)
-		lapic_set_sipi_vector(vcpu, events->sipi_vector);
+	if (events->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR)
+		WRITE_ONCE(vcpu->sipi_vector, events->sipi_vector);
 	if (events->flags & KVM_VCPUEVENT_VALID_SMM)
 		smm_set_events(vcpu, events);
-	if (events->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) {
-		if (events->triple_fault.pending)
-			vcpu_request(vcpu, REQ_TRIPLE_FAULT);
-		else
-			clear_bit(REQ_TRIPLE_FAULT, &vcpu->requests);
-	}
+	if (events->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
+		assign_bit(REQ_TRIPLE_FAULT, &vcpu->requests, events->triple_fault.pending);
 	vcpu_request(vcpu, REQ_EVENT);
 	return 0;
 }
@@ -300,7 +284,7 @@ static int set_events(struct vcpu *vcpu, const struct kvm_vcpu_events *events)
 /* KVM_INTERRUPT: by user space's own interrupt controller. */
 static int queue_interrupt(struct vcpu *vcpu, const struct kvm_interrupt *irq)
 {
-	if (irq->irq >= NR_VECTORS_X86)
+	if (irq->irq >= NR_VECTORS)
 		return -EINVAL;
 	if (vcpu->vm->irqchip == IRQCHIP_SPLIT)
 		return irq_set_user_extint(vcpu, irq->irq);
@@ -308,9 +292,7 @@ static int queue_interrupt(struct vcpu *vcpu, const struct kvm_interrupt *irq)
 		return -ENXIO;
 	if (vcpu->interrupt.injected)
 		return -EEXIST;
-	vcpu->interrupt.injected = true;
-	vcpu->interrupt.soft = false;
-	vcpu->interrupt.vector = irq->irq;
+	vcpu->interrupt = (struct vcpu_interrupt) { .injected = true, .vector = irq->irq };
 	vcpu_request(vcpu, REQ_EVENT);
 	return 0;
 }
@@ -370,13 +352,10 @@ void vcpu_sync_to_run(struct vcpu *vcpu)
 
 /* ---- debugging ---- */
 
-static int get_debugregs(struct vcpu *vcpu, struct kvm_debugregs *regs)
+static void get_debugregs(struct vcpu *vcpu, struct kvm_debugregs *regs)
 {
-	memset(regs, 0, sizeof(*regs));
+	*regs = (struct kvm_debugregs) { .dr6 = vcpu->dr6, .dr7 = vcpu->dr7 };
 	memcpy(regs->db, vcpu->dr, sizeof(regs->db));
-	regs->dr6 = vcpu->dr6;
-	regs->dr7 = vcpu->dr7;
-	return 0;
 }
 
 static int set_debugregs(struct vcpu *vcpu, const struct kvm_debugregs *regs)
@@ -399,10 +378,7 @@ static int set_guest_debug(struct vcpu *vcpu, const struct kvm_guest_debug *debu
 	if (control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)) {
 		if (vcpu->exception.pending)
 			return -EBUSY;
-		if (control & KVM_GUESTDBG_INJECT_DB)
-			vcpu_queue_exception(vcpu, DB_VECTOR);
-		else
-			vcpu_queue_exception(vcpu, BP_VECTOR);
+		vcpu_queue_exception(vcpu, control & KVM_GUESTDBG_INJECT_DB ? DB_VECTOR : BP_VECTOR);
 	}
 	event_set_debug(vcpu, control & KVM_GUESTDBG_ENABLE ? control : 0);
 	if (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP) {
@@ -413,17 +389,15 @@ static int set_guest_debug(struct vcpu *vcpu, const struct kvm_guest_debug *debu
 	return 0;
 }
 
-static int translate(struct vcpu *vcpu, struct kvm_translation *t)
+static void translate(struct vcpu *vcpu, struct kvm_translation *t)
 {
 	struct gwalk_result res;
-	bool valid = !gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, t->linear_address,
-			    GWALK_PEEK, &res);
 
-	t->physical_address = valid ? res.gpa : ~0ULL;
-	t->valid = valid;
+	t->valid = !gwalk(vcpu, &vcpu->walk, vcpu->cr3, vcpu->pkru, t->linear_address,
+			  GWALK_PEEK, &res);
+	t->physical_address = t->valid ? res.gpa : ~0ULL;
 	t->writeable = 1;
 	t->usermode = 0;
-	return 0;
 }
 
 /* ---- the rest ---- */
@@ -461,94 +435,89 @@ static int set_vapic_addr(struct vcpu *vcpu, const struct kvm_vapic_addr *vapic)
 /* KVM_ENABLE_CAP: paravirtual features are always those that CPUID tells of, and no others. */
 static int enable_cap(struct vcpu *vcpu, const struct kvm_enable_cap *cap)
 {
-	if (cap->flags || cap->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
+	if (cap->flags || cap->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID || !cap->args[0])
 		return -EINVAL;
-	return cap->args[0] ? 0 : -EINVAL;
+	return 0;
 }
 
-/* ---- attributes: one, the TSC's offset ---- */
-
-static bool is_tsc_offset(const struct kvm_device_attr *attr)
+/* There is one attribute, the TSC's offset. */
+static int handle_attr(struct vcpu *vcpu, unsigned int ioctl, const struct kvm_device_attr *attr)
 {
-	return !attr->flags && attr->group == KVM_VCPU_TSC_CTRL && attr->attr == KVM_VCPU_TSC_OFFSET;
-}
-
-static int has_attr(struct vcpu *vcpu, const struct kvm_device_attr *attr)
-{
-	return is_tsc_offset(attr) ? 0 : -ENXIO;
-}
-
-static int get_attr(struct vcpu *vcpu, const struct kvm_device_attr *attr)
-{
-	return !is_tsc_offset(attr) ? -ENXIO :
-	       put_user(vcpu->tsc_offset, (u64 __user *)(uintptr_t)attr->addr);
-}
-
-static int set_attr(struct vcpu *vcpu, const struct kvm_device_attr *attr)
-{
+	u64 __user *user = (u64 __user *)(uintptr_t)attr->addr;
 	u64 offset;
 
-	if (!is_tsc_offset(attr))
+	if (attr->flags || attr->group != KVM_VCPU_TSC_CTRL || attr->attr != KVM_VCPU_TSC_OFFSET)
 		return -ENXIO;
-	if (get_user(offset, (u64 __user *)(uintptr_t)attr->addr))
-		return -EFAULT;
-	clock_set_tsc_offset(vcpu, offset);
+	if (ioctl == KVM_GET_DEVICE_ATTR)
+		return put_user(vcpu->tsc_offset, user);
+	if (ioctl == KVM_SET_DEVICE_ATTR) {
+		if (get_user(offset, user))
+			return -EFAULT;
+		clock_set_tsc_offset(vcpu, offset);
+	}
 	return 0;
 }
 
 /* ioctls whose payload has a fixed size: ioctl.c copies it. */
-#define STATE_IOCTLS(X)						\
-	X(KVM_GET_REGS, get_regs)				\
-	X(KVM_SET_REGS, set_regs)				\
-	X(KVM_GET_SREGS, get_sregs)				\
-	X(KVM_SET_SREGS, set_sregs)				\
-	X(KVM_GET_SREGS2, get_sregs2)				\
-	X(KVM_SET_SREGS2, set_sregs2)				\
-	X(KVM_GET_FPU, fpu_ioctl_get)				\
-	X(KVM_SET_FPU, fpu_ioctl_set)				\
-	X(KVM_GET_XCRS, fpu_ioctl_get_xcrs)			\
-	X(KVM_SET_XCRS, fpu_ioctl_set_xcrs)			\
-	X(KVM_GET_MP_STATE, get_mp_state)			\
-	X(KVM_SET_MP_STATE, set_mp_state)			\
-	X(KVM_GET_VCPU_EVENTS, get_events)			\
-	X(KVM_SET_VCPU_EVENTS, set_events)			\
-	X(KVM_GET_DEBUGREGS, get_debugregs)			\
-	X(KVM_SET_DEBUGREGS, set_debugregs)			\
-	X(KVM_SET_GUEST_DEBUG, set_guest_debug)			\
-	X(KVM_TRANSLATE, translate)				\
-	X(KVM_INTERRUPT, queue_interrupt)			\
-	X(KVM_X86_SETUP_MCE, mce_ioctl_setup)			\
-	X(KVM_X86_SET_MCE, mce_ioctl_set)			\
-	X(KVM_SET_VAPIC_ADDR, set_vapic_addr)			\
-	X(KVM_ENABLE_CAP, enable_cap)				\
-	X(KVM_HAS_DEVICE_ATTR, has_attr)			\
-	X(KVM_GET_DEVICE_ATTR, get_attr)			\
-	X(KVM_SET_DEVICE_ATTR, set_attr)			\
-	X(KVM_GET_LAPIC, lapic_get_state)			\
-	X(KVM_SET_LAPIC, lapic_set_state)
-
 static int handle_payload(void *vcpu, unsigned int ioctl, void *data)
 {
 	switch (ioctl) {
 #define CASE(nr, function) case nr: return data ? function(vcpu, data) : 0;
-	STATE_IOCTLS(CASE)
+#define CASE_VOID(nr, function) case nr: if (data) function(vcpu, data); return 0;
+	CASE_VOID(KVM_GET_REGS, get_regs)
+	CASE_VOID(KVM_SET_REGS, set_regs)
+	CASE_VOID(KVM_GET_SREGS, get_sregs)
+	CASE(KVM_SET_SREGS, set_sregs)
+	CASE_VOID(KVM_GET_SREGS2, get_sregs2)
+	CASE(KVM_SET_SREGS2, set_sregs2)
+	CASE(KVM_GET_FPU, fpu_ioctl_get)
+	CASE(KVM_SET_FPU, fpu_ioctl_set)
+	CASE_VOID(KVM_GET_XSAVE, fpu_ioctl_get_xsave)
+	CASE_VOID(KVM_GET_XSAVE2, fpu_ioctl_get_xsave)
+	CASE(KVM_SET_XSAVE, fpu_ioctl_set_xsave)
+	CASE(KVM_GET_XCRS, fpu_ioctl_get_xcrs)
+	CASE(KVM_SET_XCRS, fpu_ioctl_set_xcrs)
+	CASE_VOID(KVM_GET_MP_STATE, get_mp_state)
+	CASE(KVM_SET_MP_STATE, set_mp_state)
+	CASE_VOID(KVM_GET_VCPU_EVENTS, get_events)
+	CASE(KVM_SET_VCPU_EVENTS, set_events)
+	CASE_VOID(KVM_GET_DEBUGREGS, get_debugregs)
+	CASE(KVM_SET_DEBUGREGS, set_debugregs)
+	CASE(KVM_SET_GUEST_DEBUG, set_guest_debug)
+	CASE_VOID(KVM_TRANSLATE, translate)
+	CASE(KVM_INTERRUPT, queue_interrupt)
+	CASE(KVM_X86_SETUP_MCE, mce_ioctl_setup)
+	CASE(KVM_X86_SET_MCE, mce_ioctl_set)
+	CASE(KVM_SET_VAPIC_ADDR, set_vapic_addr)
+	CASE(KVM_ENABLE_CAP, enable_cap)
+	CASE(KVM_GET_LAPIC, lapic_get_state)
+	CASE(KVM_SET_LAPIC, lapic_set_state)
 #undef CASE
+#undef CASE_VOID
+	case KVM_HAS_DEVICE_ATTR:
+	case KVM_GET_DEVICE_ATTR:
+	case KVM_SET_DEVICE_ATTR: return data ? handle_attr(vcpu, ioctl, data) : 0;
 	default: return -ENOTTY;
 	}
 }
 
-static long other_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg)
+/**
+ * vcpu_state_ioctl() - any ioctl of the vCPU fd but KVM_RUN
+ * @vcpu: under its mutex; memslot_srcu held
+ * @ioctl: which
+ * @arg: its argument
+ *
+ * Return: as api.rst says; -ENOTTY where it is not of this module.
+ */
+long vcpu_state_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
 
 	switch (ioctl) {
 	case KVM_SET_CPUID2: return cpuid_ioctl_set2(vcpu, user);
 	case KVM_GET_CPUID2: return cpuid_ioctl_get2(vcpu, user);
-	case KVM_GET_MSRS: return msr_ioctl_get(vcpu, user);
-	case KVM_SET_MSRS: return msr_ioctl_set(vcpu, user);
-	case KVM_GET_XSAVE: return fpu_ioctl_get_xsave(vcpu, user, sizeof(struct kvm_xsave));
-	case KVM_GET_XSAVE2: return fpu_ioctl_get_xsave(vcpu, user, fpu_xsave_size(vcpu->vm));
-	case KVM_SET_XSAVE: return fpu_ioctl_set_xsave(vcpu, user);
+	case KVM_GET_MSRS: return msr_ioctl(vcpu, user, false);
+	case KVM_SET_MSRS: return msr_ioctl(vcpu, user, true);
 	case KVM_NMI:
 		vcpu_nmi(vcpu);
 		return 0;
@@ -558,25 +527,8 @@ static long other_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg
 	case KVM_SET_SIGNAL_MASK: return set_signal_mask(vcpu, user);
 	case KVM_SET_TSC_KHZ: return clock_set_tsc_khz(vcpu, arg);
 	case KVM_GET_TSC_KHZ: return vcpu->tsc_khz;
-	case KVM_GET_STATS_FD: return stats_vcpu_fd(vcpu);
+	case KVM_GET_STATS_FD: return stats_fd(vcpu->vm, vcpu);
 	case KVM_KVMCLOCK_CTRL: return clock_ioctl_kvmclock_ctrl(vcpu);
 	default: return ioctl_with_payload(vcpu, ioctl, user, handle_payload);
 	}
-}
-
-/**
- * vcpu_state_ioctl() - any ioctl of the vCPU fd but KVM_RUN
- * @vcpu: under its mutex
- * @ioctl: which
- * @arg: its argument
- *
- * Return: as api.rst says; -ENOTTY where it is not of this module.
- */
-long vcpu_state_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg)
-{
-	int srcu = srcu_read_lock(&memslot_srcu);
-	long r = other_ioctl(vcpu, ioctl, arg);
-
-	srcu_read_unlock(&memslot_srcu, srcu);
-	return r;
 }

@@ -3,11 +3,8 @@
  * The VM fd: a virtual machine's life and its ioctls.
  */
 #include <linux/anon_inodes.h>
-#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
-#include <linux/sched/mm.h>
-#include <linux/vmalloc.h>
 #include "backend.h"
 #include "clock.h"
 #include "coalesced.h"
@@ -53,36 +50,31 @@ void vm_get(struct vm *vm)
 	refcount_inc(&vm->refs);
 }
 
-/*
- * No fd and no vCPU fd is left.  Nothing here waits for a grace period: the
- * mmu notifier's ends later and frees struct vm itself, from memslot.c.
+/**
+ * vm_put() - give a reference back; the last one ends the VM
+ * @vm: may be gone afterwards
+ *
+ * Nothing here waits for a grace period: the mmu notifier's ends later and frees
+ * struct vm itself, from memslot.c.
  */
-static void vm_destroy(struct vm *vm)
+void vm_put(struct vm *vm)
 {
 	int i;
 
+	if (!refcount_dec_and_test(&vm->refs))
+		return;
 	/* Timers, irqfds and ioeventfds first: they reach vCPUs from outside. */
 	irqfd_release_all(vm);
 	ioeventfd_release_all(vm);
 	pit_destroy(vm);
-	memslot_unmap_vm(vm);
+	fault_unmap_vm(vm);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vcpu_destroy(vm->vcpus[i]);
 	vm->nr_vcpus = 0;
 	irq_destroy(vm);
-	msr_filter_destroy(vm);
+	kvfree(rcu_dereference_protected(vm->msr_filter, true));
 	coalesced_destroy(vm);
-	memslot_destroy_vm(vm);
-}
-
-/**
- * vm_put() - give a reference back; the last one ends the VM
- * @vm: may be gone afterwards
- */
-void vm_put(struct vm *vm)
-{
-	if (refcount_dec_and_test(&vm->refs))
-		vm_destroy(vm);
+	mmu_notifier_put(&vm->mmu_notifier);
 }
 
 /* Of just that size: most of what a new VM costs is to clear its memory. */
@@ -129,7 +121,9 @@ static struct vm *vm_new(void)
 	refcount_set(&vm->refs, 1);
 	INIT_LIST_HEAD(&vm->coalesced_zones);
 	spin_lock_init(&vm->coalesced_lock);
-	irq_vm_init(vm);
+	mutex_init(&vm->eventfd_lock);
+	INIT_LIST_HEAD(&vm->irqfds);
+	INIT_HLIST_HEAD(&vm->resamplers);
 	clock_vm_init(vm);
 	r = memslot_init_vm(vm);
 	if (r) {
@@ -143,12 +137,7 @@ static struct vm *vm_new(void)
 
 enum { TSS_REGION = 3 * PAGE_SIZE };
 
-/* Checked for user space's sake: AMD-V and unrestricted guests need neither page. */
-static int vm_set_tss_addr(unsigned long addr)
-{
-	return addr > (unsigned int)-TSS_REGION ? -EINVAL : 0;
-}
-
+/* Checked for user space's sake, as its KVM_SET_TSS_ADDR: guests here need neither page. */
 static int vm_set_identity_map_addr(struct vm *vm, const u64 *addr)
 {
 	return vm->nr_vcpus ? -EINVAL : 0;
@@ -164,7 +153,7 @@ static int vm_set_boot_cpu_id(struct vm *vm, unsigned long id)
 
 static long vm_set_gsi_routing(struct vm *vm, struct kvm_irq_routing __user *user)
 {
-	struct kvm_irq_routing_entry *entries = NULL;
+	struct kvm_irq_routing_entry *entries;
 	struct kvm_irq_routing head;
 	long r;
 
@@ -172,11 +161,9 @@ static long vm_set_gsi_routing(struct vm *vm, struct kvm_irq_routing __user *use
 		return -EFAULT;
 	if (vm->irqchip == IRQCHIP_NONE || head.flags || head.nr > IRQ_MAX_ROUTES)
 		return -EINVAL;
-	if (head.nr) {
-		entries = vmemdup_user(user->entries, array_size(sizeof(*entries), head.nr));
-		if (IS_ERR(entries))
-			return PTR_ERR(entries);
-	}
+	entries = vmemdup_user(user->entries, array_size(sizeof(*entries), head.nr));
+	if (IS_ERR(entries))
+		return PTR_ERR(entries);
 	r = route_set(vm, entries, head.nr);
 	kvfree(entries);
 	return r;
@@ -212,20 +199,17 @@ static int vm_set_pit(struct vm *vm, const struct kvm_pit_state *old)
 	struct kvm_pit_state2 state;
 	int r = pit_get_state(vm, &state);
 
-	if (r)
-		return r;
 	memcpy(state.channels, old->channels, sizeof(old->channels));
-	return pit_set_state(vm, &state);
+	return r ?: pit_set_state(vm, &state);
 }
 
 /* For the vCPUs that come. */
 static int vm_set_tsc_khz(struct vm *vm, u32 khz)
 {
-	if (vm->nr_vcpus)
+	khz = khz ?: vm->host_khz;
+	if (vm->nr_vcpus || !clock_khz_ratio(vm, khz))
 		return -EINVAL;
-	if (clock_khz_ratio(vm, khz ?: vm->host_khz) == 0)
-		return -EINVAL;
-	vm->guest_khz = khz ?: vm->host_khz;
+	vm->guest_khz = khz;
 	return 0;
 }
 
@@ -238,64 +222,43 @@ static int vm_reinject(struct vm *vm, const struct kvm_reinject_control __user *
 	return pit_reinject(vm, control.pit_reinject);
 }
 
-/* These lock what they need themselves; their payload is copied by ioctl.c. */
-#define VM_IOCTLS(X)								\
-	X(KVM_SET_USER_MEMORY_REGION, memslot_ioctl_set)			\
-	X(KVM_GET_DIRTY_LOG, memslot_ioctl_get_dirty_log)			\
-	X(KVM_CLEAR_DIRTY_LOG, memslot_ioctl_clear_dirty_log)			\
-	X(KVM_GET_IRQCHIP, irq_ioctl_get_irqchip)				\
-	X(KVM_SET_IRQCHIP, irq_ioctl_set_irqchip)				\
-	X(KVM_IRQ_LINE, vm_irq_line)						\
-	X(KVM_IRQ_LINE_STATUS, vm_irq_line)					\
-	X(KVM_IRQFD, irqfd_assign)						\
-	X(KVM_IOEVENTFD, ioeventfd_ioctl)					\
-	X(KVM_SIGNAL_MSI, irq_send_msi)						\
-	X(KVM_GET_PIT2, pit_get_state)						\
-	X(KVM_SET_PIT2, pit_set_state)						\
-	X(KVM_GET_PIT, vm_get_pit)						\
-	X(KVM_SET_PIT, vm_set_pit)						\
-	X(KVM_GET_CLOCK, clock_ioctl_get)					\
-	X(KVM_SET_CLOCK, clock_ioctl_set)
-
-/* vm->lock is held for these. */
-#define VM_LOCKED_IOCTLS(X)							\
-	X(KVM_CREATE_PIT2, vm_create_pit)					\
-	X(KVM_SET_IDENTITY_MAP_ADDR, vm_set_identity_map_addr)			\
-	X(KVM_ENABLE_CAP, vm_enable_cap)					\
-	X(KVM_X86_SET_MSR_FILTER, msr_ioctl_set_filter)				\
-	X(KVM_REGISTER_COALESCED_MMIO, coalesced_register)			\
-	X(KVM_UNREGISTER_COALESCED_MMIO, coalesced_unregister)
-
 #define CASE(nr, function) case nr: return data ? function(vm, data) : 0;
 
+/* These lock what they need themselves; their payload is copied by ioctl.c. */
 static int handle_payload(void *vm, unsigned int ioctl, void *data)
 {
 	switch (ioctl) {
-	VM_IOCTLS(CASE)
+	CASE(KVM_SET_USER_MEMORY_REGION, memslot_ioctl_set)
+	CASE(KVM_GET_DIRTY_LOG, memslot_ioctl_get_dirty_log)
+	CASE(KVM_CLEAR_DIRTY_LOG, memslot_ioctl_clear_dirty_log)
+	CASE(KVM_GET_IRQCHIP, irq_ioctl_get_irqchip)
+	CASE(KVM_SET_IRQCHIP, irq_ioctl_set_irqchip)
+	CASE(KVM_IRQ_LINE, vm_irq_line)
+	CASE(KVM_IRQ_LINE_STATUS, vm_irq_line)
+	CASE(KVM_IRQFD, irqfd_assign)
+	CASE(KVM_IOEVENTFD, ioeventfd_ioctl)
+	CASE(KVM_SIGNAL_MSI, irq_send_msi)
+	CASE(KVM_GET_PIT2, pit_get_state)
+	CASE(KVM_SET_PIT2, pit_set_state)
+	CASE(KVM_GET_PIT, vm_get_pit)
+	CASE(KVM_SET_PIT, vm_set_pit)
+	CASE(KVM_GET_CLOCK, clock_ioctl_get)
+	CASE(KVM_SET_CLOCK, clock_ioctl_set)
 	default: return -ENOTTY;
 	}
 }
 
+/* vm->lock is held for these. */
 static int handle_locked_payload(void *vm, unsigned int ioctl, void *data)
 {
 	switch (ioctl) {
-	VM_LOCKED_IOCTLS(CASE)
+	CASE(KVM_CREATE_PIT2, vm_create_pit)
+	CASE(KVM_SET_IDENTITY_MAP_ADDR, vm_set_identity_map_addr)
+	CASE(KVM_ENABLE_CAP, vm_enable_cap)
+	CASE(KVM_X86_SET_MSR_FILTER, msr_ioctl_set_filter)
+	CASE(KVM_REGISTER_COALESCED_MMIO, coalesced_register)
+	CASE(KVM_UNREGISTER_COALESCED_MMIO, coalesced_unregister)
 	default: return -ENOTTY;
-	}
-}
-
-static long vm_locked_ioctl(struct vm *vm, unsigned int ioctl, unsigned long arg)
-{
-	void __user *user = (void __user *)arg;
-
-	switch (ioctl) {
-	case KVM_CREATE_VCPU: return arg > U32_MAX ? -EINVAL : vcpu_create(vm, arg);
-	case KVM_CREATE_IRQCHIP: return irq_create_irqchip(vm);
-	case KVM_SET_GSI_ROUTING: return vm_set_gsi_routing(vm, user);
-	case KVM_SET_BOOT_CPU_ID: return vm_set_boot_cpu_id(vm, arg);
-	case KVM_CREATE_PIT: return pit_create(vm, KVM_PIT_SPEAKER_DUMMY);
-	case KVM_SET_TSC_KHZ: return vm_set_tsc_khz(vm, arg);
-	default: return ioctl_with_payload(vm, ioctl, user, handle_locked_payload);
 	}
 }
 
@@ -309,19 +272,27 @@ static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 		return -EIO;
 	switch (ioctl) {
 	case KVM_CHECK_EXTENSION: return vm_check_extension(vm, arg);
-	case KVM_SET_TSS_ADDR: return vm_set_tss_addr(arg);
+	case KVM_SET_TSS_ADDR: return arg > (unsigned int)-TSS_REGION ? -EINVAL : 0;
 	case KVM_GET_TSC_KHZ: return vm->guest_khz;
 	case KVM_SET_NR_MMU_PAGES: return memslot_set_max_tables(vm, arg);
 	case KVM_GET_NR_MMU_PAGES: return READ_ONCE(vm->max_tables);
 	case KVM_RESET_DIRTY_RINGS: return dirty_ring_reset_all(vm);
-	case KVM_GET_STATS_FD: return stats_vm_fd(vm);
+	case KVM_GET_STATS_FD: return stats_fd(vm, NULL);
 	case KVM_REINJECT_CONTROL: return vm_reinject(vm, user);	/* its number tells no size */
 	}
 	r = ioctl_with_payload(vm, ioctl, user, handle_payload);
 	if (r != -ENOTTY)
 		return r;
 	guard(mutex)(&vm->lock);
-	return vm_locked_ioctl(vm, ioctl, arg);
+	switch (ioctl) {
+	case KVM_CREATE_VCPU: return arg > U32_MAX ? -EINVAL : vcpu_create(vm, arg);
+	case KVM_CREATE_IRQCHIP: return irq_create_irqchip(vm);
+	case KVM_SET_GSI_ROUTING: return vm_set_gsi_routing(vm, user);
+	case KVM_SET_BOOT_CPU_ID: return vm_set_boot_cpu_id(vm, arg);
+	case KVM_CREATE_PIT: return pit_create(vm, KVM_PIT_SPEAKER_DUMMY);
+	case KVM_SET_TSC_KHZ: return vm_set_tsc_khz(vm, arg);
+	default: return ioctl_with_payload(vm, ioctl, user, handle_locked_payload);
+	}
 }
 
 /* For its file of statistics, too. */

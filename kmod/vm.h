@@ -28,12 +28,6 @@
 #define VM_MAX_VCPU_ID	1024	/* ids (= initial APIC ids) are below this */
 
 struct vcpu;
-struct memslots;
-struct pic;
-struct ioapic;
-struct pit;
-struct irq_routes;
-struct msr_filter;
 
 enum irqchip_mode {
 	IRQCHIP_NONE,		/* user space has the APICs, KVM_INTERRUPT injects */
@@ -85,7 +79,7 @@ struct vm {
 	/* coalesced.c */
 	struct list_head coalesced_zones;	/* [V], read under RCU */
 	spinlock_t	coalesced_lock;		/* who writes to the ring */
-	struct kvm_coalesced_mmio_ring *coalesced_ring; /* shared with user space */
+	void		*coalesced_ring;	/* shared with user space; vcpu_shared_page() makes it */
 
 	/* time: clock.c; all under clock_lock but for the first two */
 	u32		host_khz;		/* of the host's TSC, as known when the VM was made */
@@ -109,10 +103,10 @@ struct vm {
 	u32		user_hypercalls;	/* bits KVM_HC_* */
 	u32		disabled_exits;		/* KVM_X86_DISABLE_EXITS_* */
 	u32		max_vcpu_id;		/* ids are below it; 0: VM_MAX_VCPU_ID */
-	bool		exception_payload;
-	bool		triple_fault_event;
-	bool		user_emulates;		/* what we cannot: never #UD for it */
-	bool		hide_platform_info;	/* MSR_PLATFORM_INFO is #GP */
+	u32		exception_payload;	/* this and the next three: 0 or 1 */
+	u32		triple_fault_event;
+	u32		user_emulates;		/* what we cannot: never #UD for it */
+	u32		hide_platform_info;	/* MSR_PLATFORM_INFO is #GP */
 	struct msr_filter __rcu *msr_filter;	/* [V], read under RCU */
 
 	struct vm_stats	stats;

@@ -15,21 +15,15 @@
 
 /* What the caller expects back. */
 .macro PUSH_HOST_REGS
-	pushq	%rbp
-	pushq	%rbx
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	.irp	reg, rbp, rbx, r12, r13, r14, r15
+	pushq	%\reg
+	.endr
 .endm
 
 .macro POP_HOST_REGS
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbx
-	popq	%rbp
+	.irp	reg, r15, r14, r13, r12, rbx, rbp
+	popq	%\reg
+	.endr
 .endm
 
 /* All but rax and rsp, which the vendors treat differently; rdi last. regs: offset of vcpu.regs. */
@@ -39,14 +33,9 @@
 	movq	8 * 3 + \regs(%rdi), %rbx
 	movq	8 * 5 + \regs(%rdi), %rbp
 	movq	8 * 6 + \regs(%rdi), %rsi
-	movq	8 * 8 + \regs(%rdi), %r8
-	movq	8 * 9 + \regs(%rdi), %r9
-	movq	8 * 10 + \regs(%rdi), %r10
-	movq	8 * 11 + \regs(%rdi), %r11
-	movq	8 * 12 + \regs(%rdi), %r12
-	movq	8 * 13 + \regs(%rdi), %r13
-	movq	8 * 14 + \regs(%rdi), %r14
-	movq	8 * 15 + \regs(%rdi), %r15
+	.irp	nr, 8, 9, 10, 11, 12, 13, 14, 15
+	movq	8 * \nr + \regs(%rdi), %r\nr
+	.endr
 	movq	8 * 7 + \regs(%rdi), %rdi
 .endm
 
@@ -58,14 +47,9 @@
 	movq	%rbx, 8 * 3 + \regs(%rdi)
 	movq	%rbp, 8 * 5 + \regs(%rdi)
 	movq	%rsi, 8 * 6 + \regs(%rdi)
-	movq	%r8, 8 * 8 + \regs(%rdi)
-	movq	%r9, 8 * 9 + \regs(%rdi)
-	movq	%r10, 8 * 10 + \regs(%rdi)
-	movq	%r11, 8 * 11 + \regs(%rdi)
-	movq	%r12, 8 * 12 + \regs(%rdi)
-	movq	%r13, 8 * 13 + \regs(%rdi)
-	movq	%r14, 8 * 14 + \regs(%rdi)
-	movq	%r15, 8 * 15 + \regs(%rdi)
+	.irp	nr, 8, 9, 10, 11, 12, 13, 14, 15
+	movq	%r\nr, 8 * \nr + \regs(%rdi)
+	.endr
 	popq	%rcx
 	movq	%rcx, 8 * 7 + \regs(%rdi)
 .endm
@@ -103,15 +87,9 @@
 
 /* No guest value in a register that speculation could use; the callee-saved ones are popped. */
 .macro LEAVE_NO_GUEST_VALUES
-	xorl	%eax, %eax
-	xorl	%ecx, %ecx
-	xorl	%edx, %edx
-	xorl	%esi, %esi
-	xorl	%edi, %edi
-	xorl	%r8d, %r8d
-	xorl	%r9d, %r9d
-	xorl	%r10d, %r10d
-	xorl	%r11d, %r11d
+	.irp	reg, eax, ecx, edx, esi, edi, r8d, r9d, r10d, r11d
+	xorl	%\reg, %\reg
+	.endr
 .endm
 
 #endif /* __ASSEMBLY__ */

@@ -395,6 +395,58 @@ TEST_F(exceptions, page_fault_survives_a_nested_page_fault_on_its_stack)
 	EXPECT_EQ(64, vcpu_call(self->vcpu, faults_on_new_stacks, 64));
 }
 
+extern u8 no_int3[];
+
+static u64 nop_on_a_new_stack(u64 rsp)
+{
+	guest_sync(0);
+	asm volatile("mov %%rsp, %%r12\n\tmov %0, %%rsp\nno_int3:\n\tnop\n\tmov %%r12, %%rsp"
+		     : : "r"(rsp) : "r12", "memory");
+	return this_cpu()->irqs[BP_VECTOR];
+}
+
+/*
+ * Where no INT3 is, nothing but the injection can raise it anew: SDM 3C "Information
+ * for VM Exits That Occur During Event Delivery".  Stock KVM runs the instruction at
+ * RIP instead, for user space injects #BP at an INT3 as a rule.
+ */
+TEST_F(exceptions, injected_bp_survives_a_nested_page_fault_on_its_stack)
+{
+	struct kvm_regs regs;
+
+	vm_add_ram(&self->vm, SLOT_TEST, VM_RAM, PAGE_SIZE, 0);
+	guest_handlers[BP_VECTOR] = keep_frame;
+	vcpu_start(self->vcpu, nop_on_a_new_stack, VM_RAM + PAGE_SIZE);
+	ASSERT_EQ(0, vcpu_sync(self->vcpu));
+	regs = vcpu_regs(self->vcpu);
+	regs.r12 = regs.rsp;
+	regs.rsp = VM_RAM + PAGE_SIZE;
+	regs.rip = (u64)no_int3;
+	vcpu_set_regs(self->vcpu, &regs);
+	inject(self->vcpu, BP_VECTOR, false, 0);
+	EXPECT_EQ(1, vcpu_finish(self->vcpu));
+	EXPECT_EQ((u64)no_int3 + 1, seen.rip);
+}
+
+/* KVM_SET_REGS drops what is pending.  What that had for CR2 is not the next one's. */
+TEST_F(exceptions, a_page_fault_that_was_dropped_leaves_cr2_to_the_next)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXCEPTION_PAYLOAD, .args = { 1 } };
+	struct kvm_vcpu_events events;
+
+	kvm_do(self->vm.fd, KVM_ENABLE_CAP, &cap);
+	vm_add_ram(&self->vm, SLOT_TEST, VM_RAM, 64 * PAGE_SIZE, 0);
+	events = vcpu_events(self->vcpu);
+	events.flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	events.exception.pending = 1;
+	events.exception.nr = PF_VECTOR;
+	events.exception.has_error_code = 1;
+	events.exception_has_payload = 1;
+	events.exception_payload = 0xabcd000;
+	vcpu_set_events(self->vcpu, &events);
+	EXPECT_EQ(64, vcpu_call(self->vcpu, faults_on_new_stacks, 64));
+}
+
 static u64 int_on_new_stacks(u64 pages)
 {
 	u64 rsp = VM_RAM + PAGE_SIZE * pages;

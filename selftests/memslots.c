@@ -541,46 +541,10 @@ TEST_F(slots, dirty_log_to_a_bad_address_is_efault)
 	EXPECT_EQ(EFAULT, errno_of(get_dirty_log(&self->vm, SLOT_TEST, (u64 *)8)));
 }
 
-/* ---- as live migration does it ---- */
+/* ---- changes beside a running guest ---- */
 
 static volatile bool stop;
 static volatile u64 rounds;
-
-static u64 scribble(u64 seed)
-{
-	while (!stop) {
-		seed = seed * 6364136223846793005 + 1442695040888963407;
-		write32(VM_RAM + (seed >> 40) % SIZE / 4 * 4, seed >> 30);
-		rounds++;
-	}
-	return rounds;
-}
-
-static void copy_dirty(struct vm *vm, const u8 *ram, u8 *copy)
-{
-	die_unless(!get_dirty_log(vm, SLOT_TEST, dirty_log));
-	for (u32 i = 0; i < PAGES; i++)
-		if (is_dirty(i))
-			memcpy(copy + i * PAGE_SIZE, ram + i * PAGE_SIZE, PAGE_SIZE);
-}
-
-TEST_F(slots, copying_what_is_dirty_until_the_guest_stops_gives_all_its_memory)
-{
-	u8 *ram = vm_add_ram(&self->vm, SLOT_TEST, VM_RAM, SIZE, KVM_MEM_LOG_DIRTY_PAGES);
-	u8 *copy = anonymous(SIZE);
-
-	vcpu_spawn(self->vcpu, scribble, 42);
-	for (int i = 0; i < 100 || rounds <= 1000; i++) {
-		copy_dirty(&self->vm, ram, copy);
-		usleep(1000);
-	}
-	stop = true;
-	EXPECT_GT(vcpu_join(self->vcpu), 1000);
-	copy_dirty(&self->vm, ram, copy);
-	EXPECT_EQ(0, memcmp(ram, copy, SIZE));
-}
-
-/* ---- changes beside a running guest ---- */
 
 static u64 touch_all(u64 arg)
 {

@@ -662,6 +662,33 @@ TEST_F(mmio, a_store_across_ram_and_device_reaches_both)
 	EXPECT_EQ(0x01020304, (u32)peek(self, 0));
 }
 
+static u64 load_then_outs(u64 arg)
+{
+	u64 rsi = VM_UNMAPPED;
+
+	read8(VM_UNMAPPED);
+	guest_sync(1);
+	asm volatile("invlpg (%0); outsb" : "+S"(rsi) : "d"(PORT_SYNC) : "memory");
+	return 0;
+}
+
+TEST_F(mmio, an_address_that_was_a_devices_is_translated_anew)
+{
+	const struct kvm_run *run = self->vcpu->run;
+	u8 *ram = vm_add_ram(&self->vm, SLOT_TEST, VM_RAM, PAGE_SIZE, 0);
+
+	ram[0] = 0x5a;
+	vm_map(VM_UNMAPPED, VM_MMIO, X86_PTE_P | X86_PTE_W);
+	vcpu_start(self->vcpu, load_then_outs, 0);
+	ASSERT_FALSE(serve(self));		/* guest_sync() */
+	EXPECT_EQ(1, self->accesses);
+	vm_map(VM_UNMAPPED, VM_RAM, X86_PTE_P | X86_PTE_W);
+	ASSERT_FALSE(serve(self));		/* OUTS */
+	ASSERT_EQ(KVM_EXIT_IO, run->exit_reason);
+	EXPECT_EQ(1, self->accesses);
+	EXPECT_EQ(0x5a, *((u8 *)run + run->io.data_offset));
+}
+
 static u64 store_into_hole(u64 arg)
 {
 	u8 vector = guest_try("movq %%rax, (%0)", : "r"(VM_UNMAPPED + PAGE_SIZE - 4) : "memory");

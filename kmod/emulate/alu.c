@@ -63,92 +63,49 @@ static void alu_sub(struct emu_alu *alu, u64 a, u64 b, bool borrow, u64 changed)
 	set_result(alu, diff, changed, carry_flags(borrows, 8 * alu->size));
 }
 
-static void set_carry_overflow(struct emu_alu *alu, bool carry, bool overflow)
-{
-	set_flags(alu, X86_EFLAGS_CF | X86_EFLAGS_OF,
-		  flag_if(carry, X86_EFLAGS_CF) | flag_if(overflow, X86_EFLAGS_OF));
-}
-
-/* ROL and ROR turn the operand alone, RCL and RCR with CF as one bit more. */
-static void alu_rotate(struct emu_alu *alu, unsigned int count)
+/* The bit that comes in at the other end where @out goes out. */
+static bool bit_in(const struct emu_alu *alu, unsigned int nr, bool out, bool carry)
 {
 	unsigned int top = 8 * alu->size - 1;
-	bool through_carry = alu->op == OP_RCL || alu->op == OP_RCR;
-	bool left = alu->op == OP_ROL || alu->op == OP_RCL;
-	bool carry = alu->flags & X86_EFLAGS_CF, out;
-	u64 val = alu->dst;
 
-	while (count--) {
-		out = bit(val, left ? top : 0);
-		if (!through_carry)
-			carry = out;
-		if (left)
-			val = (val << 1 | carry) & size_mask(alu->size);
-		else
-			val = val >> 1 | (u64)carry << top;
-		carry = out;
+	switch (alu->op) {
+	case OP_ROL:
+	case OP_ROR: return out;
+	case OP_RCL:
+	case OP_RCR: return carry;
+	case OP_SAR: return bit(alu->dst, top);
+	case OP_SHLD: return nr <= top && bit(alu->src, top - nr);
+	case OP_SHRD: return nr <= top && bit(alu->src, nr);
+	default: return false;
 	}
-	alu->result = val;
-	set_carry_overflow(alu, carry, bit(val, top) != (left ? carry : bit(val, top - 1)));
 }
 
-static void alu_shift(struct emu_alu *alu, unsigned int count)
-{
-	unsigned int bits = 8 * alu->size;
-	bool carry, overflow = false;
-	u64 val = alu->dst;
-
-	if (alu->op == OP_SHL) {
-		carry = count <= bits && bit(val, bits - count);
-		val <<= count;
-		overflow = bit(val, bits - 1) != carry;
-	} else if (alu->op == OP_SHR) {
-		carry = bit(val, count - 1);
-		overflow = count == 1 && bit(val, bits - 1);
-		val >>= count;
-	} else {
-		val = sign_extend(val, alu->size);
-		carry = bit(val, count - 1);
-		val = (s64)val >> count;
-	}
-	set_result(alu, val, STATUS, flag_if(carry, X86_EFLAGS_CF) |
-		   flag_if(overflow, X86_EFLAGS_OF));
-}
-
-/* A count beyond the operand's 16 bits leaves the result undefined. */
-static void alu_shift_double(struct emu_alu *alu, unsigned int count)
-{
-	unsigned int bits = 8 * alu->size;
-	unsigned int rest = count < bits ? bits - count : 0;
-	bool sign = bit(alu->dst, bits - 1), carry;
-	u64 val;
-
-	if (alu->op == OP_SHLD) {
-		carry = bit(alu->dst, rest);
-		val = alu->dst << count | alu->src >> rest;
-	} else {
-		carry = bit(alu->dst, count - 1);
-		val = alu->dst >> count | alu->src << rest;
-	}
-	set_result(alu, val, STATUS, flag_if(carry, X86_EFLAGS_CF) |
-		   flag_if(bit(val, bits - 1) != sign, X86_EFLAGS_OF));
-}
-
-/* Shifts and rotates: a count of zero leaves the flags alone. */
+/*
+ * Shifts and rotates, bit by bit.  A count of zero leaves the flags alone; one
+ * beyond the 16 bits of SHLD or SHRD leaves the result undefined.
+ */
 static void alu_move_bits(struct emu_alu *alu)
 {
+	unsigned int top = 8 * alu->size - 1, i;
 	bool twice = alu->op == OP_SHLD || alu->op == OP_SHRD;
+	bool left = alu->op == OP_ROL || alu->op == OP_RCL || alu->op == OP_SHL || alu->op == OP_SHLD;
 	unsigned int count = (twice ? alu->third : alu->src) & (alu->size == 8 ? 63 : 31);
+	bool carry = alu->flags & X86_EFLAGS_CF, overflow;
+	u64 val = alu->dst;
 
-	alu->result = alu->dst;
+	alu->result = val;
 	if (!count)
 		return;
-	if (twice)
-		alu_shift_double(alu, count);
-	else if (alu->op <= OP_RCR)
-		alu_rotate(alu, count);
-	else
-		alu_shift(alu, count);
+	for (i = 0; i < count; i++) {
+		bool out = bit(val, left ? top : 0), in = bit_in(alu, i, out, carry);
+
+		val = left ? (val << 1 | in) & size_mask(alu->size) : val >> 1 | (u64)in << top;
+		carry = out;
+	}
+	/* The sign differs from what it was; to the left, from the carry; to the right, from the bit below. */
+	overflow = bit(val, top) != (twice ? bit(alu->dst, top) : left ? carry : bit(val, top - 1));
+	set_result(alu, val, alu->op <= OP_RCR ? X86_EFLAGS_CF | X86_EFLAGS_OF : STATUS,
+		   flag_if(carry, X86_EFLAGS_CF) | flag_if(overflow, X86_EFLAGS_OF));
 }
 
 static void alu_bit_test(struct emu_alu *alu)
@@ -184,7 +141,8 @@ static void alu_imul(struct emu_alu *alu, u64 factor)
 	bool overflow = product != sign_extend(product, alu->size);
 
 	alu->result = product & size_mask(alu->size);
-	set_carry_overflow(alu, overflow, overflow);
+	set_flags(alu, X86_EFLAGS_CF | X86_EFLAGS_OF,
+		  flag_if(overflow, X86_EFLAGS_CF | X86_EFLAGS_OF));
 }
 
 /**

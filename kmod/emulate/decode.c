@@ -365,7 +365,7 @@ static int fetch_more(struct emu *emu)
 	struct emu_insn *insn = &emu->insn;
 	unsigned int len = EMU_INSN_MAX - insn->fetched, got;
 	u64 la = emu->rip + insn->fetched;
-	struct emu_segment cs;
+	struct kvm_segment cs;
 	int r;
 
 	if (!len)

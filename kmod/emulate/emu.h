@@ -5,14 +5,14 @@
  * It runs single guest instructions in software where the CPU cannot: an
  * access to memory that no RAM backs (MMIO), or an intercepted instruction
  * whose operands the CPU does not report.  It knows the guest only through
- * struct emu_ops, includes no kernel header and builds in user space, where
- * the unit tests run it against the CPU itself.
+ * struct emu_ops, includes no header of the kernel's inside and builds in user
+ * space, where the unit tests run it against the CPU itself.
  *
  *   emu_decode() bytes at CS:RIP   -> struct emu_insn
  *   emu_execute()                  -> registers, flags, memory
  *
- * The caller fills ops, ctx, mode, la57, cpl, regs, rip and rflags of struct
- * emu; everything else is the emulator's.
+ * The caller fills ops, mode, la57, cpl, regs, rip and rflags of struct emu,
+ * which it embeds in what it has to know; everything else is the emulator's.
  *
  * An instruction is atomic towards its caller: emu_execute() touches regs, rip
  * and rflags only after the last op that can fail.  When a device in user space
@@ -27,6 +27,7 @@
 #ifndef EMULATE_EMU_H
 #define EMULATE_EMU_H
 
+#include <asm/kvm.h>
 #include "../types.h"
 
 enum emu_mode {
@@ -63,15 +64,13 @@ enum emu_access {
 	EMU_RMW		= 1 << 2,	/* read now, written by the same instruction */
 };
 
-struct emu_segment {
-	u64	base;
-	u32	limit;			/* in bytes, granularity applied */
-	u16	selector;
-	bool	writable;		/* data segment, type bit W */
-	bool	readable;		/* data, or code with type bit R */
-	bool	expand_down;
-	bool	present;		/* false: also a null selector's */
-	bool	db;			/* D/B: a 32-bit stack; upper bound of expand-down */
+/* SDM 3A "Code- and Data-Segment Descriptor Types". */
+enum segment_type {
+	TYPE_ACCESSED		= 1 << 0,
+	TYPE_WRITE		= 1 << 1,	/* of data; of code: readable */
+	TYPE_EXPAND_DOWN	= 1 << 2,	/* of data */
+	TYPE_CONFORMING		= 1 << 2,	/* of code */
+	TYPE_CODE		= 1 << 3,
 };
 
 struct emu_fault {
@@ -87,9 +86,9 @@ struct emu;
  * struct emu_ops - how the emulator reaches the guest
  *
  * Ops that return an int answer EMU_DONE, EMU_FAULT (@emu->fault is filled),
- * EMU_NEED_IO or EMU_UNKNOWN (the access cannot be emulated).  @ctx of struct
- * emu is theirs.  Addresses are linear, already checked against the segment
- * and, in long mode, for canonical form.
+ * EMU_NEED_IO or EMU_UNKNOWN (the access cannot be emulated).  Addresses are
+ * linear, already checked against the segment and, in long mode, for canonical
+ * form.
  */
 struct emu_ops {
 	/**
@@ -108,8 +107,8 @@ struct emu_ops {
 	/** @fetch: up to @len bytes of code at @la, never past its page; sets *@got (>= 1). */
 	int (*fetch)(struct emu *emu, u64 la, void *data, unsigned int len, unsigned int *got);
 
-	/** @segment: the cached descriptor of @seg. */
-	void (*segment)(struct emu *emu, enum emu_seg seg, struct emu_segment *out);
+	/** @segment: the cached descriptor of @seg; the limit is in bytes. */
+	void (*segment)(struct emu *emu, enum emu_seg seg, struct kvm_segment *out);
 	/**
 	 * @read_vec, @write_vec: xmm or ymm @nr; @len 16 or 32.  Writing 16
 	 * zeroes the upper half if @zero_upper.
@@ -130,13 +129,13 @@ struct emu_ops {
 	int (*out)(struct emu *emu, u16 port, const void *data, unsigned int len);
 
 	/** @get_cr, @set_cr: CR0, 2, 3, 4, 8; set checks and may fault. */
-	int (*get_cr)(struct emu *emu, unsigned int nr, u64 *val);
+	u64 (*get_cr)(struct emu *emu, unsigned int nr);
 	int (*set_cr)(struct emu *emu, unsigned int nr, u64 val);
-	/** @get_dr, @set_dr: DR0 to DR7. */
+	/** @get_dr, @set_dr: DR0 to DR7; both check and may fault. */
 	int (*get_dr)(struct emu *emu, unsigned int nr, u64 *val);
 	int (*set_dr)(struct emu *emu, unsigned int nr, u64 val);
 	/** @invlpg: drop translations of @la. */
-	int (*invlpg)(struct emu *emu, u64 la);
+	void (*invlpg)(struct emu *emu, u64 la);
 	/** @want_pause: true when a REP should hand back to the guest (signal, pending event). */
 	bool (*want_pause)(struct emu *emu);
 };
@@ -170,7 +169,6 @@ struct emu_insn {
 
 struct emu {
 	const struct emu_ops *ops;
-	void		*ctx;		/* the caller's, untouched */
 	enum emu_mode	mode;
 	bool		la57;		/* CR4.LA57: 57-bit linear addresses */
 	u8		cpl;
@@ -185,7 +183,7 @@ struct emu {
 
 /**
  * emu_decode() - fetch and decode the instruction at CS:RIP
- * @emu: ops, ctx, mode, cpl, regs, rip and rflags filled by the caller
+ * @emu: ops, mode, cpl, regs, rip and rflags filled by the caller
  * @bytes: instruction bytes the CPU has already reported, or NULL
  * @nbytes: how many
  *
@@ -220,5 +218,14 @@ int emu_execute(struct emu *emu);
  * Return: EMU_DONE, for it is the last thing that any instruction does.
  */
 int emu_advance(struct emu *emu);
+
+/**
+ * emu_raise() - note an exception; for the ops, too
+ * @emu: gets it in @emu->fault
+ * @vector: one whose error code, if it has one, is 0
+ *
+ * Return: EMU_FAULT.
+ */
+int emu_raise(struct emu *emu, u8 vector);
 
 #endif /* EMULATE_EMU_H */

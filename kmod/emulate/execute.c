@@ -7,8 +7,16 @@
  */
 #include "insn.h"
 
-/* The r/m operand, whichever it is. */
-static int rm_read(struct emu *emu, u64 *val, unsigned int size, int access)
+/**
+ * emu_rm_read() - read the r/m operand, whichever it is
+ * @emu: the decoded instruction
+ * @val: gets it, zero-extended
+ * @size: in bytes
+ * @access: as emu_read()'s
+ *
+ * Return: EMU_DONE, or what emu_read() returns.
+ */
+int emu_rm_read(struct emu *emu, u64 *val, unsigned int size, int access)
 {
 	struct emu_insn *insn = &emu->insn;
 
@@ -20,14 +28,15 @@ static int rm_read(struct emu *emu, u64 *val, unsigned int size, int access)
 	return EMU_DONE;
 }
 
-static int rm_write(struct emu *emu, u64 val, unsigned int size)
+/* The destination: memory, or which register. */
+static inline bool dest_is_memory(const struct emu_insn *insn)
 {
-	struct emu_insn *insn = &emu->insn;
+	return !(insn->desc & F_DST_REG) && insn->mem;
+}
 
-	if (insn->mem)
-		return emu_write(emu, insn->seg, insn->ea, &val, size);
-	emu_set_reg(emu, insn->rm, size, val);
-	return EMU_DONE;
+static inline unsigned int dest_reg(const struct emu_insn *insn)
+{
+	return insn->desc & F_DST_REG ? insn->reg : insn->rm;
 }
 
 static inline int source_read(struct emu *emu, u64 *val)
@@ -35,7 +44,7 @@ static inline int source_read(struct emu *emu, u64 *val)
 	struct emu_insn *insn = &emu->insn;
 
 	switch (insn->desc & F_SRC) {
-	case F_SRC_RM: return rm_read(emu, val, insn->rm_size, EMU_READ);
+	case F_SRC_RM: return emu_rm_read(emu, val, insn->rm_size, EMU_READ);
 	case F_SRC_REG:
 		*val = emu_reg(emu, insn->reg, insn->size);
 		break;
@@ -49,7 +58,7 @@ static inline int source_read(struct emu *emu, u64 *val)
 static noinline int convert(struct emu *emu, u64 *val)
 {
 	struct emu_insn *insn = &emu->insn;
-	struct emu_segment segment;
+	struct kvm_segment segment;
 
 	switch (insn->desc & F_OP) {
 	case OP_MOVSX:
@@ -73,6 +82,13 @@ static noinline int convert(struct emu *emu, u64 *val)
 		if (insn->mem)
 			insn->size = sizeof(segment.selector);
 		break;
+	case OP_SMSW:		/* memory gets 16 bits, a register as many as its size says */
+		if (emu->cpl && emu->ops->get_cr(emu, 4) & X86_CR4_UMIP)
+			return emu_raise(emu, GP_VECTOR);
+		*val = emu->ops->get_cr(emu, 0);
+		if (insn->mem)
+			insn->size = sizeof(u16);
+		break;
 	}
 	return EMU_DONE;
 }
@@ -88,15 +104,14 @@ static int exec_mov(struct emu *emu)
 		r = convert(emu, &val);
 	if (r)
 		return r;
-	if (insn->desc & F_DST_REG)
-		emu_set_reg(emu, insn->reg, insn->size, val);
-	else
-		r = rm_write(emu, val, insn->size);
-	return r ?: emu_advance(emu);
+	if (dest_is_memory(insn))
+		return emu_write(emu, insn->seg, insn->ea, &val, insn->size);
+	emu_set_reg(emu, dest_reg(insn), insn->size, val);
+	return EMU_DONE;
 }
 
 /* Registers and flags of an arithmetic instruction; @found was in the r/m operand. */
-static int commit_alu(struct emu *emu, const struct emu_alu *alu, u64 found)
+static void commit_alu(struct emu *emu, const struct emu_alu *alu, u64 found)
 {
 	struct emu_insn *insn = &emu->insn;
 	unsigned int op = alu->op;
@@ -105,14 +120,9 @@ static int commit_alu(struct emu *emu, const struct emu_alu *alu, u64 found)
 		emu_set_reg(emu, insn->reg, alu->size, found);
 	else if (op == OP_CMPXCHG && alu->keep)
 		emu_set_reg(emu, EMU_RAX, alu->size, found);
-	if (!(insn->desc & F_NOWRITE) && !alu->keep) {
-		if (insn->desc & F_DST_REG)
-			emu_set_reg(emu, insn->reg, alu->size, alu->result);
-		else if (!insn->mem)
-			emu_set_reg(emu, insn->rm, alu->size, alu->result);
-	}
+	if (!(insn->desc & F_NOWRITE) && !alu->keep && !dest_is_memory(insn))
+		emu_set_reg(emu, dest_reg(insn), alu->size, alu->result);
 	emu->rflags = alu->flags;
-	return emu_advance(emu);
 }
 
 /* Arithmetic on memory; with LOCK again until nobody has come in between. */
@@ -135,8 +145,10 @@ static int exec_alu_memory(struct emu *emu, struct emu_alu *alu)
 			r = emu->ops->replace(emu, la, &found, &alu->result, alu->size);
 		else if (write)
 			r = emu->ops->write(emu, la, &alu->result, alu->size);
-		if (!r && found == alu->dst)
-			return commit_alu(emu, alu, found);
+		if (!r && found == alu->dst) {
+			commit_alu(emu, alu, found);
+			break;
+		}
 		alu->dst = found;
 	}
 	return r;
@@ -156,17 +168,18 @@ static int exec_alu(struct emu *emu)
 		return r;
 	if (alu.op == OP_CMPXCHG)
 		alu.third = emu_reg(emu, EMU_RAX, alu.size);
-	if (insn->mem && !(insn->desc & F_DST_REG))
+	if (dest_is_memory(insn))
 		return exec_alu_memory(emu, &alu);
-	alu.dst = emu_reg(emu, insn->desc & F_DST_REG ? insn->reg : insn->rm, alu.size);
+	alu.dst = emu_reg(emu, dest_reg(insn), alu.size);
 	emu_alu(&alu);
-	return commit_alu(emu, &alu, alu.dst);
+	commit_alu(emu, &alu, alu.dst);
+	return EMU_DONE;
 }
 
 /* Width of the stack pointer: APM 2 "Stack-Address Size" follows SS.B. */
 static unsigned int stack_size(struct emu *emu)
 {
-	struct emu_segment ss;
+	struct kvm_segment ss;
 
 	if (emu->mode == EMU_MODE_LONG)
 		return 8;
@@ -181,10 +194,9 @@ static int exec_push(struct emu *emu)
 	int r = source_read(emu, &val);
 
 	r = r ?: emu_write(emu, EMU_SS, sp, &val, size);
-	if (r)
-		return r;
-	emu_set_reg(emu, EMU_RSP, width, sp);
-	return emu_advance(emu);
+	if (!r)
+		emu_set_reg(emu, EMU_RSP, width, sp);
+	return r;
 }
 
 /* RSP moves first: POP into the stack pointer keeps what was popped. */
@@ -201,8 +213,8 @@ static int exec_pop(struct emu *emu)
 		return r;
 	emu_set_reg(emu, EMU_RSP, width, sp + size);
 	if (!insn->mem)
-		emu_set_reg(emu, insn->desc & F_DST_REG ? insn->reg : insn->rm, size, val);
-	return emu_advance(emu);
+		emu_set_reg(emu, dest_reg(insn), size, val);
+	return EMU_DONE;
 }
 
 int emu_advance(struct emu *emu)
@@ -221,9 +233,7 @@ static noinline int execute_other(struct emu *emu)
 	u64 la;
 
 	switch (emu->insn.desc & F_OP) {
-	case OP_NOP:
-		return emu_linear(emu, emu->insn.seg, emu->insn.ea, 1, EMU_READ, &la) ?:
-		       emu_advance(emu);
+	case OP_NOP: return emu_linear(emu, emu->insn.seg, emu->insn.ea, 1, EMU_READ, &la);
 	case OP_ADD ... OP_BSR: return exec_alu(emu);
 	case OP_PUSH: return exec_push(emu);
 	case OP_POP: return exec_pop(emu);
@@ -239,6 +249,7 @@ static noinline int execute_other(struct emu *emu)
 int emu_execute(struct emu *emu)
 {
 	unsigned int op = emu->insn.desc & F_OP;
+	int r = likely(op >= OP_MOV && op <= OP_SETCC) ? exec_mov(emu) : execute_other(emu);
 
-	return likely(op >= OP_MOV && op <= OP_SETCC) ? exec_mov(emu) : execute_other(emu);
+	return r ?: emu_advance(emu);
 }

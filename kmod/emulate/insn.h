@@ -6,18 +6,9 @@
 #ifndef EMULATE_INSN_H
 #define EMULATE_INSN_H
 
-#include <asm/kvm.h>
-#include <asm/processor-flags.h>
-#ifdef __KERNEL__
 #include <linux/compiler.h>
 #include <linux/string.h>
-#else
-#include <string.h>
-#define likely(x)	__builtin_expect(!!(x), 1)
-#define noinline	__attribute__((noinline))
-#define unlikely(x)	__builtin_expect(!!(x), 0)
-#endif
-
+#include <asm/processor-flags.h>
 #include "emu.h"
 
 /*
@@ -31,7 +22,7 @@ enum emu_op {
 	OP_NOP,			/* has a memory operand, touches no data */
 
 	/* exec_mov(): write what was read */
-	OP_MOV, OP_MOVSX, OP_MOVBE, OP_MOVSEG, OP_CMOV, OP_SETCC,
+	OP_MOV, OP_MOVSX, OP_MOVBE, OP_MOVSEG, OP_SMSW, OP_CMOV, OP_SETCC,
 
 	/* exec_alu(): emu_alu() makes the result */
 	OP_ADD, OP_OR, OP_ADC, OP_SBB, OP_AND, OP_SUB, OP_XOR, OP_CMP,
@@ -55,7 +46,7 @@ enum emu_op {
 
 	/* emu_exec_system() */
 	OP_MOV_FROM_CR, OP_MOV_TO_CR, OP_MOV_FROM_DR, OP_MOV_TO_DR,
-	OP_CLTS, OP_LMSW, OP_SMSW, OP_INVLPG,
+	OP_CLTS, OP_LMSW, OP_INVLPG,
 
 	OP_VEC,			/* emu_exec_vec(): a row of emu_vec_forms[] */
 };
@@ -168,12 +159,13 @@ struct emu_alu {
 void emu_alu(struct emu_alu *alu);
 bool emu_condition(u64 flags, unsigned int cc);
 
-int emu_raise(struct emu *emu, u8 vector);
 int emu_linear_checked(struct emu *emu, enum emu_seg seg, u64 ea, unsigned int len, int access,
 		       u64 *la);
 int emu_read(struct emu *emu, enum emu_seg seg, u64 ea, void *data, unsigned int len, int access);
 int emu_write(struct emu *emu, enum emu_seg seg, u64 ea, const void *data, unsigned int len);
+int emu_rm_read(struct emu *emu, u64 *val, unsigned int size, int access);
 
+/* What emu_execute() is made of; it moves RIP when they are done. */
 int emu_exec_string(struct emu *emu);
 int emu_exec_io(struct emu *emu);
 int emu_exec_system(struct emu *emu);

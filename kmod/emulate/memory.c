@@ -9,13 +9,6 @@
  */
 #include "insn.h"
 
-/**
- * emu_raise() - note an exception that the emulator itself has found
- * @emu: gets it in @emu->fault
- * @vector: one whose error code, if it has one, is 0
- *
- * Return: EMU_FAULT.
- */
 int emu_raise(struct emu *emu, u8 vector)
 {
 	emu->fault.vector = vector;
@@ -26,17 +19,18 @@ int emu_raise(struct emu *emu, u8 vector)
 }
 
 /* May @len bytes at offset @ea be accessed?  Real mode has limits, but no types. */
-static bool segment_allows(const struct emu *emu, const struct emu_segment *s,
+static bool segment_allows(const struct emu *emu, const struct kvm_segment *s,
 			   u64 ea, unsigned int len, int access)
 {
 	u64 last = ea + len - 1;
+	bool code = s->type & TYPE_CODE, write = access & (EMU_WRITE | EMU_RMW);
 
 	if (emu->mode >= EMU_MODE_PROT16) {
-		if (!s->present)
+		if (s->unusable || !s->present)
 			return false;
-		if (access & (EMU_WRITE | EMU_RMW) ? !s->writable : !s->readable)
+		if (code ? write || !(s->type & TYPE_WRITE) : write && !(s->type & TYPE_WRITE))
 			return false;
-		if (s->expand_down)
+		if (!code && s->type & TYPE_EXPAND_DOWN)
 			return ea > s->limit && last <= (s->db ? 0xffffffff : 0xffff);
 	}
 	return last <= s->limit;
@@ -56,7 +50,7 @@ static bool segment_allows(const struct emu *emu, const struct emu_segment *s,
 int emu_linear_checked(struct emu *emu, enum emu_seg seg, u64 ea, unsigned int len, int access,
 		       u64 *la)
 {
-	struct emu_segment s;
+	struct kvm_segment s;
 
 	if (emu->mode == EMU_MODE_LONG) {
 		if (seg >= EMU_FS) {

@@ -11,16 +11,13 @@
 enum { PAUSE_PERIOD = 64 };
 
 /* CMPS and SCAS: the first operand is memory at rSI, or the accumulator. */
-static int string_compare(struct emu *emu, u64 si, u64 di, unsigned int size)
+static int string_compare(struct emu *emu, u64 first, u64 di, unsigned int size)
 {
-	struct emu_alu alu = { .op = OP_CMP, .size = size, .flags = emu->rflags };
-	int r = EMU_DONE;
+	struct emu_alu alu = {
+		.op = OP_CMP, .size = size, .dst = first, .flags = emu->rflags,
+	};
+	int r = emu_read(emu, EMU_ES, di, &alu.src, size, EMU_READ);
 
-	if ((emu->insn.desc & F_OP) == OP_CMPS)
-		r = emu_read(emu, emu->insn.seg, si, &alu.dst, size, EMU_READ);
-	else
-		alu.dst = emu_reg(emu, EMU_RAX, size);
-	r = r ?: emu_read(emu, EMU_ES, di, &alu.src, size, EMU_READ);
 	if (r)
 		return r;
 	emu_alu(&alu);
@@ -41,42 +38,39 @@ static u64 ins_repeats(const struct emu *emu)
 	return rep_count(emu);
 }
 
-/* The data part of one iteration. */
-static int string_transfer(struct emu *emu, unsigned int size)
+/* The data part of one iteration: a value at rSI, or the accumulator's, and what becomes of it. */
+static int string_transfer(struct emu *emu, unsigned int op, unsigned int size)
 {
 	const struct emu_ops *ops = emu->ops;
-	enum emu_seg seg = emu->insn.seg;
-	u64 mask = size_mask(emu->insn.asize), val = 0;
+	u64 mask = size_mask(emu->insn.asize), val = emu_reg(emu, EMU_RAX, size);
 	u64 si = emu->regs[EMU_RSI] & mask, di = emu->regs[EMU_RDI] & mask;
 	u16 port = emu->regs[EMU_RDX];
-	int r;
+	int r = EMU_DONE;
 
-	switch (emu->insn.desc & F_OP) {
-	case OP_MOVS:
-		r = emu_read(emu, seg, si, &val, size, EMU_READ);
-		return r ?: emu_write(emu, EMU_ES, di, &val, size);
-	case OP_STOS: return emu_write(emu, EMU_ES, di, &emu->regs[EMU_RAX], size);
-	case OP_LODS:
-		r = emu_read(emu, seg, si, &val, size, EMU_READ);
-		if (!r)
-			emu_set_reg(emu, EMU_RAX, size, val);
+	if (op == OP_INS || op == OP_OUTS)
+		r = ops->io_allowed(emu, port, size);
+	if (!r && op <= OP_CMPS)
+		r = emu_read(emu, emu->insn.seg, si, &val, size, EMU_READ);
+	if (r)
 		return r;
+	switch (op) {
+	case OP_LODS:
+		emu_set_reg(emu, EMU_RAX, size, val);
+		return EMU_DONE;
+	case OP_OUTS: return ops->out(emu, port, &val, size);
 	case OP_INS:
 		/*
 		 * The destination is read first, as one that will be written: a page
 		 * fault has to come before the port has given its data away.
 		 */
-		r = ops->io_allowed(emu, port, size);
 		emu->repeat = ins_repeats(emu);
-		r = r ?: emu_read(emu, EMU_ES, di, &val, size, EMU_RMW);
+		r = emu_read(emu, EMU_ES, di, &val, size, EMU_RMW);
 		r = r ?: ops->in(emu, port, &val, size);
 		return r ?: emu_write(emu, EMU_ES, di, &val, size);
-	case OP_OUTS:
-		r = ops->io_allowed(emu, port, size);
-		r = r ?: emu_read(emu, seg, si, &val, size, EMU_READ);
-		return r ?: ops->out(emu, port, &val, size);
+	case OP_MOVS:
+	case OP_STOS: return emu_write(emu, EMU_ES, di, &val, size);
+	default: return string_compare(emu, val, di, size);
 	}
-	return string_compare(emu, si, di, size);
 }
 
 static void add_to_reg(struct emu *emu, unsigned int nr, s64 delta)
@@ -88,7 +82,7 @@ static int string_iterate(struct emu *emu, bool rep)
 {
 	unsigned int op = emu->insn.desc & F_OP, size = emu->insn.rm_size;
 	s64 delta = emu->rflags & X86_EFLAGS_DF ? -(s64)size : size;
-	int r = string_transfer(emu, size);
+	int r = string_transfer(emu, op, size);
 
 	if (r)
 		return r;
@@ -126,13 +120,13 @@ int emu_exec_string(struct emu *emu)
 	int r;
 
 	if (rep && !rep_count(emu))
-		return emu_advance(emu);
+		return EMU_DONE;
 	for (;;) {
 		r = string_iterate(emu, rep);
 		if (r)
 			return r;
 		if (!rep || rep_ends(emu))
-			return emu_advance(emu);
+			return EMU_DONE;
 		if (emu->rflags & X86_EFLAGS_TF)
 			return EMU_AGAIN;
 		if (emu->step % PAUSE_PERIOD == 0 && emu->ops->want_pause(emu))
@@ -157,12 +151,10 @@ int emu_exec_io(struct emu *emu)
 	if (r)
 		return r;
 	emu->repeat = 1;
-	if ((insn->desc & F_OP) == OP_OUT) {
-		r = emu->ops->out(emu, port, &val, size);
-	} else {
-		r = emu->ops->in(emu, port, &val, size);
-		if (!r)
-			emu_set_reg(emu, EMU_RAX, size, val);
-	}
-	return r ?: emu_advance(emu);
+	if ((insn->desc & F_OP) == OP_OUT)
+		return emu->ops->out(emu, port, &val, size);
+	r = emu->ops->in(emu, port, &val, size);
+	if (!r)
+		emu_set_reg(emu, EMU_RAX, size, val);
+	return r;
 }

@@ -54,5 +54,5 @@ int emu_exec_vec(struct emu *emu)
 		r = emu_raise(emu, GP_VECTOR);		/* comes before #SS */
 	if (!r)
 		r = store ? vec_store(emu, la, data) : vec_load(emu, la, data);
-	return r ?: emu_advance(emu);
+	return r;
 }

@@ -50,15 +50,13 @@ static bool lapic_is_logical(const struct lapic *apic, u8 dest)
 	return APIC_CLUSTER(ldr) == APIC_CLUSTER(dest) && APIC_CPUID(ldr & dest);
 }
 
-static bool lapic_is_meant(const struct lapic *apic, struct vcpu *src,
-			   const struct apic_msg *msg)
+static bool lapic_is_meant(const struct lapic *apic, struct vcpu *src, u32 dest, u32 icr)
 {
-	if (msg->shorthand)
-		return msg->shorthand == APIC_DEST_ALLINC || apic->vcpu != src;
-	if (msg->logical)
-		return lapic_is_logical(apic, msg->dest);
-	return msg->dest == lapic_id(apic) ||
-	       (msg->dest == XAPIC_BROADCAST && !lapic_x2apic(apic));
+	if (icr & APIC_SHORTHAND)
+		return (icr & APIC_SHORTHAND) == APIC_DEST_ALLINC || apic->vcpu != src;
+	if (icr & APIC_DEST_LOGICAL)
+		return lapic_is_logical(apic, dest);
+	return dest == lapic_id(apic) || (dest == XAPIC_BROADCAST && !lapic_x2apic(apic));
 }
 
 /* A logical destination of more than eight bits: the members of one x2APIC cluster. */
@@ -76,18 +74,18 @@ static void find_cluster(struct vm *vm, u32 dest, unsigned long *targets)
 	}
 }
 
-static void find_targets(struct vm *vm, struct vcpu *src, const struct apic_msg *msg,
+static void find_targets(struct vm *vm, struct vcpu *src, u32 dest, u32 icr,
 			 unsigned long *targets)
 {
 	struct vcpu *vcpu;
 	int i;
 
-	if (!msg->shorthand && msg->logical && msg->dest > XAPIC_BROADCAST) {
-		find_cluster(vm, msg->dest, targets);
+	if (!(icr & APIC_SHORTHAND) && icr & APIC_DEST_LOGICAL && dest > XAPIC_BROADCAST) {
+		find_cluster(vm, dest, targets);
 		return;
 	}
 	vm_for_each_vcpu(i, vcpu, vm)
-		if (lapic_is_meant(vcpu->lapic, src, msg))
+		if (lapic_is_meant(vcpu->lapic, src, dest, icr))
 			__set_bit(i, targets);
 }
 
@@ -98,7 +96,7 @@ static void find_targets(struct vm *vm, struct vcpu *src, const struct apic_msg 
  */
 static void pick_one(struct vm *vm, u8 vector, unsigned long *targets)
 {
-	unsigned int idx, nr, chosen;
+	unsigned int idx, nr;
 
 	for_each_set_bit(idx, targets, VM_MAX_VCPUS)
 		if (!lapic_sw_enabled(vm->vcpus[idx]->lapic))
@@ -106,27 +104,23 @@ static void pick_one(struct vm *vm, u8 vector, unsigned long *targets)
 	nr = bitmap_weight(targets, VM_MAX_VCPUS);
 	if (nr < 2)
 		return;
-	chosen = vector % nr;
-	for_each_set_bit(idx, targets, VM_MAX_VCPUS)
-		if (chosen-- != 0)
-			__clear_bit(idx, targets);
+	idx = find_nth_bit(targets, VM_MAX_VCPUS, vector % nr);
+	bitmap_zero(targets, VM_MAX_VCPUS);
+	__set_bit(idx, targets);
 }
 
 /* Anything but one APIC by its id. */
-static int deliver_to_many(struct vm *vm, struct vcpu *src, const struct apic_msg *msg)
+static int deliver_to_many(struct vm *vm, struct vcpu *src, u32 dest, u32 icr)
 {
 	DECLARE_BITMAP(targets, VM_MAX_VCPUS) = {};
-	int ret = -1, accepted;
 	unsigned int idx;
+	int ret = -1;
 
-	find_targets(vm, src, msg, targets);
-	if (msg->delivery == APIC_DM_LOWEST)
-		pick_one(vm, msg->vector, targets);
-	for_each_set_bit(idx, targets, VM_MAX_VCPUS) {
-		accepted = lapic_accept(vm->vcpus[idx]->lapic, src, msg);
-		if (accepted >= 0)
-			ret = max(ret, 0) + accepted;
-	}
+	find_targets(vm, src, dest, icr, targets);
+	if ((icr & APIC_MODE_MASK) == APIC_DM_LOWEST)
+		pick_one(vm, icr & APIC_VECTOR_MASK, targets);
+	for_each_set_bit(idx, targets, VM_MAX_VCPUS)
+		ret = irq_merge_results(ret, lapic_accept(vm->vcpus[idx]->lapic, src, icr));
 	return ret;
 }
 
@@ -134,30 +128,32 @@ static int deliver_to_many(struct vm *vm, struct vcpu *src, const struct apic_ms
  * lapic_deliver() - bring a message to all that it names
  * @vm: with local APICs
  * @src: the vCPU whose thread this is and that sends it; NULL for a device
- * @msg: a broadcast id of the sender's mode is APIC_DEST_ALLINC already
+ * @dest: APIC id or logical destination
+ * @icr: the rest; a broadcast id of the sender's mode is APIC_DEST_ALLINC already
  *
  * Any context.
  *
  * Return: how many took it; 0 if it merged with interrupts that wait already;
  * -1 if nobody is meant or nobody takes it.
  */
-int lapic_deliver(struct vm *vm, struct vcpu *src, const struct apic_msg *msg)
+int lapic_deliver(struct vm *vm, struct vcpu *src, u32 dest, u32 icr)
 {
 	struct vcpu *vcpu;
 
-	if (msg->shorthand == APIC_DEST_SELF)
-		return lapic_accept(src->lapic, src, msg);
-	if (unlikely(msg->shorthand || msg->logical || msg->dest == XAPIC_BROADCAST ||
+	if ((icr & APIC_SHORTHAND) == APIC_DEST_SELF)
+		return lapic_accept(src->lapic, src, icr);
+	if (unlikely(icr & (APIC_SHORTHAND | APIC_DEST_LOGICAL) || dest == XAPIC_BROADCAST ||
 		     READ_ONCE(vm->apic_ids_moved)))
-		return deliver_to_many(vm, src, msg);
-	vcpu = vm_vcpu_by_id(vm, msg->dest);
-	return vcpu ? lapic_accept(vcpu->lapic, src, msg) : -1;
+		return deliver_to_many(vm, src, dest, icr);
+	vcpu = vm_vcpu_by_id(vm, dest);
+	return vcpu ? lapic_accept(vcpu->lapic, src, icr) : -1;
 }
 
 /**
  * lapic_deliver_from_device() - a message of the I/O APIC or an MSI
  * @vm: with local APICs
- * @msg: destination as the device wrote it; shorthand is filled
+ * @dest: as the device wrote it
+ * @icr: the rest, without shorthand
  *
  * A destination of eight bits that are all ones is a broadcast, also to
  * x2APICs unless user space asked for the letter of the architecture
@@ -165,12 +161,12 @@ int lapic_deliver(struct vm *vm, struct vcpu *src, const struct apic_msg *msg)
  *
  * Return: as lapic_deliver().
  */
-int lapic_deliver_from_device(struct vm *vm, struct apic_msg *msg)
+int lapic_deliver_from_device(struct vm *vm, u32 dest, u32 icr)
 {
-	if (unlikely(msg->dest == XAPIC_BROADCAST &&
+	if (unlikely(dest == XAPIC_BROADCAST &&
 		     !(vm->x2apic_api & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)))
-		msg->shorthand = APIC_DEST_ALLINC;
-	return lapic_deliver(vm, NULL, msg);
+		icr |= APIC_DEST_ALLINC;
+	return lapic_deliver(vm, NULL, dest, icr);
 }
 
 /**
@@ -186,21 +182,18 @@ int lapic_deliver_from_device(struct vm *vm, struct apic_msg *msg)
 long lapic_send_ipis(struct vm *vm, u64 bitmap_low, u64 bitmap_high, u32 min, u32 icr)
 {
 	const unsigned long ids[] = { bitmap_low, bitmap_high };
-	struct apic_msg msg = {
-		.vector = icr & APIC_VECTOR_MASK, .delivery = icr & APIC_MODE_MASK,
-		.level = true,
-	};
 	struct vcpu *vcpu;
 	unsigned int bit;
 	long count = 0;
 
-	if (icr & (APIC_DEST_LOGICAL | APIC_DEST_ALLBUT))
+	if (icr & (APIC_DEST_LOGICAL | APIC_SHORTHAND))
 		return -KVM_EINVAL;
+	icr &= ~APIC_INT_LEVELTRIG;
 	for_each_set_bit(bit, ids, 128) {
 		if (min + bit < min)
 			break;
 		vcpu = lapic_vcpu_by_apic_id(vm, min + bit);
-		if (vcpu && vcpu->lapic && lapic_accept(vcpu->lapic, NULL, &msg) >= 0)
+		if (vcpu && vcpu->lapic && lapic_accept(vcpu->lapic, NULL, icr) >= 0)
 			count++;
 	}
 	return count;

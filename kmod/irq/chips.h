@@ -39,7 +39,6 @@ struct irq_chips {
 	struct ioapic	ioapic;
 };
 
-void pic_init(struct pic *pic);
 void ioapic_init(struct ioapic *ioapic);
 
 /* @bits with bit @nr set or cleared */

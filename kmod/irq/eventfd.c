@@ -28,6 +28,7 @@ struct irqfd {
 	wait_queue_entry_t	wait;		/* in eventfd's queue */
 	struct list_head	node;		/* vm->irqfds; eventfd_lock */
 	struct hlist_node	resample_node;	/* vm->resamplers; eventfd_lock, read under RCU */
+	poll_table		poll;		/* while it is bound */
 	struct work_struct	hangup;
 	struct rcu_head		rcu;
 };
@@ -96,28 +97,21 @@ static void irqfd_hangup(struct work_struct *work)
 	struct irqfd *irqfd = container_of(work, struct irqfd, hangup);
 	struct vm *vm = irqfd->vm;
 
-	mutex_lock(&vm->eventfd_lock);
-	irqfd_release(irqfd);
-	mutex_unlock(&vm->eventfd_lock);
+	scoped_guard(mutex, &vm->eventfd_lock)
+		irqfd_release(irqfd);
 	vm_put(vm);
 }
 
-struct irqfd_poll {
-	poll_table	table;
-	struct irqfd	*irqfd;
-};
-
 static void irqfd_poll(struct file *file, wait_queue_head_t *queue, poll_table *table)
 {
-	struct irqfd_poll *poll = container_of(table, struct irqfd_poll, table);
+	struct irqfd *irqfd = container_of(table, struct irqfd, poll);
 
-	add_wait_queue_priority(queue, &poll->irqfd->wait);
+	add_wait_queue_priority(queue, &irqfd->wait);
 }
 
 /* Into the VM's lists and the eventfd's queue. Takes over @irqfd if it succeeds. */
 static int irqfd_bind(struct irqfd *irqfd, struct file *file)
 {
-	struct irqfd_poll poll = { .irqfd = irqfd };
 	struct vm *vm = irqfd->vm;
 	struct irqfd *other;
 
@@ -131,18 +125,22 @@ static int irqfd_bind(struct irqfd *irqfd, struct file *file)
 		ioapic_update_listeners(vm);
 	}
 	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup);
-	init_poll_funcptr(&poll.table, irqfd_poll);
+	init_poll_funcptr(&irqfd->poll, irqfd_poll);
 	/* What was signalled before we listened counts. */
-	if (vfs_poll(file, &poll.table) & EPOLLIN)
+	if (vfs_poll(file, &irqfd->poll) & EPOLLIN)
 		irqfd_inject(irqfd);
 	return 0;
 }
 
-static int irqfd_add(struct vm *vm, const struct kvm_irqfd *args, struct file *file)
+static int irqfd_add(struct vm *vm, const struct kvm_irqfd *args)
 {
-	struct irqfd *irqfd = kzalloc(sizeof(*irqfd), GFP_KERNEL_ACCOUNT);
+	struct file *file __free(fput) = eventfd_fget(args->fd);
+	struct irqfd *irqfd;
 	int ret;
 
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	irqfd = kzalloc(sizeof(*irqfd), GFP_KERNEL_ACCOUNT);
 	if (!irqfd)
 		return -ENOMEM;
 	irqfd->vm = vm;
@@ -165,11 +163,10 @@ static int irqfd_remove(struct vm *vm, const struct kvm_irqfd *args)
 
 	if (IS_ERR(eventfd))
 		return PTR_ERR(eventfd);
-	mutex_lock(&vm->eventfd_lock);
+	guard(mutex)(&vm->eventfd_lock);
 	list_for_each_entry_safe(irqfd, next, &vm->irqfds, node)
 		if (irqfd->eventfd == eventfd && irqfd->gsi == args->gsi)
 			irqfd_release(irqfd);
-	mutex_unlock(&vm->eventfd_lock);
 	eventfd_ctx_put(eventfd);
 	return 0;
 }
@@ -186,9 +183,6 @@ static int irqfd_remove(struct vm *vm, const struct kvm_irqfd *args)
  */
 int irqfd_assign(struct vm *vm, const struct kvm_irqfd *args)
 {
-	struct file *file;
-	int ret;
-
 	if (args->flags & ~(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE))
 		return -EINVAL;
 	if (args->flags & KVM_IRQFD_FLAG_DEASSIGN)
@@ -196,12 +190,7 @@ int irqfd_assign(struct vm *vm, const struct kvm_irqfd *args)
 	if (vm->irqchip == IRQCHIP_NONE || args->gsi >= IRQ_MAX_ROUTES ||
 	    (args->flags & KVM_IRQFD_FLAG_RESAMPLE && vm->irqchip != IRQCHIP_KERNEL))
 		return -EINVAL;
-	file = eventfd_fget(args->fd);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	ret = irqfd_add(vm, args, file);
-	fput(file);
-	return ret;
+	return irqfd_add(vm, args);
 }
 
 /**
@@ -392,14 +381,9 @@ static bool ioeventfd_args_valid(const struct kvm_ioeventfd *args)
 	if (args->flags & ~(KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_PIO |
 			    KVM_IOEVENTFD_FLAG_DEASSIGN))
 		return false;
-	switch (args->len) {
-	case 0: return !(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH);
-	case 1:
-	case 2:
-	case 4:
-	case 8: return args->addr + args->len > args->addr;
-	default: return false;
-	}
+	if (!args->len)
+		return !(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH);
+	return is_power_of_2(args->len) && args->len <= 8 && args->addr + args->len > args->addr;
 }
 
 /**
@@ -418,14 +402,13 @@ int ioeventfd_ioctl(struct vm *vm, const struct kvm_ioeventfd *args)
 		.pio = args->flags & KVM_IOEVENTFD_FLAG_PIO,
 		.any_value = !(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH),
 		.len = args->len,
+		.value = args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH ? args->datamatch : 0,
 	};
 	bool add = !(args->flags & KVM_IOEVENTFD_FLAG_DEASSIGN);
 	int ret;
 
 	if (!ioeventfd_args_valid(args))
 		return -EINVAL;
-	if (!fd.any_value)
-		fd.value = args->datamatch;
 	fd.eventfd = eventfd_ctx_fdget(args->fd);
 	if (IS_ERR(fd.eventfd))
 		return PTR_ERR(fd.eventfd);
@@ -474,5 +457,6 @@ int eventfd_module_init(void)
  */
 void eventfd_module_exit(void)
 {
-	destroy_workqueue(irqfd_hangup_wq);
+	if (irqfd_hangup_wq)
+		destroy_workqueue(irqfd_hangup_wq);
 }

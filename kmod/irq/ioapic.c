@@ -29,26 +29,9 @@ enum { IOAPIC_ID = 0x00, IOAPIC_VER = 0x01, IOAPIC_ARB = 0x02, IOAPIC_REDTBL = 0
 /* One of the 24; the ABI gives the type no name. */
 #define ioapic_entry		typeof(((struct kvm_ioapic_state *)0)->redirtbl[0])
 
-static u32 entry_delivery(const ioapic_entry *entry)
-{
-	return entry->fields.delivery_mode << 8;	/* as in the ICR */
-}
-
 static bool entry_is_vectored(const ioapic_entry *entry)
 {
-	return entry_delivery(entry) <= APIC_DM_LOWEST;
-}
-
-static int ioapic_send(struct vm *vm, const ioapic_entry *entry)
-{
-	struct apic_msg msg = {
-		.dest = GET_XAPIC_DEST_FIELD(upper_32_bits(entry->bits)),
-		.delivery = entry_delivery(entry), .vector = entry->fields.vector,
-		.logical = entry->fields.dest_mode,
-		.level_triggered = entry->fields.trig_mode, .level = true,
-	};
-
-	return lapic_deliver_from_device(vm, &msg);
+	return (entry->bits & APIC_MODE_MASK) <= APIC_DM_LOWEST;
 }
 
 /* The line of @pin is high, and if edge-triggered has just become so. Lock held. */
@@ -61,7 +44,8 @@ static int ioapic_service(struct vm *vm, struct ioapic *ioapic, unsigned int pin
 		return -1;
 	if (entry->fields.trig_mode && entry->fields.remote_irr)
 		return 0;
-	ret = ioapic_send(vm, entry);
+	ret = lapic_deliver_from_device(vm, GET_XAPIC_DEST_FIELD(upper_32_bits(entry->bits)),
+					lower_32_bits(entry->bits));
 	if (entry->fields.trig_mode && entry_is_vectored(entry) && ret >= 0)
 		entry->fields.remote_irr = 1;
 	return ret;
@@ -108,15 +92,20 @@ int ioapic_set_irq(struct vm *vm, unsigned int pin, enum irq_source source, bool
 	return ret;
 }
 
-/* Lock held. */
+/* The vectors that the PIT or a resampling irqfd is behind. Lock held. */
 static void ioapic_find_listened(struct vm *vm, struct ioapic *ioapic)
 {
 	DECLARE_BITMAP(listened, 256) = {};
 	unsigned int pin;
+	u32 gsi;
 
-	for (pin = 0; pin < IOAPIC_PINS; pin++)
-		if (irq_has_listener(vm, KVM_IRQCHIP_IOAPIC, pin))
+	rcu_read_lock();
+	for (pin = 0; pin < IOAPIC_PINS; pin++) {
+		gsi = irq_pin_gsi(vm, KVM_IRQCHIP_IOAPIC, pin);
+		if ((gsi == PIT_GSI && READ_ONCE(vm->pit)) || irqfd_resampled(vm, gsi))
 			__set_bit(ioapic->state.redirtbl[pin].fields.vector, listened);
+	}
+	rcu_read_unlock();
 	/* No bit that stays is ever seen clear. */
 	bitmap_copy(ioapic->listened, listened, 256);
 }
@@ -183,22 +172,6 @@ static ioapic_entry entry_sanitized(ioapic_entry entry)
 	return entry;
 }
 
-/* Half of a redirection entry. Lock held. */
-static void ioapic_write_entry(struct vm *vm, struct ioapic *ioapic, unsigned int pin,
-			       bool high, u32 val)
-{
-	ioapic_entry old = ioapic->state.redirtbl[pin], new = old;
-
-	if (high)
-		new.bits = (u64)val << 32 | lower_32_bits(old.bits);
-	else
-		new.bits = (u64)upper_32_bits(old.bits) << 32 | val;
-	new.fields.remote_irr = old.fields.remote_irr;
-	ioapic->state.redirtbl[pin] = entry_sanitized(new);
-	ioapic_find_listened(vm, ioapic);
-	ioapic_service_level(vm, ioapic, BIT(pin));
-}
-
 static u32 ioapic_read_reg(const struct ioapic *ioapic)
 {
 	unsigned int reg = ioapic->state.ioregsel, index = reg - IOAPIC_REDTBL;
@@ -249,14 +222,21 @@ void ioapic_mmio_read(struct vm *vm, gpa_t gpa, void *data, unsigned int len)
 /* The selected register. Lock held. Returns the pin whose entry was written, or -1. */
 static int ioapic_write_reg(struct vm *vm, struct ioapic *ioapic, u32 val)
 {
-	unsigned int reg = ioapic->state.ioregsel, index = reg - IOAPIC_REDTBL;
+	unsigned int reg = ioapic->state.ioregsel, index = reg - IOAPIC_REDTBL, pin = index / 2;
+	ioapic_entry old, new;
 
 	if (reg == IOAPIC_ID)
 		ioapic->state.id = val & IOAPIC_ID_MASK;
 	if (reg < IOAPIC_REDTBL || index >= 2 * IOAPIC_PINS)
 		return -1;
-	ioapic_write_entry(vm, ioapic, index / 2, index % 2, val);
-	return index / 2;
+	old = ioapic->state.redirtbl[pin];
+	new.bits = index % 2 ? (u64)val << 32 | lower_32_bits(old.bits) :
+			       (u64)upper_32_bits(old.bits) << 32 | val;
+	new.fields.remote_irr = old.fields.remote_irr;
+	ioapic->state.redirtbl[pin] = entry_sanitized(new);
+	ioapic_find_listened(vm, ioapic);
+	ioapic_service_level(vm, ioapic, BIT(pin));
+	return pin;
 }
 
 /**
@@ -279,8 +259,10 @@ void ioapic_mmio_write(struct vm *vm, gpa_t gpa, const void *data, unsigned int 
 	else if (gpa - ioapic->state.base_address == IOAPIC_WINDOW && len >= sizeof(val))
 		pin = ioapic_write_reg(vm, ioapic, val);
 	raw_spin_unlock_irq(&ioapic->lock);
-	if (pin >= 0)
-		irq_notify_rewired(vm, KVM_IRQCHIP_IOAPIC, pin);
+	rcu_read_lock();
+	if (pin >= 0 && irq_pin_gsi(vm, KVM_IRQCHIP_IOAPIC, pin) == PIT_GSI)
+		pit_irq0_rewired(vm);
+	rcu_read_unlock();
 }
 
 /**

@@ -7,17 +7,6 @@
 #include "lapic.h"
 
 /**
- * irq_vm_init() - locks and lists, before anything else of irq/ is called
- * @vm: new, zeroed
- */
-void irq_vm_init(struct vm *vm)
-{
-	mutex_init(&vm->eventfd_lock);
-	INIT_LIST_HEAD(&vm->irqfds);
-	INIT_HLIST_HEAD(&vm->resamplers);
-}
-
-/**
  * irq_destroy() - the VM ends
  * @vm: its irqfds, its PIT and its vCPUs are gone: nobody sends, nobody takes
  *
@@ -25,7 +14,7 @@ void irq_vm_init(struct vm *vm)
  */
 void irq_destroy(struct vm *vm)
 {
-	route_destroy(vm);
+	kvfree(rcu_dereference_protected(vm->routes, true));
 	if (vm->pic)
 		kfree(container_of(vm->pic, struct irq_chips, pic));
 }
@@ -47,7 +36,7 @@ int irq_create_irqchip(struct vm *vm)
 	chips = kzalloc(sizeof(*chips), GFP_KERNEL_ACCOUNT);
 	if (!chips)
 		return -ENOMEM;
-	pic_init(&chips->pic);
+	raw_spin_lock_init(&chips->pic.lock);
 	ioapic_init(&chips->ioapic);
 	vm->pic = &chips->pic;
 	vm->ioapic = &chips->ioapic;
@@ -163,7 +152,7 @@ int irq_ack(struct vcpu *vcpu)
 		return -1;
 	if (likely(!extint_pending(vcpu)))
 		return lapic_ack_irq(vcpu);
-	clear_bit(LAPIC_EXTINT, &apic->events);
+	clear_bit(LAPIC_EXTINT, &vcpu->apic_events);
 	if (vcpu->vm->pic)
 		return pic_ack(vcpu->vm);
 	vector = apic->user_extint;
@@ -176,14 +165,12 @@ int irq_ack(struct vcpu *vcpu)
  * @vcpu: under its mutex; IRQCHIP_SPLIT
  * @vector: from user space's INTA cycle
  *
- * Return: 0, -EEXIST while another waits, -ENXIO with another kind of irqchip.
+ * Return: 0, -EEXIST while another waits.
  */
 int irq_set_user_extint(struct vcpu *vcpu, u8 vector)
 {
 	struct lapic *apic = vcpu->lapic;
 
-	if (vcpu->vm->irqchip != IRQCHIP_SPLIT)
-		return -ENXIO;
 	if (apic->user_extint >= 0)
 		return -EEXIST;
 	apic->user_extint = vector;

@@ -24,13 +24,8 @@
 #include <asm/apicdef.h>
 #include "../vcpu.h"
 
-struct vm;
-struct vcpu;
-
 /* ---- irq.c: the controllers of a VM, what a vCPU may take ---- */
 
-/* Once, when struct vm is made: locks and lists of everything here. */
-void irq_vm_init(struct vm *vm);
 /* Last vCPU gone, after irqfds, ioeventfds and the PIT: frees the rest but for lapics. */
 void irq_destroy(struct vm *vm);
 
@@ -53,15 +48,11 @@ bool irq_wants_user_extint(const struct vcpu *vcpu);
 
 /* ---- lapic.c: SDM 3A "Advanced Programmable Interrupt Controller (APIC)" ---- */
 
-/* A message on the APIC bus. */
-struct apic_msg {
-	u32	dest;		/* APIC id or logical destination */
-	u32	delivery;	/* APIC_DM_* */
-	u32	shorthand;	/* 0, APIC_DEST_SELF, APIC_DEST_ALLINC, APIC_DEST_ALLBUT */
-	u8	vector;
-	bool	logical;
-	bool	level_triggered;
-	bool	level;		/* asserted (INIT level de-assert does nothing) */
+/* Bits of vcpu->apic_events. */
+enum lapic_event {
+	LAPIC_INIT,		/* with REQ_APIC_STATE */
+	LAPIC_SIPI,		/* likewise; vcpu->sipi_vector */
+	LAPIC_EXTINT,		/* an ExtINT message: one INTA cycle is due */
 };
 
 int lapic_module_init(void);
@@ -85,7 +76,7 @@ static inline bool lapic_mmio_hit(const struct vcpu *vcpu, gpa_t gpa)
 /* 0: done */
 int lapic_mmio_read(struct vcpu *vcpu, gpa_t gpa, void *data, unsigned int len);
 int lapic_mmio_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len);
-/* x2APIC MSRs 0x800-0x8ff, IA32_TSC_DEADLINE; 0, or 1 for #GP. */
+/* x2APIC MSRs 0x800-0x8ff; 0, or 1 for #GP. */
 int lapic_msr_read(struct vcpu *vcpu, u32 msr, u64 *val);
 int lapic_msr_write(struct vcpu *vcpu, u32 msr, u64 val);
 /* IA32_APIC_BASE, also without a local APIC; 0, or 1 for #GP. */
@@ -108,13 +99,7 @@ void lapic_set_cr8(struct vcpu *vcpu, u64 cr8);
 int lapic_local_deliver(struct vcpu *vcpu, unsigned int lvt);
 /* REQ_APIC_STATE: act on INIT and SIPI in the vCPU's own thread (calls vcpu_reset(), vcpu_start_at()). */
 void lapic_accept_init_sipi(struct vcpu *vcpu);
-/* KVM_SET_VCPU_EVENTS' vector; KVM_SET_MP_STATE's KVM_MP_STATE_SIPI_RECEIVED. */
-void lapic_set_sipi_vector(struct vcpu *vcpu, u8 vector);
-bool lapic_init_latched(struct vcpu *vcpu);
-void lapic_latch_init(struct vcpu *vcpu, bool latched);
-void lapic_post_sipi(struct vcpu *vcpu);
-/* REQ_EOI_EXIT: the vector of KVM_EXIT_IOAPIC_EOI. */
-u8 lapic_eoi_exit_vector(struct vcpu *vcpu);
+void lapic_post_sipi(struct vcpu *vcpu);	/* KVM_MP_STATE_SIPI_RECEIVED, too; the caller kicks */
 /* MSR_KVM_PV_EOI_EN, 1 for #GP; and what entry and exit do for it. May sleep. */
 int lapic_set_pv_eoi(struct vcpu *vcpu, u64 val);
 /* Where MSR_KVM_PV_EOI_EN is on: */
@@ -124,14 +109,22 @@ void lapic_pv_eoi_leave(struct vcpu *vcpu);		/* when KVM_RUN ends */
 
 /* ---- apic_dest.c: who is meant by a destination ---- */
 
+/*
+ * A message on the APIC bus is @dest, an APIC id or a logical destination, and
+ * @icr, laid out as the low half of the ICR: vector, delivery mode,
+ * APIC_DEST_LOGICAL, APIC_INT_LEVELTRIG, shorthand.  MSIs, redirection entries
+ * and LVT entries have the same fields in the same bits.
+ */
+
 /* Deliver a message to all it names; how many took it, 0 if it merged with one that waits, -1 nobody. Any context. */
-int lapic_deliver(struct vm *vm, struct vcpu *src, const struct apic_msg *msg);
+int lapic_deliver(struct vm *vm, struct vcpu *src, u32 dest, u32 icr);
 /* KVM_HC_SEND_IPI: bitmap of up to 128 ids from @min; returns count or -KVM_EINVAL's value. */
 long lapic_send_ipis(struct vm *vm, u64 bitmap_low, u64 bitmap_high, u32 min, u32 icr);
 struct vcpu *lapic_vcpu_by_apic_id(struct vm *vm, u32 apic_id);
 
 /* ---- lapic_timer.c: hrtimer inside; moving the vCPU to another CPU needs nothing ---- */
 
+/* IA32_TSC_DEADLINE; 0 without a local APIC, and nothing is written. */
 u64 lapic_get_tscdeadline(struct vcpu *vcpu);
 void lapic_set_tscdeadline(struct vcpu *vcpu, u64 val);
 
@@ -160,6 +153,8 @@ int pic_ack(struct vm *vm);		/* INTA cycle: vector */
 void pic_get_state(struct vm *vm, unsigned int chip, struct kvm_pic_state *state);
 void pic_set_state(struct vm *vm, unsigned int chip, const struct kvm_pic_state *state);
 
+#define PIT_GSI			0
+
 int pit_create(struct vm *vm, u32 flags);	/* KVM_CREATE_PIT2; EINVAL, EEXIST, ENOENT. vm->lock held */
 void pit_destroy(struct vm *vm);
 bool pit_port_hit(struct vm *vm, u16 port);	/* 0x40-0x43, 0x61 with KVM_PIT_SPEAKER_DUMMY */
@@ -177,15 +172,13 @@ void pit_irq0_rewired(struct vm *vm);
 #define IRQ_MAX_ROUTES	4096
 
 int route_set(struct vm *vm, const struct kvm_irq_routing_entry *entries, unsigned int nr);
-void route_destroy(struct vm *vm);
 /* <0: masked or ignored, 0: coalesced, >0: delivered to so many. Any context. */
 int irq_set_gsi(struct vm *vm, u32 gsi, enum irq_source source, bool level);
 /* KVM_SIGNAL_MSI: >0 delivered, 0 the guest blocked it, EINVAL. */
 int irq_send_msi(struct vm *vm, const struct kvm_msi *msi);
-/* A pin's interrupt was acknowledged; its redirection entry was written; does anyone listen? Any context. */
+u32 irq_pin_gsi(struct vm *vm, unsigned int chip, unsigned int pin);	/* under RCU */
+/* A pin's interrupt was acknowledged. Any context. */
 void irq_notify_ack(struct vm *vm, unsigned int chip, unsigned int pin);
-void irq_notify_rewired(struct vm *vm, unsigned int chip, unsigned int pin);
-bool irq_has_listener(struct vm *vm, unsigned int chip, unsigned int pin);
 
 /* ---- eventfd.c ---- */
 

@@ -5,7 +5,6 @@
  *
  * SDM 3A "Local APIC", "Extended XAPIC (x2APIC)".
  */
-#include <linux/gfp.h>
 #include <asm/msr-index.h>
 #include "../cpuid.h"
 #include "lapic.h"
@@ -37,7 +36,7 @@
 
 /* What the low half of the ICR holds; delivery status is read-only. */
 #define ICR_WRITABLE		(APIC_VECTOR_MASK | APIC_MODE_MASK | APIC_DEST_LOGICAL |	\
-				 APIC_INT_ASSERT | APIC_INT_LEVELTRIG | APIC_DEST_ALLBUT)
+				 APIC_INT_ASSERT | APIC_INT_LEVELTRIG | APIC_SHORTHAND)
 #define LVT_COMMON		(APIC_VECTOR_MASK | APIC_LVT_MASKED)
 #define LVT_LINT		(LVT_COMMON | APIC_MODE_MASK | APIC_INPUT_POLARITY | \
 				 APIC_LVT_LEVEL_TRIGGER)
@@ -115,46 +114,40 @@ static void lapic_send_ipi(struct lapic *apic, u32 icr)
 {
 	bool x2apic = lapic_x2apic(apic);
 	u32 icr2 = lapic_get(apic, APIC_ICR2);
-	struct apic_msg msg = {
-		.dest = x2apic ? icr2 : GET_XAPIC_DEST_FIELD(icr2),
-		.delivery = icr & APIC_MODE_MASK, .shorthand = icr & APIC_DEST_ALLBUT,
-		.vector = icr & APIC_VECTOR_MASK, .logical = icr & APIC_DEST_LOGICAL,
-		.level_triggered = icr & APIC_INT_LEVELTRIG,
-		.level = icr & APIC_INT_ASSERT,
-	};
+	u32 dest = x2apic ? icr2 : GET_XAPIC_DEST_FIELD(icr2);
+	u32 delivery = icr & APIC_MODE_MASK;
 
-	if (msg.delivery <= APIC_DM_LOWEST) {
-		if (unlikely(msg.vector < APIC_FIRST_VECTOR)) {
-			lapic_error(apic, APIC_ESR_SENDILL);
-			return;
-		}
-		/* SDM 3A Figure "Interrupt Command Register (ICR)": only INIT has a trigger mode */
-		msg.level_triggered = false;
+	if (delivery <= APIC_DM_LOWEST && unlikely((icr & APIC_VECTOR_MASK) < APIC_FIRST_VECTOR)) {
+		lapic_error(apic, APIC_ESR_SENDILL);
+		return;
 	}
-	if (!msg.shorthand && msg.dest == (x2apic ? X2APIC_BROADCAST : XAPIC_BROADCAST))
-		msg.shorthand = APIC_DEST_ALLINC;
-	lapic_deliver(apic->vcpu->vm, apic->vcpu, &msg);
+	/*
+	 * SDM 3A Figure "Interrupt Command Register (ICR)": only INIT has a
+	 * trigger mode, and its level de-assert does nothing.
+	 */
+	if (delivery == APIC_DM_INIT && icr & APIC_INT_LEVELTRIG && !(icr & APIC_INT_ASSERT))
+		return;
+	icr &= ~APIC_INT_LEVELTRIG;
+	if (!(icr & APIC_SHORTHAND) && dest == (x2apic ? X2APIC_BROADCAST : XAPIC_BROADCAST))
+		icr |= APIC_DEST_ALLINC;
+	lapic_deliver(apic->vcpu->vm, apic->vcpu, dest, icr);
 }
 
 /* Software disabled: "the mask bits for all the LVT entries are set". */
 static void lapic_mask_lvts(struct lapic *apic)
 {
-	unsigned int i, reg;
+	unsigned int reg;
 
-	for (i = 0; i < LAPIC_NR_LVT; i++) {
-		reg = APIC_LVTT + i * APIC_REG_STRIDE;
+	for (reg = APIC_LVTT; reg <= APIC_LVTERR; reg += APIC_REG_STRIDE)
 		lapic_set(apic, reg, lapic_get(apic, reg) | APIC_LVT_MASKED);
-	}
 }
 
 static void lapic_write_lvt(struct lapic *apic, unsigned int reg, u32 val)
 {
 	if (!lapic_sw_enabled(apic))
 		val |= APIC_LVT_MASKED;
-	if (reg == APIC_LVTT) {
-		lapic_timer_set_lvtt(apic, val);
-		return;
-	}
+	if (reg == APIC_LVTT)
+		lapic_timer_set_mode(apic, val);
 	lapic_set(apic, reg, val);
 	/* The PIC may be waiting behind it. */
 	if (reg == APIC_LVT0)
@@ -287,11 +280,20 @@ int lapic_mmio_write(struct vcpu *vcpu, gpa_t gpa, const void *data, unsigned in
 	return 0;
 }
 
-static int x2apic_read(struct lapic *apic, u32 msr, u64 *val)
+/**
+ * lapic_msr_read() - RDMSR of an x2APIC register
+ * @vcpu: under its mutex
+ * @msr: 0x800 to 0x8ff
+ * @val: filled
+ *
+ * Return: 0, or 1 for #GP.
+ */
+int lapic_msr_read(struct vcpu *vcpu, u32 msr, u64 *val)
 {
+	struct lapic *apic = vcpu->lapic;
 	unsigned int reg = X2APIC_REG(msr);
 
-	if (!lapic_x2apic(apic) || !reg_in(REGS_READ_X2APIC, reg))
+	if (!apic || !lapic_x2apic(apic) || !reg_in(REGS_READ_X2APIC, reg))
 		return 1;
 	*val = lapic_read_reg(apic, reg);
 	if (reg == APIC_ICR)
@@ -299,13 +301,23 @@ static int x2apic_read(struct lapic *apic, u32 msr, u64 *val)
 	return 0;
 }
 
-/* SDM 3A "x2APIC Register Address Space", "Reserved Bit Checking" */
-static int x2apic_write(struct lapic *apic, u32 msr, u64 val)
+/**
+ * lapic_msr_write() - WRMSR of an x2APIC register
+ * @vcpu: under its mutex; may sleep
+ * @msr: 0x800 to 0x8ff
+ * @val: value
+ *
+ * SDM 3A "x2APIC Register Address Space", "Reserved Bit Checking".
+ *
+ * Return: 0, or 1 for #GP.
+ */
+int lapic_msr_write(struct vcpu *vcpu, u32 msr, u64 val)
 {
+	struct lapic *apic = vcpu->lapic;
 	unsigned int reg = X2APIC_REG(msr);
 	u32 high = upper_32_bits(val), low = val, allowed;
 
-	if (!lapic_x2apic(apic) || !reg_in(REGS_WRITE_X2APIC, reg))
+	if (!apic || !lapic_x2apic(apic) || !reg_in(REGS_WRITE_X2APIC, reg))
 		return 1;
 	allowed = reg_writable(apic, reg);
 	if (reg_in(REGS_LVT | REG(APIC_ICR), reg))
@@ -315,38 +327,6 @@ static int x2apic_write(struct lapic *apic, u32 msr, u64 val)
 	if (reg == APIC_ICR)
 		lapic_set(apic, APIC_ICR2, high);
 	lapic_write_reg(apic, reg, low);
-	return 0;
-}
-
-/**
- * lapic_msr_read() - RDMSR of what belongs to the APIC
- * @vcpu: under its mutex
- * @msr: MSR_IA32_TSC_DEADLINE, 0x800 to 0x8ff
- * @val: filled
- *
- * Return: 0, or 1 for #GP.
- */
-int lapic_msr_read(struct vcpu *vcpu, u32 msr, u64 *val)
-{
-	if (msr != MSR_IA32_TSC_DEADLINE)
-		return vcpu->lapic ? x2apic_read(vcpu->lapic, msr, val) : 1;
-	*val = lapic_get_tscdeadline(vcpu);
-	return 0;
-}
-
-/**
- * lapic_msr_write() - WRMSR by the guest
- * @vcpu: under its mutex; may sleep
- * @msr: as for lapic_msr_read()
- * @val: value
- *
- * Return: 0, or 1 for #GP.
- */
-int lapic_msr_write(struct vcpu *vcpu, u32 msr, u64 val)
-{
-	if (msr != MSR_IA32_TSC_DEADLINE)
-		return vcpu->lapic ? x2apic_write(vcpu->lapic, msr, val) : 1;
-	lapic_set_tscdeadline(vcpu, val);
 	return 0;
 }
 
@@ -388,7 +368,7 @@ void lapic_reset(struct vcpu *vcpu, bool init)
 		return;
 	apic->pv_eoi_set = false;
 	if (!init) {
-		apic->events = 0;
+		vcpu->apic_events = 0;
 		apic->user_extint = -1;
 		lapic_set(apic, APIC_ID, SET_XAPIC_DEST_FIELD(vcpu->id));
 	}
@@ -409,34 +389,32 @@ void lapic_reset(struct vcpu *vcpu, bool init)
  */
 int lapic_set_base(struct vcpu *vcpu, u64 val, bool host)
 {
-	u64 old = vcpu->apic_base;
-	u64 modes = XAPIC_ENABLE | (vcpu_has(vcpu, CAP_X2APIC) ? X2APIC_ENABLE : 0);
+	const u64 x2apic = XAPIC_ENABLE | X2APIC_ENABLE;
+	u64 from = vcpu->apic_base & x2apic, to = val & x2apic;
 	u64 address = GENMASK_ULL(vcpu->maxphyaddr - 1, PAGE_SHIFT);
 
-	if (val & ~(address | modes | MSR_IA32_APICBASE_BSP))
+	if (val & ~(address | x2apic | MSR_IA32_APICBASE_BSP))
 		return 1;
-	if ((val & (XAPIC_ENABLE | X2APIC_ENABLE)) == X2APIC_ENABLE)
+	if (to == X2APIC_ENABLE || (to == x2apic && !vcpu_has(vcpu, CAP_X2APIC)))
 		return 1;
-	if (!host && old & X2APIC_ENABLE && (val & XAPIC_ENABLE) && !(val & X2APIC_ENABLE))
-		return 1;
-	if (!host && !(old & XAPIC_ENABLE) && val & X2APIC_ENABLE)
+	if (!host && ((from == x2apic && to == XAPIC_ENABLE) || (!from && to == x2apic)))
 		return 1;
 
 	WRITE_ONCE(vcpu->apic_base, val);
-	if (!((old ^ val) & (XAPIC_ENABLE | X2APIC_ENABLE)))
+	if (from == to)
 		return 0;
 	cpuid_refresh(vcpu);
 	if (!vcpu->lapic)
 		return 0;
 	/* Disabled, it lost its state. */
-	if (!host && !(old & XAPIC_ENABLE)) {
+	if (!host && !from) {
 		lapic_set(vcpu->lapic, APIC_ID, SET_XAPIC_DEST_FIELD(vcpu->id));
 		lapic_reset_regs(vcpu->lapic);
 	}
-	if (val & ~old & X2APIC_ENABLE) {
+	if (to == x2apic) {
 		lapic_set(vcpu->lapic, APIC_ID, vcpu->id);
 		lapic_set(vcpu->lapic, APIC_LDR, X2APIC_LDR(vcpu->id));
-	} else if (old & ~val & X2APIC_ENABLE) {
+	} else if (from == x2apic) {
 		lapic_set(vcpu->lapic, APIC_ID, SET_XAPIC_DEST_FIELD(vcpu->id));
 	}
 	return 0;
@@ -473,14 +451,11 @@ int lapic_get_state(struct vcpu *vcpu, struct kvm_lapic_state *state)
 /* What user space supplied, made what hardware could hold. */
 static void lapic_sanitize(struct lapic *apic)
 {
-	unsigned int i, reg;
+	unsigned int reg;
 
-	for (i = 0; i < LAPIC_NR_LVT; i++) {
-		reg = APIC_LVTT + i * APIC_REG_STRIDE;
-		lapic_set(apic, reg, lapic_get(apic, reg) & reg_writable(apic, reg));
-	}
-	for (reg = APIC_TASKPRI; reg <= APIC_SPIV; reg += APIC_SPIV - APIC_TASKPRI)
-		lapic_set(apic, reg, lapic_get(apic, reg) & reg_writable(apic, reg));
+	for (reg = APIC_TASKPRI; reg <= APIC_LVTERR; reg += APIC_REG_STRIDE)
+		if (reg_in(REG(APIC_TASKPRI) | REG(APIC_SPIV) | REGS_LVT, reg))
+			lapic_set(apic, reg, lapic_get(apic, reg) & reg_writable(apic, reg));
 	lapic_write_id(apic, lapic_x2apic(apic) ? apic->vcpu->id : lapic_get(apic, APIC_ID));
 	if (lapic_x2apic(apic))
 		lapic_set(apic, APIC_LDR, X2APIC_LDR(apic->vcpu->id));
@@ -498,17 +473,14 @@ static void lapic_sanitize(struct lapic *apic)
 int lapic_set_state(struct vcpu *vcpu, const struct kvm_lapic_state *state)
 {
 	struct lapic *apic = vcpu->lapic;
-	u64 deadline;
 
 	if (!apic || (lapic_x2apic(apic) && lapic_wide_ids(vcpu) &&
 		      *(const u32 *)(state->regs + APIC_ID) != vcpu->id))
 		return -EINVAL;
-	deadline = apic->tsc_deadline;
-	lapic_timer_stop(apic);
+	hrtimer_cancel(&apic->timer);	/* its deadline stays */
 	memcpy(apic->regs, state->regs, sizeof(state->regs));
 	lapic_sanitize(apic);
 	lapic_rescan(apic);
-	apic->tsc_deadline = deadline;
 	lapic_timer_resume(apic);
 	return 0;
 }
@@ -548,7 +520,6 @@ int lapic_create(struct vcpu *vcpu)
 	if (!apic)
 		return -ENOMEM;
 	apic->vcpu = vcpu;
-	apic->user_extint = -1;
 	lapic_timer_init(apic);
 	vcpu->lapic = apic;
 	return 0;
@@ -556,7 +527,7 @@ int lapic_create(struct vcpu *vcpu)
 
 /**
  * lapic_destroy() - the vCPU ends
- * @vcpu: nobody sends to it any more
+ * @vcpu: with or without a local APIC; nobody sends to it any more
  */
 void lapic_destroy(struct vcpu *vcpu)
 {
@@ -566,5 +537,4 @@ void lapic_destroy(struct vcpu *vcpu)
 		return;
 	hrtimer_cancel(&apic->timer);
 	kmem_cache_free(lapic_cache, apic);
-	vcpu->lapic = NULL;
 }

@@ -5,7 +5,7 @@
  * All registers live in one page in the hardware's own layout, so that
  * KVM_GET_LAPIC is a copy.  Who writes what:
  *
- *   IRR, TMR, @irr_words, @events, @errors	anyone, atomically
+ *   IRR, TMR, @irr_words, @errors	anyone, atomically
  *   all the rest				the vCPU's own thread
  *
  * A bitmap of 256 vectors is eight 32-bit registers, 16 bytes apart; a word
@@ -18,16 +18,11 @@
 #include <linux/bitops.h>
 #include "irq.h"
 
-/* Bits of @events. */
-enum lapic_event {
-	LAPIC_INIT,		/* with REQ_APIC_STATE */
-	LAPIC_SIPI,		/* likewise; sipi_vector */
-	LAPIC_EXTINT,		/* an ExtINT message: one INTA cycle is due */
-};
-
 /* SDM 3A "Interrupt Vectors": 0 to 15 are not for the APIC */
 #define APIC_FIRST_VECTOR	16
 #define APIC_PRIORITY_CLASS	0xf0
+/* Of an ICR: none, APIC_DEST_SELF, APIC_DEST_ALLINC or APIC_DEST_ALLBUT */
+#define APIC_SHORTHAND		APIC_DEST_ALLBUT
 /* APIC id 0xff, or all ones with x2APIC: everybody */
 #define XAPIC_BROADCAST		0xffu
 #define X2APIC_BROADCAST	0xffffffffu
@@ -35,11 +30,8 @@ enum lapic_event {
 struct lapic {
 	struct vcpu	*vcpu;
 	unsigned long	irr_words;	/* bit n: vectors 32n to 32n+31 of the IRR */
-	unsigned long	events;		/* enum lapic_event */
 	unsigned long	errors;		/* ESR bits since the guest last asked */
 	u8		isr_words;	/* as irr_words, exact */
-	u8		sipi_vector;
-	u8		eoi_exit_vector;
 	bool		pv_eoi_set;	/* the guest may see 1 in its PV EOI word */
 	s16		user_extint;	/* KVM_INTERRUPT's vector, -1 none */
 	struct hrtimer	timer;
@@ -99,26 +91,29 @@ static inline u32 lapic_id(const struct lapic *apic)
 /* Does LINT0 bring the PIC's INTR in as ExtINT? With the APIC off it is the INTR pin. */
 static inline bool lapic_takes_extint(const struct lapic *apic)
 {
-	u32 lvt0 = lapic_get(apic, APIC_LVT0);
-
-	if (!lapic_hw_enabled(apic) || test_bit(LAPIC_EXTINT, &apic->events))
+	if (!lapic_hw_enabled(apic) || test_bit(LAPIC_EXTINT, &apic->vcpu->apic_events))
 		return true;
-	return !(lvt0 & APIC_LVT_MASKED) &&
-	       GET_APIC_DELIVERY_MODE(lvt0) == APIC_MODE_EXTINT;
+	return (lapic_get(apic, APIC_LVT0) & (APIC_LVT_MASKED | APIC_MODE_MASK)) == APIC_DM_EXTINT;
+}
+
+/* One result for several receivers: what is masked here may be delivered there. */
+static inline int irq_merge_results(int ret, int one)
+{
+	return one < 0 ? ret : max(ret, 0) + one;
 }
 
 /* ---- lapic.c ---- */
 void lapic_error(struct lapic *apic, u32 esr_bit);
 
 /* ---- lapic_irq.c ---- */
-int lapic_accept(struct lapic *apic, struct vcpu *src, const struct apic_msg *msg);
+int lapic_accept(struct lapic *apic, struct vcpu *src, u32 icr);
 void lapic_eoi(struct lapic *apic);
 void lapic_set_tpr(struct lapic *apic, u8 tpr);
 void lapic_rescan(struct lapic *apic);
 void lapic_lint0_raised(struct vm *vm);
 
 /* ---- apic_dest.c ---- */
-int lapic_deliver_from_device(struct vm *vm, struct apic_msg *msg);
+int lapic_deliver_from_device(struct vm *vm, u32 dest, u32 icr);
 
 /* ---- lapic_timer.c ---- */
 void lapic_timer_init(struct lapic *apic);
@@ -126,7 +121,7 @@ void lapic_timer_stop(struct lapic *apic);
 void lapic_timer_set_initial(struct lapic *apic, u32 count);
 void lapic_timer_resume(struct lapic *apic);
 u32 lapic_timer_count(struct lapic *apic);
-void lapic_timer_set_lvtt(struct lapic *apic, u32 lvtt);
+void lapic_timer_set_mode(struct lapic *apic, u32 lvtt);
 void lapic_timer_set_divider(struct lapic *apic, u32 tdcr);
 
 #endif /* IRQ_LAPIC_H */

@@ -199,7 +199,7 @@ static void lapic_broadcast_eoi(struct lapic *apic, u8 vector)
 	if (vcpu->vm->ioapic) {
 		ioapic_eoi(vcpu->vm, vector);
 	} else {
-		apic->eoi_exit_vector = vector;
+		vcpu->eoi_exit_vector = vector;
 		vcpu_request(vcpu, REQ_EOI_EXIT);
 	}
 }
@@ -225,15 +225,6 @@ void lapic_eoi(struct lapic *apic)
 		lapic_broadcast_eoi(apic, vector);
 	if (READ_ONCE(apic->irr_words))
 		vcpu_request(apic->vcpu, REQ_EVENT);
-}
-
-/**
- * lapic_eoi_exit_vector() - whose EOI user space's I/O APIC is to hear
- * @vcpu: with REQ_EOI_EXIT taken
- */
-u8 lapic_eoi_exit_vector(struct vcpu *vcpu)
-{
-	return vcpu->lapic->eoi_exit_vector;
 }
 
 /* 1, 0 if the vector waits already, -1 if it is refused */
@@ -264,20 +255,20 @@ static int lapic_accept_vector(struct lapic *apic, struct vcpu *src, u8 vector, 
  * lapic_accept() - one local APIC takes a message that is for it
  * @apic: any vCPU's
  * @src: the vCPU whose thread this is and that sends it; or NULL
- * @msg: delivery, vector and trigger mode count
+ * @icr: vector, delivery and trigger mode count
  *
  * Any context.  Return: 1 accepted, 0 merged with one that waits, -1 refused.
  */
-int lapic_accept(struct lapic *apic, struct vcpu *src, const struct apic_msg *msg)
+int lapic_accept(struct lapic *apic, struct vcpu *src, u32 icr)
 {
 	struct vcpu *vcpu = apic->vcpu;
 
 	if (unlikely(!lapic_hw_enabled(apic)))
 		return -1;
-	switch (msg->delivery) {
-	case APIC_DM_FIXED:
-	case APIC_DM_LOWEST:
-		return lapic_accept_vector(apic, src, msg->vector, msg->level_triggered);
+	if (likely((icr & APIC_MODE_MASK) <= APIC_DM_LOWEST))
+		return lapic_accept_vector(apic, src, icr & APIC_VECTOR_MASK,
+					   icr & APIC_INT_LEVELTRIG);
+	switch (icr & APIC_MODE_MASK) {
 	case APIC_DM_NMI:
 		vcpu_nmi(vcpu);
 		break;
@@ -285,18 +276,16 @@ int lapic_accept(struct lapic *apic, struct vcpu *src, const struct apic_msg *ms
 		vcpu_request(vcpu, REQ_SMI);
 		break;
 	case APIC_DM_INIT:
-		if (msg->level_triggered && !msg->level)
-			return -1;
-		clear_bit(LAPIC_SIPI, &apic->events);
-		set_bit(LAPIC_INIT, &apic->events);
+		clear_bit(LAPIC_SIPI, &vcpu->apic_events);
+		set_bit(LAPIC_INIT, &vcpu->apic_events);
 		vcpu_request(vcpu, REQ_APIC_STATE);
 		break;
 	case APIC_DM_STARTUP:
-		WRITE_ONCE(apic->sipi_vector, msg->vector);
+		WRITE_ONCE(vcpu->sipi_vector, icr & APIC_VECTOR_MASK);
 		lapic_post_sipi(vcpu);
 		break;
 	case APIC_DM_EXTINT:
-		set_bit(LAPIC_EXTINT, &apic->events);
+		set_bit(LAPIC_EXTINT, &vcpu->apic_events);
 		vcpu_request(vcpu, REQ_EVENT);
 		break;
 	default:	/* remote read: not since the P6 family */
@@ -318,17 +307,11 @@ int lapic_local_deliver(struct vcpu *vcpu, unsigned int lvt)
 {
 	struct lapic *apic = vcpu->lapic;
 	u32 entry = lapic_get(apic, lvt);
-	struct apic_msg msg = {
-		.vector = entry & APIC_VECTOR_MASK, .delivery = entry & APIC_MODE_MASK,
-		.level_triggered = (lvt == APIC_LVT0 || lvt == APIC_LVT1) &&
-				   (entry & APIC_LVT_LEVEL_TRIGGER),
-		.level = true,
-	};
 	int ret;
 
 	if (entry & APIC_LVT_MASKED)
 		return -1;
-	ret = lapic_accept(apic, NULL, &msg);
+	ret = lapic_accept(apic, NULL, entry);
 	/* "The processor sets the mask flag" of this one when it fires. */
 	if (lvt == APIC_LVTPC && ret >= 0)
 		lapic_set(apic, lvt, entry | APIC_LVT_MASKED);
@@ -364,41 +347,7 @@ void lapic_lint0_raised(struct vm *vm)
 void lapic_post_sipi(struct vcpu *vcpu)
 {
 	smp_mb__before_atomic();	/* the vector before the event */
-	set_bit(LAPIC_SIPI, &vcpu->lapic->events);
-	vcpu_request(vcpu, REQ_APIC_STATE);
-}
-
-/**
- * lapic_set_sipi_vector() - KVM_VCPUEVENT_VALID_SIPI_VECTOR
- * @vcpu: under its mutex
- * @vector: page of the start address
- */
-void lapic_set_sipi_vector(struct vcpu *vcpu, u8 vector)
-{
-	WRITE_ONCE(vcpu->lapic->sipi_vector, vector);
-}
-
-/**
- * lapic_init_latched() - does an INIT wait?
- * @vcpu: with a local APIC
- */
-bool lapic_init_latched(struct vcpu *vcpu)
-{
-	return test_bit(LAPIC_INIT, &vcpu->lapic->events);
-}
-
-/**
- * lapic_latch_init() - let an INIT wait, or none
- * @vcpu: under its mutex, with a local APIC
- * @latched: which
- */
-void lapic_latch_init(struct vcpu *vcpu, bool latched)
-{
-	if (!latched) {
-		clear_bit(LAPIC_INIT, &vcpu->lapic->events);
-		return;
-	}
-	set_bit(LAPIC_INIT, &vcpu->lapic->events);
+	set_bit(LAPIC_SIPI, &vcpu->apic_events);
 	vcpu_request(vcpu, REQ_APIC_STATE);
 }
 
@@ -412,20 +361,18 @@ void lapic_latch_init(struct vcpu *vcpu, bool latched)
  */
 void lapic_accept_init_sipi(struct vcpu *vcpu)
 {
-	struct lapic *apic = vcpu->lapic;
-
 	if (unlikely(vcpu->smm)) {
-		clear_bit(LAPIC_SIPI, &apic->events);
+		clear_bit(LAPIC_SIPI, &vcpu->apic_events);
 		return;
 	}
-	if (test_and_clear_bit(LAPIC_INIT, &apic->events)) {
+	if (test_and_clear_bit(LAPIC_INIT, &vcpu->apic_events)) {
 		vcpu_reset(vcpu, true);
 		vcpu->mp_state = vcpu_is_bsp(vcpu) ? KVM_MP_STATE_RUNNABLE :
 						     KVM_MP_STATE_INIT_RECEIVED;
 	}
-	if (test_and_clear_bit(LAPIC_SIPI, &apic->events) &&
+	if (test_and_clear_bit(LAPIC_SIPI, &vcpu->apic_events) &&
 	    vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
-		vcpu_start_at(vcpu, READ_ONCE(apic->sipi_vector));
+		vcpu_start_at(vcpu, READ_ONCE(vcpu->sipi_vector));
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 	}
 }
@@ -449,18 +396,17 @@ static void lapic_pv_eoi_put(struct vcpu *vcpu, bool set)
 /**
  * lapic_set_pv_eoi() - WRMSR of MSR_KVM_PV_EOI_EN
  * @vcpu: under its mutex, memslot_srcu held
- * @val: gpa of the word, 4-byte aligned, and KVM_MSR_ENABLED
+ * @val: gpa of the word, 4-byte aligned, and KVM_MSR_ENABLED; 0 without a local APIC
  *
  * Return: 0, or 1 for #GP.
  */
 int lapic_set_pv_eoi(struct vcpu *vcpu, u64 val)
 {
-	gpa_t gpa = val & ~(u64)KVM_MSR_ENABLED;
-
-	if (!IS_ALIGNED(gpa, sizeof(u32)) || !vcpu->lapic)
+	if (!vcpu->lapic)
+		return !!val;
+	if (!IS_ALIGNED(val & ~(u64)KVM_MSR_ENABLED, sizeof(u32)))
 		return 1;
-	if (vcpu->lapic->pv_eoi_set)
-		lapic_pv_eoi_put(vcpu, false);
+	lapic_pv_eoi_leave(vcpu);
 	vcpu->pv_eoi_msr = val;
 	return 0;
 }
@@ -472,11 +418,9 @@ int lapic_set_pv_eoi(struct vcpu *vcpu, u64 val)
 void lapic_pv_eoi_before_entry(struct vcpu *vcpu)
 {
 	struct lapic *apic = vcpu->lapic;
-	bool set;
-	int vector;
+	int vector = lapic_highest_isr(apic);
+	bool set = vector >= 0 && lapic_highest_irr(apic) < 0 && !lapic_eoi_heard(apic, vector);
 
-	vector = lapic_highest_isr(apic);
-	set = vector >= 0 && lapic_highest_irr(apic) < 0 && !lapic_eoi_heard(apic, vector);
 	if (set != apic->pv_eoi_set)
 		lapic_pv_eoi_put(vcpu, set);
 }

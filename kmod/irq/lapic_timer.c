@@ -175,21 +175,20 @@ void lapic_timer_resume(struct lapic *apic)
 }
 
 /**
- * lapic_timer_set_lvtt() - write the LVT entry, and with it the mode
+ * lapic_timer_set_mode() - the LVT entry is about to be written, and with it the mode
  * @apic: under the vCPU's mutex
- * @lvtt: new value, reserved bits clear
+ * @lvtt: new value
  *
  * Going to TSC-deadline mode or leaving it disarms the timer.
  */
-void lapic_timer_set_lvtt(struct lapic *apic, u32 lvtt)
+void lapic_timer_set_mode(struct lapic *apic, u32 lvtt)
 {
-	u32 changed = (lapic_get(apic, APIC_LVTT) ^ lvtt) & LVT_TIMER_MODE;
+	u32 changed = lapic_get(apic, APIC_LVTT) ^ lvtt;
 
-	if (changed & APIC_LVT_TIMER_TSCDEADLINE) {
-		lapic_timer_stop(apic);
-		lapic_set(apic, APIC_TMICT, 0);
-	}
-	lapic_set(apic, APIC_LVTT, lvtt);
+	if (!(changed & APIC_LVT_TIMER_TSCDEADLINE))
+		return;
+	lapic_timer_stop(apic);
+	lapic_set(apic, APIC_TMICT, 0);
 }
 
 /**

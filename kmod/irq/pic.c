@@ -14,7 +14,7 @@
 #include "chips.h"
 #include "lapic.h"
 
-enum { MASTER, SLAVE };
+enum { MASTER = KVM_IRQCHIP_PIC_MASTER, SLAVE = KVM_IRQCHIP_PIC_SLAVE };
 
 #define PIC_CASCADE		2	/* the master's IR that the slave drives */
 #define PIC_SPURIOUS		7
@@ -46,7 +46,7 @@ enum {
 /* init_state: the word that the data port takes next */
 enum { PIC_READY, PIC_ICW2, PIC_ICW3, PIC_ICW4 };
 
-/* Lines that cannot be level-triggered: 0, 1, 2 and 8, 13. */
+/* Without the lines that cannot be level-triggered: 0, 1, 2 and 8, 13. */
 static const u8 elcr_mask[] = { 0xf8, 0xde };
 
 /* How far from the top of the rotated order the highest bit is; 8: none. */
@@ -75,7 +75,7 @@ static int chip_pending(const struct pic *pic, int which)
 	return (rank + s->priority_add) % 8;
 }
 
-/* After any change, lock held: the slave's output is the master's IR2. */
+/* The slave's output is the master's IR2. Lock held. */
 static void pic_update(struct vm *vm, struct pic *pic)
 {
 	bool output;
@@ -90,20 +90,20 @@ static void pic_update(struct vm *vm, struct pic *pic)
 		lapic_lint0_raised(vm);
 }
 
-/* Unlock, then tell who listens what has been acknowledged. */
+/* After any change: its consequences; then, unlocked, tell who listens what was acknowledged. */
 static void pic_unlock(struct vm *vm, struct pic *pic, unsigned long flags)
 	__releases(&pic->lock)
 {
 	unsigned long acked = pic->acked;
 	unsigned int pin;
 
+	pic_update(vm, pic);
 	pic->acked = 0;
 	raw_spin_unlock_irqrestore(&pic->lock, flags);
 	if (likely(!acked))
 		return;
 	for_each_set_bit(pin, &acked, PIC_PINS)
-		irq_notify_ack(vm, pin < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
-			       pin % 8);
+		irq_notify_ack(vm, pin / 8, pin % 8);
 }
 
 static void chip_clear_isr(struct pic *pic, int which, u8 bits)
@@ -160,7 +160,6 @@ int pic_set_irq(struct vm *vm, unsigned int pin, enum irq_source source, bool le
 	raw_spin_lock_irqsave(&pic->lock, flags);
 	pic->sources[pin] = bit_assigned(pic->sources[pin], source, level);
 	ret = chip_set_line(&pic->chip[pin / 8], pin % 8, pic->sources[pin]);
-	pic_update(vm, pic);
 	pic_unlock(vm, pic, flags);
 	return ret;
 }
@@ -191,7 +190,6 @@ int pic_ack(struct vm *vm)
 	if (ir < 0)
 		ir = PIC_SPURIOUS;
 	ir += pic->chip[which].irq_base;
-	pic_update(vm, pic);
 	pic_unlock(vm, pic, flags);
 	return ir;
 }
@@ -207,7 +205,7 @@ static void chip_init(struct pic *pic, int which, u8 icw1)
 	pic->acked |= (s->irr & ~s->elcr) << 8 * which;	/* dropped: who waits for the EOI need not */
 	*s = (struct kvm_pic_state) {
 		.last_irr = s->last_irr, .irr = s->irr & s->elcr,
-		.irq_base = s->irq_base, .elcr = s->elcr, .elcr_mask = s->elcr_mask,
+		.irq_base = s->irq_base, .elcr = s->elcr,
 		.init4 = icw1 & ICW1_ICW4_NEEDED, .init_state = PIC_ICW2,
 	};
 }
@@ -323,13 +321,13 @@ void pic_port_write(struct vm *vm, u16 port, u8 val)
 	if ((port & ~1) == PIC_ELCR_PORT) {
 		/* Counts from the next edge or level on: nothing to update. */
 		pic->chip[port & 1].elcr = val & elcr_mask[port & 1];
-	} else {
-		if (port & 1)
-			chip_write_data(pic, which, val);
-		else
-			chip_write_command(pic, which, val);
-		pic_update(vm, pic);
+		raw_spin_unlock_irqrestore(&pic->lock, flags);
+		return;
 	}
+	if (port & 1)
+		chip_write_data(pic, which, val);
+	else
+		chip_write_command(pic, which, val);
 	pic_unlock(vm, pic, flags);
 }
 
@@ -348,6 +346,7 @@ void pic_get_state(struct vm *vm, unsigned int chip, struct kvm_pic_state *state
 	raw_spin_lock_irq(&pic->lock);
 	*state = pic->chip[chip];
 	raw_spin_unlock_irq(&pic->lock);
+	state->elcr_mask = elcr_mask[chip];
 }
 
 /**
@@ -368,21 +367,9 @@ void pic_set_state(struct vm *vm, unsigned int chip, const struct kvm_pic_state 
 	s->priority_add %= 8;
 	s->irq_base &= ICW2_BASE;
 	s->init_state %= PIC_ICW4 + 1;
-	s->elcr_mask = elcr_mask[chip];
-	s->elcr &= s->elcr_mask;
+	s->elcr &= elcr_mask[chip];
 	for (ir = 0; ir < 8; ir++)
 		pic->sources[8 * chip + ir] = s->last_irr & BIT(ir) ? BIT(IRQ_SOURCE_USER) : 0;
-	pic_update(vm, pic);
 	pic_unlock(vm, pic, flags);
 }
 
-/**
- * pic_init() - two chips that nobody has programmed
- * @pic: zeroed
- */
-void pic_init(struct pic *pic)
-{
-	raw_spin_lock_init(&pic->lock);
-	pic->chip[MASTER].elcr_mask = elcr_mask[MASTER];
-	pic->chip[SLAVE].elcr_mask = elcr_mask[SLAVE];
-}

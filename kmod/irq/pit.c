@@ -23,7 +23,7 @@
 
 /* Ports; a count of PIT_MAX_COUNT is written as 0 */
 enum { PIT_CHANNEL0 = 0x40, PIT_CONTROL = 0x43, PIT_SPEAKER = 0x61 };
-enum { PIT_NR_CHANNELS = 3, PIT_GSI = 0, PIT_MAX_COUNT = 0x10000 };
+enum { PIT_NR_CHANNELS = 3, PIT_MAX_COUNT = 0x10000 };
 
 /* 8254 "Control Word Format" */
 enum {
@@ -387,10 +387,9 @@ static u8 pit_read_speaker(struct pit *pit)
 static void pit_write_speaker(struct pit *pit, u8 val)
 {
 	pit_set_gate2(pit, val & SPEAKER_GATE2);
+	pit->state.flags &= ~KVM_PIT_FLAGS_SPEAKER_DATA_ON;
 	if (val & SPEAKER_DATA)
 		pit->state.flags |= KVM_PIT_FLAGS_SPEAKER_DATA_ON;
-	else
-		pit->state.flags &= ~KVM_PIT_FLAGS_SPEAKER_DATA_ON;
 }
 
 /**

@@ -19,7 +19,6 @@ enum {
 	MSI_ADDR_LOWEST_PRIO	= 1 << 3,	/* redirection hint */
 	MSI_ADDR_DEST_SHIFT	= 12,
 	MSI_ADDR_HI_DEST	= ~0xff,	/* KVM_X2APIC_API: bits 31:8 of the id */
-	MSI_DATA_LEVEL		= 1 << 15,
 };
 
 struct irq_routes {
@@ -34,43 +33,29 @@ struct irq_routes {
 
 static int msi_deliver(struct vm *vm, u32 address_lo, u32 address_hi, u32 data)
 {
-	struct apic_msg msg = {
-		.dest = (u8)(address_lo >> MSI_ADDR_DEST_SHIFT),
-		.delivery = data & APIC_MODE_MASK, .vector = data & APIC_VECTOR_MASK,
-		.logical = address_lo & MSI_ADDR_LOGICAL,
-		.level_triggered = data & MSI_DATA_LEVEL, .level = true,
-	};
+	u32 icr = data & (APIC_VECTOR_MASK | APIC_MODE_MASK | APIC_INT_LEVELTRIG);
+	u32 dest = (u8)(address_lo >> MSI_ADDR_DEST_SHIFT);
 
 	if (vm->x2apic_api & KVM_X2APIC_API_USE_32BIT_IDS)
-		msg.dest |= address_hi & MSI_ADDR_HI_DEST;
-	if (address_lo & MSI_ADDR_LOWEST_PRIO && msg.delivery == APIC_DM_FIXED)
-		msg.delivery = APIC_DM_LOWEST;
-	return lapic_deliver_from_device(vm, &msg);
-}
-
-static int chip_set_irq(struct vm *vm, unsigned int chip, unsigned int pin,
-			enum irq_source source, bool level)
-{
-	if (chip == KVM_IRQCHIP_IOAPIC)
-		return ioapic_set_irq(vm, pin, source, level);
-	return pic_set_irq(vm, 8 * chip + pin, source, level);
+		dest |= address_hi & MSI_ADDR_HI_DEST;
+	if (address_lo & MSI_ADDR_LOGICAL)
+		icr |= APIC_DEST_LOGICAL;
+	if (address_lo & MSI_ADDR_LOWEST_PRIO && (icr & APIC_MODE_MASK) == APIC_DM_FIXED)
+		icr |= APIC_DM_LOWEST;
+	return lapic_deliver_from_device(vm, dest, icr);
 }
 
 static int route_deliver(struct vm *vm, const struct kvm_irq_routing_entry *route,
 			 enum irq_source source, bool level)
 {
 	const struct kvm_irq_routing_msi *msi = &route->u.msi;
+	unsigned int chip = route->u.irqchip.irqchip, pin = route->u.irqchip.pin;
 
-	if (route->type == KVM_IRQ_ROUTING_IRQCHIP)
-		return chip_set_irq(vm, route->u.irqchip.irqchip, route->u.irqchip.pin,
-				    source, level);
-	return level ? msi_deliver(vm, msi->address_lo, msi->address_hi, msi->data) : -1;
-}
-
-/* One result for several chips: what is masked here may be delivered there. */
-static int merge(int ret, int one)
-{
-	return one < 0 ? ret : max(ret, 0) + one;
+	if (route->type == KVM_IRQ_ROUTING_MSI)
+		return level ? msi_deliver(vm, msi->address_lo, msi->address_hi, msi->data) : -1;
+	if (chip == KVM_IRQCHIP_IOAPIC)
+		return ioapic_set_irq(vm, pin, source, level);
+	return pic_set_irq(vm, 8 * chip + pin, source, level);
 }
 
 static int default_deliver(struct vm *vm, u32 gsi, enum irq_source source, bool level)
@@ -81,7 +66,7 @@ static int default_deliver(struct vm *vm, u32 gsi, enum irq_source source, bool 
 		return -1;
 	if (gsi < PIC_PINS)
 		ret = pic_set_irq(vm, gsi, source, level);
-	return merge(ret, ioapic_set_irq(vm, gsi, source, level));
+	return irq_merge_results(ret, ioapic_set_irq(vm, gsi, source, level));
 }
 
 /**
@@ -107,7 +92,8 @@ int irq_set_gsi(struct vm *vm, u32 gsi, enum irq_source source, bool level)
 		ret = default_deliver(vm, gsi, source, level);
 	else if (gsi < routes->nr_gsis)
 		for (i = routes->first[gsi]; i < routes->first[gsi + 1]; i++)
-			ret = merge(ret, route_deliver(vm, &routes->route[i], source, level));
+			ret = irq_merge_results(ret, route_deliver(vm, &routes->route[i],
+								   source, level));
 	rcu_read_unlock();
 	return ret;
 }
@@ -128,18 +114,24 @@ static bool msi_is_valid(struct vm *vm, u32 address_hi)
  */
 int irq_send_msi(struct vm *vm, const struct kvm_msi *msi)
 {
-	int ret;
-
 	if (vm->irqchip == IRQCHIP_NONE || msi->flags || !msi_is_valid(vm, msi->address_hi))
 		return -EINVAL;
-	ret = msi_deliver(vm, msi->address_lo, msi->address_hi, msi->data);
-	return max(ret, 0);
+	return max(0, msi_deliver(vm, msi->address_lo, msi->address_hi, msi->data));
 }
 
 /* ---- and back ---- */
 
-/* The GSI of a pin, or NO_GSI. Under RCU. */
-static u32 pin_to_gsi(struct vm *vm, unsigned int chip, unsigned int pin)
+/**
+ * irq_pin_gsi() - which GSI is routed to a pin?
+ * @vm: with the chips in the kernel
+ * @chip: KVM_IRQCHIP_*
+ * @pin: of it
+ *
+ * Under RCU, any context.
+ *
+ * Return: the GSI, or NO_GSI.
+ */
+u32 irq_pin_gsi(struct vm *vm, unsigned int chip, unsigned int pin)
 {
 	const struct irq_routes *routes = rcu_dereference(vm->routes);
 
@@ -161,46 +153,11 @@ void irq_notify_ack(struct vm *vm, unsigned int chip, unsigned int pin)
 	u32 gsi;
 
 	rcu_read_lock();
-	gsi = pin_to_gsi(vm, chip, pin);
-	if (gsi == 0)
+	gsi = irq_pin_gsi(vm, chip, pin);
+	if (gsi == PIT_GSI)
 		pit_irq0_acked(vm);
 	irqfd_resample_ack(vm, gsi);
 	rcu_read_unlock();
-}
-
-/**
- * irq_notify_rewired() - a pin's redirection entry was written
- * @vm: with the chips in the kernel
- * @chip: KVM_IRQCHIP_*
- * @pin: of it
- */
-void irq_notify_rewired(struct vm *vm, unsigned int chip, unsigned int pin)
-{
-	u32 gsi;
-
-	rcu_read_lock();
-	gsi = pin_to_gsi(vm, chip, pin);
-	rcu_read_unlock();
-	if (gsi == 0)
-		pit_irq0_rewired(vm);
-}
-
-/**
- * irq_has_listener() - does anyone want to hear when a pin is acknowledged?
- * @vm: with the chips in the kernel
- * @chip: KVM_IRQCHIP_*
- * @pin: of it
- */
-bool irq_has_listener(struct vm *vm, unsigned int chip, unsigned int pin)
-{
-	bool ret;
-	u32 gsi;
-
-	rcu_read_lock();
-	gsi = pin_to_gsi(vm, chip, pin);
-	ret = (gsi == 0 && READ_ONCE(vm->pit)) || irqfd_resampled(vm, gsi);
-	rcu_read_unlock();
-	return ret;
 }
 
 /* ---- KVM_SET_GSI_ROUTING ---- */
@@ -218,18 +175,17 @@ static bool route_is_valid(struct vm *vm, const struct kvm_irq_routing_entry *en
 	       entry->u.irqchip.pin < (chip == KVM_IRQCHIP_IOAPIC ? IOAPIC_PINS : PIC_PINS / 2);
 }
 
-/* A GSI reaches each chip once, and an MSI stands alone. */
+/* A GSI reaches each chip once, and an MSI takes the place of all. */
 static bool routes_fit(const struct kvm_irq_routing_entry *route, unsigned int nr)
 {
+	u32 taken = 0, takes;
 	unsigned int i;
-	u32 chips = 0;
 
 	for (i = 0; i < nr; i++) {
-		if (route[i].type == KVM_IRQ_ROUTING_MSI)
-			return nr == 1;
-		if (chips & BIT(route[i].u.irqchip.irqchip))
+		takes = route[i].type == KVM_IRQ_ROUTING_MSI ? ~0 : BIT(route[i].u.irqchip.irqchip);
+		if (taken & takes)
 			return false;
-		chips |= BIT(route[i].u.irqchip.irqchip);
+		taken |= takes;
 	}
 	return true;
 }
@@ -297,18 +253,7 @@ int route_set(struct vm *vm, const struct kvm_irq_routing_entry *entries, unsign
 		return -EINVAL;
 	}
 	old = rcu_replace_pointer(vm->routes, routes, lockdep_is_held(&vm->lock));
-	if (old)
-		kvfree_rcu(old, rcu);
+	kvfree_rcu(old, rcu);
 	ioapic_update_listeners(vm);
 	return 0;
-}
-
-/**
- * route_destroy() - the VM ends
- * @vm: nobody drives a GSI any more
- */
-void route_destroy(struct vm *vm)
-{
-	kvfree(rcu_dereference_protected(vm->routes, true));
-	RCU_INIT_POINTER(vm->routes, NULL);
 }

@@ -43,11 +43,6 @@ int dirty_ring_create(struct vcpu *vcpu)
 	return vcpu->ring.entry ? 0 : -ENOMEM;
 }
 
-void dirty_ring_destroy(struct vcpu *vcpu)
-{
-	vfree(vcpu->ring.entry);
-}
-
 struct page *dirty_ring_page(struct vcpu *vcpu, unsigned long pgoff)
 {
 	unsigned long offset = (pgoff - KVM_DIRTY_LOG_PAGE_OFFSET) << PAGE_SHIFT;
@@ -75,7 +70,7 @@ void dirty_ring_push(struct vcpu *vcpu, const struct memslot *slot, gfn_t gfn)
 {
 	struct kvm_dirty_gfn *entry;
 
-	preempt_disable();	/* being switched out writes to guest memory, too */
+	guard(preempt)();	/* being switched out writes to guest memory, too */
 	if (dirty_ring_room(vcpu)) {
 		entry = dirty_ring_entry(vcpu, vcpu->ring.pushed);
 		WRITE_ONCE(entry->slot, slot->id);
@@ -89,7 +84,6 @@ void dirty_ring_push(struct vcpu *vcpu, const struct memslot *slot, gfn_t gfn)
 	}
 	if (dirty_ring_room(vcpu) <= DIRTY_RING_RESERVE)
 		vcpu_request(vcpu, REQ_DIRTY_RING);
-	preempt_enable();
 }
 
 bool dirty_ring_full(struct vcpu *vcpu)
@@ -97,7 +91,6 @@ bool dirty_ring_full(struct vcpu *vcpu)
 	if (dirty_ring_room(vcpu) > DIRTY_RING_RESERVE)
 		return false;
 	vcpu_request(vcpu, REQ_DIRTY_RING);	/* until there is room */
-	vcpu->run->exit_reason = KVM_EXIT_DIRTY_RING_FULL;
 	return true;
 }
 
@@ -124,16 +117,13 @@ static int dirty_ring_reset(struct vcpu *vcpu, bool *flush)
 
 	for (count = 0; ring->reset != READ_ONCE(ring->pushed); count++) {
 		struct kvm_dirty_gfn *entry = dirty_ring_entry(vcpu, ring->reset);
-		u64 offset;
-		u32 id;
 
 		/* User space has read it: pairs with its release. */
 		if (!(smp_load_acquire(&entry->flags) & KVM_DIRTY_GFN_F_RESET))
 			break;
-		id = READ_ONCE(entry->slot);
-		offset = READ_ONCE(entry->offset);
+		*flush |= dirty_ring_protect(vcpu->vm, READ_ONCE(entry->slot),
+					     READ_ONCE(entry->offset));
 		WRITE_ONCE(entry->flags, 0);
-		*flush |= dirty_ring_protect(vcpu->vm, id, offset);
 		/* All done with the entry: pairs with dirty_ring_room(). */
 		smp_store_release(&ring->reset, ring->reset + 1);
 		cond_resched();

@@ -21,9 +21,8 @@ struct page;
  */
 int dirty_ring_enable(struct vm *vm, u64 bytes);
 
-/* A vCPU's ring, if its VM has them: 0 or -ENOMEM. */
+/* A vCPU's ring, if its VM has them: 0 or -ENOMEM. kvfree() takes it back. */
 int dirty_ring_create(struct vcpu *vcpu);
-void dirty_ring_destroy(struct vcpu *vcpu);
 
 /* A page of the ring, by its place in the mapping of the vCPU fd, or NULL; the VM's life long. */
 struct page *dirty_ring_page(struct vcpu *vcpu, unsigned long pgoff);
@@ -36,7 +35,7 @@ struct page *dirty_ring_page(struct vcpu *vcpu, unsigned long pgoff);
  */
 void dirty_ring_push(struct vcpu *vcpu, const struct memslot *slot, gfn_t gfn);
 
-/* REQ_DIRTY_RING: must user space collect before the vCPU goes on? Then kvm_run says so. */
+/* REQ_DIRTY_RING: must user space collect before the vCPU goes on? */
 bool dirty_ring_full(struct vcpu *vcpu);
 
 /**

@@ -16,7 +16,6 @@
  *   start() was here, end() was not              may see the old page: tries again
  *   end() was here                               sees the new page table
  */
-#include <linux/hugetlb.h>
 #include <linux/ioport.h>
 #include <linux/pgtable.h>
 #include <linux/swap.h>
@@ -60,19 +59,22 @@ void fault_write_protect(struct vm *vm, const struct memslot *slot)
 	fault_take(vm, &memslot_space(vm, slot)->tdp, slot->gfn, slot->gfn + slot->npages, NULL, true);
 }
 
+/* The page that the kernel may free or swap, or NULL: a device's memory, or reserved. */
+static struct page *fault_page(hfn_t pfn)
+{
+	struct page *page = pfn_valid(pfn) ? pfn_to_page(pfn) : NULL;
+
+	return page && !PageReserved(page) ? page : NULL;
+}
+
 /* The page is still the process's: whoever takes it away waits for us. */
 void tdp_leaf_gone(hfn_t pfn, unsigned int level, bool accessed, bool dirty)
 {
-	struct page *page;
+	struct page *page = fault_page(pfn);
 
-	if (!pfn_valid(pfn))
-		return;
-	page = pfn_to_page(pfn);
-	if (PageReserved(page))
-		return;
-	if (dirty)
+	if (page && dirty)
 		SetPageDirty(page);
-	if (accessed)
+	if (page && accessed)
 		mark_page_accessed(page);
 }
 
@@ -85,44 +87,42 @@ static struct vm *fault_vm(struct mmu_notifier *notifier)
 
 enum fault_action { FAULT_UNMAP, FAULT_UNMAP_ATOMIC, FAULT_AGE, FAULT_TEST_AGE };
 
-/*
- * Do it to all frames that the guest sees of [start, end) of the process.
- * True: some are young.  NOTDONE: an index by hva; each call looks at all slots.
- */
-static bool fault_for_hvas_in(struct vm *vm, struct memspace *space, hva_t start, hva_t end,
+/* Do it to all frames of @slot that lie in [start, end) of the process. True: some are young. */
+static bool fault_for_hvas_of(struct vm *vm, const struct memslot *slot, hva_t start, hva_t end,
 			      enum fault_action action)
 {
-	const struct memslots *slots = memslot_all(space);
-	bool young = false;
-	unsigned int i, nr = memslots_nr(slots);
+	hva_t from = max(start, slot->hva);
+	hva_t to = min(end, slot->hva + (slot->npages << PAGE_SHIFT));
+	gfn_t first = slot->gfn + ((from - slot->hva) >> PAGE_SHIFT);
+	gfn_t last = slot->gfn + PFN_UP(to - slot->hva);
+	bool young;
 
-	for (i = 0; i < nr; i++) {
-		const struct memslot *slot = slots->slot[i];
-		hva_t from = max(start, slot->hva);
-		hva_t to = min(end, slot->hva + (slot->npages << PAGE_SHIFT));
-		gfn_t first = slot->gfn + ((from - slot->hva) >> PAGE_SHIFT);
-		gfn_t last = slot->gfn + PFN_UP(to - slot->hva);
-
-		if (from >= to)
-			continue;
-		if (action <= FAULT_UNMAP_ATOMIC) {
-			fault_unmap(vm, slot, first, last, action == FAULT_UNMAP);
-			continue;
-		}
-		spin_lock(&vm->tdp_lock);
-		young |= tdp_age(&space->tdp, first, last, action == FAULT_AGE);
-		spin_unlock(&vm->tdp_lock);
+	if (from >= to)
+		return false;
+	if (action <= FAULT_UNMAP_ATOMIC) {
+		fault_unmap(vm, slot, first, last, action == FAULT_UNMAP);
+		return false;
 	}
+	spin_lock(&vm->tdp_lock);
+	young = tdp_age(&memslot_space(vm, slot)->tdp, first, last, action == FAULT_AGE);
+	spin_unlock(&vm->tdp_lock);
 	return young;
 }
 
+/* The same for all that the guest sees.  NOTDONE: an index by hva; each call looks at all slots. */
 static bool fault_for_hvas(struct vm *vm, hva_t start, hva_t end, enum fault_action action)
 {
-	int i, srcu = srcu_read_lock(&memslot_srcu);
+	int srcu = srcu_read_lock(&memslot_srcu);
+	unsigned int i, at, nr;
 	bool young = false;
 
-	for (i = 0; i < VM_SPACES; i++)
-		young |= fault_for_hvas_in(vm, &vm->spaces[i], start, end, action);
+	for (i = 0; i < VM_SPACES; i++) {
+		const struct memslots *slots = memslot_all(&vm->spaces[i]);
+
+		nr = memslots_nr(slots);
+		for (at = 0; at < nr; at++)
+			young |= fault_for_hvas_of(vm, slots->slot[at], start, end, action);
+	}
 	srcu_read_unlock(&memslot_srcu, srcu);
 	return young;
 }
@@ -137,13 +137,12 @@ static int fault_invalidate_start(struct mmu_notifier *notifier,
 	struct vm *vm = fault_vm(notifier);
 
 	spin_lock(&vm->tdp_lock);
-	if (vm->inval_in_progress++) {
-		vm->inval_start = min(vm->inval_start, range->start);
-		vm->inval_end = max(vm->inval_end, range->end);
-	} else {
-		vm->inval_start = range->start;
-		vm->inval_end = range->end;
+	if (!vm->inval_in_progress++) {
+		vm->inval_start = ~0UL;
+		vm->inval_end = 0;
 	}
+	vm->inval_start = min(vm->inval_start, range->start);
+	vm->inval_end = max(vm->inval_end, range->end);
 	spin_unlock(&vm->tdp_lock);
 
 	fault_for_hvas(vm, range->start, range->end,
@@ -181,11 +180,6 @@ static void fault_release(struct mmu_notifier *notifier, struct mm_struct *mm)
 	fault_for_hvas(fault_vm(notifier), 0, ~0UL, FAULT_UNMAP);
 }
 
-static void fault_free_notifier(struct mmu_notifier *notifier)
-{
-	memslot_free_vm(fault_vm(notifier));
-}
-
 const struct mmu_notifier_ops fault_notifier_ops = {
 	.invalidate_range_start	= fault_invalidate_start,
 	.invalidate_range_end	= fault_invalidate_end,
@@ -193,8 +187,22 @@ const struct mmu_notifier_ops fault_notifier_ops = {
 	.clear_young		= fault_clear_young,
 	.test_young		= fault_test_young,
 	.release		= fault_release,
-	.free_notifier		= fault_free_notifier,
+	.free_notifier		= memslot_free_vm,
 };
+
+void fault_unmap_vm(struct vm *vm)
+{
+	LIST_HEAD(freed);
+	int i;
+
+	/* By slots first, for this lets others run in between. */
+	fault_for_hvas(vm, 0, ~0UL, FAULT_UNMAP);
+	spin_lock(&vm->tdp_lock);
+	for (i = 0; i < VM_SPACES; i++)
+		tdp_destroy(&vm->spaces[i].tdp, &freed);
+	spin_unlock(&vm->tdp_lock);
+	tdp_free_tables(&freed);
+}
 
 /* ---- into the tables ---- */
 
@@ -205,47 +213,34 @@ struct host_leaf {
 	bool		readable, writable;
 };
 
-#define host_leaf(entry, type, lvl, hva) ((struct host_leaf) {				\
-	.pfn = type##_pfn(entry) + ((hva) >> PAGE_SHIFT & (tdp_level_pages(lvl) - 1)),	\
-	.level = (lvl),									\
-	.readable = type##_access_permitted(entry, false),				\
-	.writable = type##_access_permitted(entry, true),				\
-})
-
 /*
- * Look @hva up as the CPU would.  Interrupts are off: tables are only freed
- * after every CPU that may walk them has answered an interrupt or passed an
- * RCU grace period.
+ * Look @hva up as the CPU would: entries look alike on all levels.  Interrupts
+ * are off: tables are only freed after every CPU that may walk them has answered
+ * an interrupt or passed an RCU grace period.
  */
 static struct host_leaf host_walk(struct mm_struct *mm, hva_t hva)
 {
-	struct host_leaf none = {};
-	pgd_t *pgdp = pgd_offset(mm, hva), pgd = READ_ONCE(*pgdp);
-	p4d_t *p4dp, p4d;
-	pud_t *pudp, pud;
-	pmd_t *pmdp, pmd;
-	pte_t pte;
+	unsigned int level = pgtable_l5_enabled() ? 5 : 4;
+	const pte_t *table = (const pte_t *)mm->pgd;
+	u64 pages;
+	pte_t entry;
 
-	if (pgd_none(pgd))
-		return none;
-	p4dp = p4d_offset_lockless(pgdp, pgd, hva);
-	p4d = READ_ONCE(*p4dp);
-	if (!p4d_present(p4d))
-		return none;
-	pudp = pud_offset_lockless(p4dp, p4d, hva);
-	pud = READ_ONCE(*pudp);
-	if (!pud_present(pud))
-		return none;
-	if (pud_leaf(pud))
-		return host_leaf(pud, pud, TDP_1G, hva);
-	pmdp = pmd_offset_lockless(pudp, pud, hva);
-	pmd = READ_ONCE(*pmdp);
-	if (!pmd_present(pmd))
-		return none;
-	if (pmd_leaf(pmd))
-		return host_leaf(pmd, pmd, TDP_2M, hva);
-	pte = READ_ONCE(*pte_offset_kernel(&pmd, hva));
-	return host_leaf(pte, pte, TDP_4K, hva);
+	for (;; level--) {
+		entry = READ_ONCE(table[(hva >> tdp_level_shift(level)) % PTRS_PER_PTE]);
+		if (!(pte_flags(entry) & _PAGE_PRESENT))
+			return (struct host_leaf) {};
+		if (level == TDP_4K || pte_flags(entry) & _PAGE_PSE)
+			break;
+		table = __va(pte_val(entry) & PTE_PFN_MASK);
+	}
+	pages = tdp_level_pages(level);
+	return (struct host_leaf) {
+		/* The lowest address bit of a large leaf is its PAT bit. */
+		.pfn = round_down(pte_pfn(entry), pages) + (hva >> PAGE_SHIFT) % pages,
+		.level = level,
+		.readable = pte_access_permitted(entry, false),
+		.writable = pte_access_permitted(entry, true),
+	};
 }
 
 struct fault {
@@ -289,20 +284,16 @@ static int fault_prot(const struct fault *fault, const struct host_leaf *leaf)
 	if (leaf->writable && !(flags & KVM_MEM_READONLY) &&
 	    (fault->write || !(flags & KVM_MEM_LOG_DIRTY_PAGES)))
 		prot |= TDP_WRITE;
-	if ((!pfn_valid(leaf->pfn) || PageReserved(pfn_to_page(leaf->pfn))) &&
-	    !page_is_ram(leaf->pfn))
+	if (!fault_page(leaf->pfn) && !page_is_ram(leaf->pfn))
 		prot |= TDP_DEVICE;
 	return prot;
 }
 
-/* How fault_map() went, other than 0 and the number of pages for tables that it lacks. */
-enum {
-	FAULT_AGAIN = -1,	/* memory is changing hands */
-	FAULT_ABSENT = -2,	/* the process itself would fault */
-};
-
-/* vm->tdp_lock held. */
-static int fault_map_locked(const struct fault *fault, struct list_head *freed)
+/*
+ * vm->tdp_lock held.  Return: 0; how many pages for tables it lacks; -EAGAIN,
+ * memory is changing hands; -EFAULT, the process itself would fault.
+ */
+static int fault_map(const struct fault *fault, struct list_head *freed)
 {
 	struct tdp *tdp = &fault->vcpu->space->tdp;
 	struct vm *vm = fault->vcpu->vm;
@@ -311,16 +302,16 @@ static int fault_map_locked(const struct fault *fault, struct list_head *freed)
 	int prot, lacks;
 
 	if (rcu_access_pointer(fault->vcpu->space->slots) != fault->slots)
-		return FAULT_AGAIN;
+		return -EAGAIN;
 	if (vm->inval_in_progress && fault->hva >= vm->inval_start &&
 	    fault->hva < vm->inval_end)
-		return FAULT_AGAIN;
+		return -EAGAIN;
 
 	local_irq_disable();
 	leaf = host_walk(vm->mm, fault->hva);
 	local_irq_enable();
 	if (fault->write ? !leaf.writable : !leaf.readable)
-		return FAULT_ABSENT;
+		return -EFAULT;
 
 	prot = fault_prot(fault, &leaf);
 	lacks = tdp_map(tdp, &fault->vcpu->tdp_cache, fault->gfn, leaf.pfn,
@@ -333,19 +324,6 @@ static int fault_map_locked(const struct fault *fault, struct list_head *freed)
 	if (!lacks && fault->write)
 		memslot_mark_dirty(fault->vcpu, fault->slot, fault->gfn);
 	return lacks;
-}
-
-static int fault_map(const struct fault *fault)
-{
-	LIST_HEAD(freed);
-	int r;
-
-	spin_lock(&fault->vcpu->vm->tdp_lock);
-	r = fault_map_locked(fault, &freed);
-	spin_unlock(&fault->vcpu->vm->tdp_lock);
-	if (unlikely(!list_empty(&freed)))
-		tdp_free_tables(&freed);
-	return r;
 }
 
 /* Memory without struct page, such as a device's that a driver maps. */
@@ -378,13 +356,14 @@ static int fault_in(hva_t hva, bool write)
 	return r;
 }
 
-int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write, bool fetch)
+int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write)
 {
 	struct fault fault = {
 		.vcpu = vcpu, .gfn = gpa >> PAGE_SHIFT, .write = write,
 		.slots = memslot_all(vcpu->space),
 	};
 	bool faulted_in = false;
+	LIST_HEAD(freed);
 	int r;
 
 	fault.slot = memslot_find_near(vcpu, fault.gfn);
@@ -393,10 +372,14 @@ int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write, bool fetch)
 	fault.hva = memslot_hva(fault.slot, fault.gfn);
 
 	for (;;) {
-		r = fault_map(&fault);
+		spin_lock(&vcpu->vm->tdp_lock);
+		r = fault_map(&fault, &freed);
+		spin_unlock(&vcpu->vm->tdp_lock);
+		if (unlikely(!list_empty(&freed)))
+			tdp_free_tables(&freed);
 		if (r > 0)
 			r = tdp_cache_fill(&vcpu->tdp_cache, r);
-		else if (r == FAULT_ABSENT && !faulted_in) {
+		else if (r == -EFAULT && !faulted_in) {
 			r = fault_in(fault.hva, write);
 			faulted_in = true;
 		} else {

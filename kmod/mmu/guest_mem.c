@@ -5,7 +5,6 @@
  * the process.  The hvas of a slot were checked when it was made.
  */
 #include <linux/cache.h>
-#include <linux/minmax.h>
 #include "memslot.h"
 
 static void __user *guest_ptr(const struct memslot *slot, gpa_t gpa)
@@ -103,7 +102,7 @@ int memspace_cmpxchg(struct vcpu *vcpu, struct memspace *space, gpa_t gpa, void 
 
 /* ---- the guest's page-table entries, for gwalk.c ---- */
 
-static noinline int read_entry_slow(struct vcpu *vcpu, gpa_t gpa, u64 *entry, unsigned int size)
+noinline int gwalk_read_entry_slow(struct vcpu *vcpu, gpa_t gpa, u64 *entry, unsigned int size)
 {
 	const struct memslot *slot = memslot_find_near(vcpu, gpa >> PAGE_SHIFT);
 
@@ -113,18 +112,13 @@ static noinline int read_entry_slow(struct vcpu *vcpu, gpa_t gpa, u64 *entry, un
 	return __copy_from_user(entry, guest_ptr(slot, gpa), size) ? -EFAULT : 0;
 }
 
-int gwalk_read_entry32(struct vcpu *vcpu, gpa_t gpa, u64 *entry)
-{
-	return read_entry_slow(vcpu, gpa, entry, sizeof(u32));
-}
-
 /* Every instruction that has to be fetched from guest memory comes here four times: all inline. */
 int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, u64 *entry)
 {
 	const struct memslot *slot;
 
 	if (unlikely(!memslot_last_found(vcpu, gpa >> PAGE_SHIFT, &slot)))
-		return read_entry_slow(vcpu, gpa, entry, sizeof(*entry));
+		return gwalk_read_entry_slow(vcpu, gpa, entry, sizeof(*entry));
 	/* Does not need memslot_hva(): __get_user() lets no guess of the CPU pass. */
 	return __get_user(*entry, (u64 __user *)(gpa + slot->gpa_to_hva));
 }

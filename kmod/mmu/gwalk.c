@@ -231,7 +231,7 @@ static __always_inline int gwalk_tables(struct gwalk *w, u64 cr3, gva_t gva,
 		shift -= index_bits;
 		entry_gpa = table + ((gva >> shift & ((1 << index_bits) - 1)) << entry_shift);
 		r = entry_shift == 3 ? gwalk_read_entry(w->vcpu, entry_gpa, &w->entry) :
-				       gwalk_read_entry32(w->vcpu, entry_gpa, &w->entry);
+				       gwalk_read_entry_slow(w->vcpu, entry_gpa, &w->entry, 4);
 		if (likely(!r && gwalk_plain_table(w, level))) {
 			w->rights &= w->entry ^ _PAGE_NX;
 		} else {

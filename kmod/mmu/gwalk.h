@@ -69,11 +69,19 @@ void gwalk_set_mode(struct gwalk_mode *mode, u64 cr0, u64 cr4, u64 efer, u8 maxp
 int gwalk(struct vcpu *vcpu, const struct gwalk_mode *mode, u64 cr3, u32 pkru,
 	  gva_t gva, int access, struct gwalk_result *res);
 
+/*
+ * linear.c: guest memory as the CPU itself would access it, with GWALK_IMPLICIT for GDT, LDT and
+ * TSS.  All of @len bytes (a page at most) or nothing: 0 done, 1 and #PF queued, -EFAULT where there
+ * is no RAM.
+ */
+int linear_read(struct vcpu *vcpu, gva_t gva, void *data, unsigned int len, int access);
+int linear_write(struct vcpu *vcpu, gva_t gva, const void *data, unsigned int len, int access);
+
 /* gwalk.c calls these; guest_mem.c has them in the kernel, the test in user space. */
 
-/* One entry of 8 bytes, or of 4, zero-extended. 0 or -EFAULT. */
+/* One entry of 8 bytes; or of @size, 4 or 8, zero-extended, not as fast. 0 or -EFAULT. */
 int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, u64 *entry);
-int gwalk_read_entry32(struct vcpu *vcpu, gpa_t gpa, u64 *entry);
+int gwalk_read_entry_slow(struct vcpu *vcpu, gpa_t gpa, u64 *entry, unsigned int size);
 /* Atomically old -> new: 0 done, 1 it had changed, -EROFS in ROM, or another errno. Marks the page dirty. */
 int gwalk_cmpxchg_entry(struct vcpu *vcpu, gpa_t gpa, u64 old, u64 new, unsigned int size);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Guest memory by linear address: descriptor tables, task-state segments, stacks. */
 #include "../vcpu.h"
-#include "linear.h"
 #include "memslot.h"
 
 static int linear_translate(struct vcpu *vcpu, gva_t gva, int access, gpa_t *gpa)

@@ -104,13 +104,13 @@ static struct memslots *memslot_make_set(struct memspace *space, const struct me
 	unsigned int i, room = roundup_pow_of_two(slots->nr + 1);
 	struct memslots *set = space->spare;
 
+	space->spare = NULL;
 	if (!set || set->room <= slots->nr) {
+		kvfree(set);
 		set = kvmalloc(struct_size(set, slot, room), GFP_KERNEL_ACCOUNT);
 		if (!set)
 			return NULL;
 		set->room = room;
-	} else {
-		space->spare = NULL;
 	}
 	set->nr = slots->nr;
 	memcpy(set->slot, slots->slot, slots->nr * sizeof(new));
@@ -136,11 +136,6 @@ static bool memslot_append(struct memslots *slots, struct memslot *new)
 	return true;
 }
 
-static bool memslot_vcpu_passed(struct vcpu *vcpu)
-{
-	return !READ_ONCE(vcpu->reads_slots) || !test_bit(REQ_MEMSLOTS, &vcpu->requests);
-}
-
 /* Nobody uses the old set any more when this returns. */
 static void memslot_wait_for_readers(struct vm *vm)
 {
@@ -149,7 +144,8 @@ static void memslot_wait_for_readers(struct vm *vm)
 
 	vcpu_request_all(vm, REQ_MEMSLOTS);
 	vm_for_each_vcpu(i, vcpu, vm)
-		wait_var_event(&vcpu->reads_slots, memslot_vcpu_passed(vcpu));
+		wait_var_event(&vcpu->reads_slots, !READ_ONCE(vcpu->reads_slots) ||
+						   !test_bit(REQ_MEMSLOTS, &vcpu->requests));
 	synchronize_srcu_expedited(&memslot_srcu);
 }
 
@@ -158,7 +154,7 @@ static void memslot_wait_for_readers(struct vm *vm)
  * @vm: slots_lock held
  * @space: where
  * @old: what goes, or NULL; freed
- * @new: what comes, or NULL; has @old's bitmap if both keep a log
+ * @new: what comes, in slots_by_id already, or NULL; has @old's bitmap if both keep a log
  *
  * Return: 0, or -ENOMEM with nothing changed.
  */
@@ -172,9 +168,8 @@ static int memslot_replace(struct vm *vm, struct memspace *space, struct memslot
 	set = memslot_make_set(space, slots, old, new);
 	if (!set)
 		return -ENOMEM;
-	spin_lock(&vm->tdp_lock);
-	rcu_assign_pointer(space->slots, set);
-	spin_unlock(&vm->tdp_lock);
+	scoped_guard(spinlock, &vm->tdp_lock)
+		rcu_assign_pointer(space->slots, set);
 
 	smp_mb();	/* a vCPU that is published later sees the new set */
 	if (!old && !READ_ONCE(vm->nr_vcpus)) {
@@ -185,7 +180,6 @@ static int memslot_replace(struct vm *vm, struct memspace *space, struct memslot
 	}
 	/* A callback left behind here would make the next one wait for a slow grace period. */
 	memslot_wait_for_readers(vm);
-	kvfree(space->spare);
 	space->spare = slots != &no_slots ? slots : NULL;
 	if (!old)
 		return 0;
@@ -193,6 +187,8 @@ static int memslot_replace(struct vm *vm, struct memspace *space, struct memslot
 		fault_unmap(vm, old, old->gfn, old->gfn + old->npages, true);
 	else if (vm->dirty_ring_entries || !(vm->manual_dirty_log & KVM_DIRTY_LOG_INITIALLY_SET))
 		fault_write_protect(vm, new);
+	if (!new)
+		xa_erase(&vm->slots_by_id, old->id);
 	memslot_free(old, new);
 	return 0;
 }
@@ -268,17 +264,6 @@ static bool memslot_region_valid(struct vm *vm, const struct kvm_userspace_memor
 	return gpa + size >= gpa && (!size || (gpa + size - 1) >> gpa_bits == 0);
 }
 
-/* slots_lock held. */
-static int memslot_delete(struct vm *vm, struct memspace *space, struct memslot *old)
-{
-	u32 id = old->id;
-	int r = memslot_replace(vm, space, old, NULL);
-
-	if (!r)
-		xa_erase(&vm->slots_by_id, id);
-	return r;
-}
-
 /* A space gets its tables with its first slot. vCPUs that see it already have an empty page for them. */
 static int memslot_make_tables(struct vm *vm, struct memspace *space)
 {
@@ -288,9 +273,8 @@ static int memslot_make_tables(struct vm *vm, struct memspace *space)
 		return 0;
 	if (tdp_init(&tdp, backend_ops->tdp_format))
 		return -ENOMEM;
-	spin_lock(&vm->tdp_lock);
-	space->tdp = tdp;
-	spin_unlock(&vm->tdp_lock);
+	scoped_guard(spinlock, &vm->tdp_lock)
+		space->tdp = tdp;
 	vcpu_request_all(vm, REQ_TLB_FLUSH);	/* takes up the new root */
 	return 0;
 }
@@ -305,20 +289,17 @@ static int memslot_set(struct vm *vm, const struct kvm_userspace_memory_region *
 	int r;
 
 	if (!npages)
-		return old ? memslot_delete(vm, space, old) : -EINVAL;
-	if (old) {
-		if (old->hva != mem->userspace_addr || old->npages != npages ||
-		    (old->flags ^ mem->flags) & KVM_MEM_READONLY)
-			return -EINVAL;
-		if (old->gfn == gfn && old->flags == mem->flags)
-			return 0;
-	}
+		return old ? memslot_replace(vm, space, old, NULL) : -EINVAL;
+	if (old && (old->hva != mem->userspace_addr || old->npages != npages ||
+		    (old->flags ^ mem->flags) & KVM_MEM_READONLY))
+		return -EINVAL;
+	if (old && old->gfn == gfn && old->flags == mem->flags)
+		return 0;
 	if (memslot_overlaps(rcu_dereference_protected(space->slots, true), old, gfn, npages))
 		return -EEXIST;
 
-	r = memslot_make_tables(vm, space);
-	if (r)
-		return r;
+	if (memslot_make_tables(vm, space))
+		return -ENOMEM;
 	new = memslot_new(vm, mem, old);
 	if (!new)
 		return -ENOMEM;
@@ -410,12 +391,16 @@ static int dirty_log_move(struct vm *vm, const struct memslot *slot, unsigned lo
 	return r;
 }
 
-/* slots_lock held. */
-static const struct memslot *memslot_with_log(struct vm *vm, u32 id)
+/* A slot whose log is asked for, from some page on; or an errno as below. slots_lock held. */
+static const struct memslot *memslot_with_log(struct vm *vm, u32 id, u64 first_page)
 {
 	const struct memslot *slot = xa_load(&vm->slots_by_id, id);
 
-	return slot && slot->dirty ? slot : NULL;
+	if (vm->dirty_ring_entries)
+		return ERR_PTR(-ENXIO);
+	if (!memslot_id_valid(id) || first_page % BITS_PER_LONG)
+		return ERR_PTR(-EINVAL);
+	return slot && slot->dirty ? slot : ERR_PTR(-ENOENT);
 }
 
 /**
@@ -434,14 +419,10 @@ int memslot_ioctl_get_dirty_log(struct vm *vm, const struct kvm_dirty_log *log)
 	const struct memslot *slot;
 	unsigned long words;
 
-	if (vm->dirty_ring_entries)
-		return -ENXIO;
-	if (!memslot_id_valid(log->slot))
-		return -EINVAL;
 	guard(mutex)(&vm->slots_lock);
-	slot = memslot_with_log(vm, log->slot);
-	if (!slot)
-		return -ENOENT;
+	slot = memslot_with_log(vm, log->slot, 0);
+	if (IS_ERR(slot))
+		return PTR_ERR(slot);
 	words = BITS_TO_LONGS(slot->npages);
 	if (vm->manual_dirty_log)
 		return copy_to_user(log->dirty_bitmap, slot->dirty, words * sizeof(long)) ?
@@ -464,14 +445,10 @@ int memslot_ioctl_clear_dirty_log(struct vm *vm, const struct kvm_clear_dirty_lo
 	const struct memslot *slot;
 	u64 rest;
 
-	if (vm->dirty_ring_entries)
-		return -ENXIO;
-	if (!memslot_id_valid(log->slot) || log->first_page % BITS_PER_LONG)
-		return -EINVAL;
 	guard(mutex)(&vm->slots_lock);
-	slot = memslot_with_log(vm, log->slot);
-	if (!slot)
-		return -ENOENT;
+	slot = memslot_with_log(vm, log->slot, log->first_page);
+	if (IS_ERR(slot))
+		return PTR_ERR(slot);
 	rest = slot->npages - log->first_page;
 	if (log->first_page > slot->npages || log->num_pages > rest ||
 	    (log->num_pages < rest && log->num_pages % BITS_PER_LONG))
@@ -518,18 +495,6 @@ int memslot_set_max_tables(struct vm *vm, unsigned long nr)
 
 /* ---- a VM's memory begins and ends ---- */
 
-static void memslot_destroy_tables(struct vm *vm)
-{
-	LIST_HEAD(freed);
-	int i;
-
-	spin_lock(&vm->tdp_lock);
-	for (i = 0; i < VM_SPACES; i++)
-		tdp_destroy(&vm->spaces[i].tdp, &freed);
-	spin_unlock(&vm->tdp_lock);
-	tdp_free_tables(&freed);
-}
-
 int memslot_init_vm(struct vm *vm)
 {
 	struct memspace *space;
@@ -549,34 +514,13 @@ int memslot_init_vm(struct vm *vm)
 	vm->mmu_notifier.ops = &fault_notifier_ops;
 	r = mmu_notifier_register(&vm->mmu_notifier, vm->mm);
 	if (r)
-		memslot_destroy_tables(vm);
+		fault_unmap_vm(vm);
 	return r;
 }
 
-void memslot_unmap_vm(struct vm *vm)
+void memslot_free_vm(struct mmu_notifier *notifier)
 {
-	const struct memslots *slots;
-	const struct memslot *slot;
-	unsigned int i, at;
-
-	/* By slots first, for these calls let others run in between. */
-	for (i = 0; i < VM_SPACES; i++) {
-		slots = rcu_dereference_protected(vm->spaces[i].slots, true);
-		for (at = 0; at < slots->nr; at++) {
-			slot = slots->slot[at];
-			fault_unmap(vm, slot, slot->gfn, slot->gfn + slot->npages, true);
-		}
-	}
-	memslot_destroy_tables(vm);
-}
-
-void memslot_destroy_vm(struct vm *vm)
-{
-	mmu_notifier_put(&vm->mmu_notifier);
-}
-
-void memslot_free_vm(struct vm *vm)
-{
+	struct vm *vm = container_of(notifier, struct vm, mmu_notifier);
 	struct memslots *slots;
 	unsigned int i, at;
 
@@ -590,10 +534,4 @@ void memslot_free_vm(struct vm *vm)
 		kvfree(vm->spaces[i].spare);
 	}
 	vm_free(vm);
-}
-
-void memslot_module_exit(void)
-{
-	mmu_notifier_synchronize();
-	srcu_barrier(&memslot_srcu);
 }

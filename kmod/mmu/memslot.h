@@ -26,7 +26,6 @@
 #ifndef MMU_MEMSLOT_H
 #define MMU_MEMSLOT_H
 
-#include <linux/mm_types.h>
 #include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/srcu.h>
@@ -162,25 +161,8 @@ int memslot_set_max_tables(struct vm *vm, unsigned long nr);
  */
 int memslot_init_vm(struct vm *vm);
 
-/**
- * memslot_unmap_vm() - nothing runs the VM any more: give all pages back
- * @vm: its vCPUs are still there
- *
- * Before vCPUs are freed: the mmu notifier may speak to them until then.
- */
-void memslot_unmap_vm(struct vm *vm);
-
-/**
- * memslot_destroy_vm() - the last act: no slots, no notifier, no VM
- * @vm: unmapped; gone after this, by vm_free(), when the last callback of the notifier is over
- */
-void memslot_destroy_vm(struct vm *vm);
-
-/* For fault.c: the last callback of a VM's mmu notifier is over, and with it all readers. */
-void memslot_free_vm(struct vm *vm);
-
-/* Module exit, no VM left: wait for what destroyed VMs still have to free. */
-void memslot_module_exit(void);
+/* For fault.c: the last callback of a VM's mmu notifier is over, and with it all readers and the VM. */
+void memslot_free_vm(struct mmu_notifier *notifier);
 
 /* ---- fault.c ---- */
 
@@ -188,6 +170,14 @@ void memslot_module_exit(void);
 void fault_unmap(struct vm *vm, const struct memslot *slot, gfn_t start, gfn_t end, bool may_sleep);
 /* Take the write right of all of it, likewise: the next write to each page is seen. Sleeps. */
 void fault_write_protect(struct vm *vm, const struct memslot *slot);
+
+/**
+ * fault_unmap_vm() - nothing runs the VM any more: give all pages back
+ * @vm: its vCPUs are still there
+ *
+ * Before vCPUs are freed: the mmu notifier may speak to them until then.
+ */
+void fault_unmap_vm(struct vm *vm);
 
 extern const struct mmu_notifier_ops fault_notifier_ops;
 
@@ -202,13 +192,12 @@ enum tdp_fault_result {
  * @vcpu: who faulted; in its own thread
  * @gpa: where
  * @write: a write
- * @fetch: an instruction fetch
  *
  * Sleeps.  Return: enum tdp_fault_result; -EFAULT when the process has no
  * memory there, -EHWPOISON when it is broken (SIGBUS is on its way), -ENOMEM,
  * -EINTR when a fatal signal came.
  */
-int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write, bool fetch);
+int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write);
 
 /*
  * ---- guest_mem.c: in the vCPU's thread, under its mutex; may sleep (fault pages in) ----

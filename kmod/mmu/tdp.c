@@ -119,15 +119,6 @@ int tdp_init(struct tdp *tdp, const struct tdp_format *format)
 	return 0;
 }
 
-static void tdp_drop_leaf(struct tdp *tdp, u64 leaf, unsigned int level)
-{
-	const struct tdp_format *format = tdp->format;
-	/* Without a dirty bit, whatever could be written may have been. */
-	u64 dirty = format->dirty ?: format->write;
-
-	tdp_leaf_gone(tdp_pfn(format, leaf), level, leaf & format->accessed, leaf & dirty);
-}
-
 /*
  * Take apart what a present entry held, after it is gone from the tables: a
  * flush is owed.  CPUs may still be in a table, so each of its entries goes by
@@ -135,13 +126,16 @@ static void tdp_drop_leaf(struct tdp *tdp, u64 leaf, unsigned int level)
  */
 static void tdp_drop(struct tdp *tdp, u64 old, unsigned int level, struct list_head *freed)
 {
+	const struct tdp_format *format = tdp->format;
 	u64 *table, *entry;
 
-	if (tdp_is_leaf(tdp->format, old, level)) {
-		tdp_drop_leaf(tdp, old, level);
+	if (tdp_is_leaf(format, old, level)) {
+		/* Without a dirty bit, whatever could be written may have been. */
+		tdp_leaf_gone(tdp_pfn(format, old), level, old & format->accessed,
+			      old & (format->dirty ?: format->write));
 		return;
 	}
-	table = tdp_table(tdp->format, old);
+	table = tdp_table(format, old);
 	for (entry = table; entry < table + TDP_ENTRIES; entry++)
 		if (READ_ONCE(*entry))
 			tdp_drop(tdp, xchg(entry, 0), level - 1, freed);
@@ -158,135 +152,75 @@ void tdp_destroy(struct tdp *tdp, struct list_head *freed)
 
 /* ---- a walk over a range ---- */
 
-/*
- * Stands at one entry and knows the way to it.  A loop finds a present entry,
- * acts on it, and goes on: past it, or down into the table it points to.
- */
-struct tdp_iter {
-	const struct tdp_format *format;
-	gfn_t		gfn, end;	/* gfn: first frame of the entry that is in the range */
-	unsigned int	level;
-	u64		*table[TDP_MAX_LEVELS + 1];	/* by level */
-	u64		*entry;
-	u64		old;		/* what was in *entry */
+/* What is done to each entry that is present. */
+struct tdp_walk {
+	struct tdp	*tdp;
+	struct list_head *freed;	/* remove leaves, and tables entirely in the range; or NULL, */
+	u64		bits;		/* then find leaves that have any of these, */
+	bool		clear;		/* and take these from them */
 };
 
-static void tdp_iter_start(struct tdp_iter *iter, struct tdp *tdp, gfn_t start, gfn_t end)
+/* [start, end) of a table of @level, and the tables below.  True: something was removed or found. */
+static bool tdp_walk_table(const struct tdp_walk *walk, u64 *table, unsigned int level,
+			   gfn_t start, gfn_t end)
 {
-	iter->format = tdp->format;
-	iter->level = tdp->format->levels;
-	iter->table[iter->level] = tdp->root;
-	iter->gfn = start;
-	iter->end = tdp->root ? min(end, tdp_level_pages(iter->level + 1)) : 0;
-}
+	const struct tdp_format *format = walk->tdp->format;
+	const u64 pages = tdp_level_pages(level);
+	bool found = false, leaf;
+	gfn_t next;
 
-static bool tdp_iter_at_leaf(const struct tdp_iter *iter)
-{
-	return tdp_is_leaf(iter->format, iter->old, iter->level);
-}
+	for (; start < end; start = next) {
+		u64 *entry = &table[tdp_index(start, level)], old = READ_ONCE(*entry);
 
-/* Does the range take in all that the entry maps? */
-static bool tdp_iter_covered(const struct tdp_iter *iter)
-{
-	u64 pages = tdp_level_pages(iter->level);
-
-	return !(iter->gfn & (pages - 1)) && iter->end - iter->gfn >= pages;
-}
-
-static void tdp_iter_down(struct tdp_iter *iter)
-{
-	iter->level--;
-	iter->table[iter->level] = tdp_table(iter->format, iter->old);
-}
-
-/* To the next entry; at the end of a table, to the one after it a level up. */
-static void tdp_iter_past(struct tdp_iter *iter)
-{
-	iter->gfn = round_down(iter->gfn, tdp_level_pages(iter->level)) +
-		    tdp_level_pages(iter->level);
-	while (iter->level < iter->format->levels && !tdp_index(iter->gfn, iter->level))
-		iter->level++;
-}
-
-/* Skip what is absent. False: the range is done. */
-static bool tdp_iter_find(struct tdp_iter *iter)
-{
-	for (; iter->gfn < iter->end; tdp_iter_past(iter)) {
-		iter->entry = &iter->table[iter->level][tdp_index(iter->gfn, iter->level)];
-		iter->old = READ_ONCE(*iter->entry);
-		if (iter->old & iter->format->present)
-			return true;
+		next = min(end, round_down(start, pages) + pages);
+		if (!(old & format->present))
+			continue;
+		leaf = tdp_is_leaf(format, old, level);
+		if (walk->freed && (leaf || next - start == pages)) {
+			tdp_drop(walk->tdp, xchg(entry, 0), level, walk->freed);
+			found = true;
+		} else if (!leaf) {
+			found |= tdp_walk_table(walk, tdp_table(format, old), level - 1,
+						start, next);
+		} else if (old & walk->bits) {
+			while (walk->clear && !try_cmpxchg(entry, &old, old & ~walk->bits))
+				;
+			found = true;
+		}
 	}
-	return false;
+	return found;
 }
 
-/* The same for leaves only. */
-static bool tdp_iter_find_leaf(struct tdp_iter *iter)
+static bool tdp_walk(const struct tdp_walk *walk, gfn_t start, gfn_t end)
 {
-	while (tdp_iter_find(iter)) {
-		if (tdp_iter_at_leaf(iter))
-			return true;
-		tdp_iter_down(iter);
-	}
-	return false;
-}
+	unsigned int levels = walk->tdp->format->levels;
 
-#define tdp_for_each_leaf(iter, tdp, start, end)			\
-	for (tdp_iter_start(iter, tdp, start, end);			\
-	     tdp_iter_find_leaf(iter); tdp_iter_past(iter))
+	return walk->tdp->root && tdp_walk_table(walk, walk->tdp->root, levels, start,
+						 min(end, tdp_level_pages(levels + 1)));
+}
 
 bool tdp_zap(struct tdp *tdp, gfn_t start, gfn_t end, struct list_head *freed)
 {
-	struct tdp_iter iter;
-	bool flush = false;
+	struct tdp_walk walk = { .tdp = tdp, .freed = freed };
 
-	tdp_iter_start(&iter, tdp, start, end);
-	while (tdp_iter_find(&iter)) {
-		if (tdp_iter_at_leaf(&iter) || tdp_iter_covered(&iter)) {
-			tdp_drop(tdp, xchg(iter.entry, 0), iter.level, freed);
-			flush = true;
-			tdp_iter_past(&iter);
-		} else {
-			tdp_iter_down(&iter);
-		}
-	}
-	return flush;
+	return tdp_walk(&walk, start, end);
 }
 
 bool tdp_write_protect(struct tdp *tdp, gfn_t start, gfn_t end)
 {
-	u64 write = tdp->format->write;
-	struct tdp_iter iter;
-	bool flush = false;
+	struct tdp_walk walk = { .tdp = tdp, .bits = tdp->format->write, .clear = true };
 
-	tdp_for_each_leaf(&iter, tdp, start, end) {
-		if (!(iter.old & write))
-			continue;
-		while (!try_cmpxchg(iter.entry, &iter.old, iter.old & ~write))
-			;
-		flush = true;
-	}
-	return flush;
+	return tdp_walk(&walk, start, end);
 }
 
 bool tdp_age(struct tdp *tdp, gfn_t start, gfn_t end, bool clear)
 {
 	u64 accessed = tdp->format->accessed;
-	struct tdp_iter iter;
-	bool young = false;
+	struct tdp_walk walk = {
+		.tdp = tdp, .bits = accessed ?: tdp->format->present, .clear = clear && accessed,
+	};
 
-	tdp_for_each_leaf(&iter, tdp, start, end) {
-		if (!accessed)
-			return true;
-		if (!(iter.old & accessed))
-			continue;
-		young = true;
-		if (!clear)
-			break;
-		while (!try_cmpxchg(iter.entry, &iter.old, iter.old & ~accessed))
-			;
-	}
-	return young;
+	return tdp_walk(&walk, start, end);
 }
 
 /* ---- mapping ---- */
@@ -331,26 +265,26 @@ int tdp_map(struct tdp *tdp, struct tdp_cache *cache, gfn_t gfn, hfn_t pfn,
 	    unsigned int level, int prot, struct list_head *freed, bool *flush)
 {
 	const struct tdp_format *format = tdp->format;
-	u64 *entry, *table = tdp->root;
+	u64 *table = tdp->root;
 	unsigned int at;
-	bool keep;
 
 	for (at = format->levels; ; at--) {
-		bool is_table = false;
-		u64 old;
+		u64 *entry = &table[tdp_index(gfn, at)], old = READ_ONCE(*entry);
+		bool present = old & format->present;
+		bool leaf = present && tdp_is_leaf(format, old, at);
+		bool keep = leaf && tdp_same_page(format, old, at, gfn, pfn, prot);
 
-		keep = false;
-		entry = &table[tdp_index(gfn, at)];
-		old = READ_ONCE(*entry);
-		if (old & format->present) {
-			is_table = !tdp_is_leaf(format, old, at);
-			keep = !is_table && tdp_same_page(format, old, at, gfn, pfn, prot);
-			if (keep && !(prot & ~tdp_prot(format, old)))
-				return 0;
+		if (keep && !(prot & ~tdp_prot(format, old)))
+			return 0;
+		if (at == level) {
+			if (keep)
+				tdp_widen(format, entry, level, prot);
+			else
+				*flush |= tdp_set(tdp, entry, level,
+						  tdp_make_leaf(format, pfn, level, prot), freed);
+			return 0;
 		}
-		if (at == level)
-			break;
-		if (is_table) {
+		if (present && !leaf) {
 			table = tdp_table(format, old);
 			continue;
 		}
@@ -364,9 +298,4 @@ int tdp_map(struct tdp *tdp, struct tdp_cache *cache, gfn_t gfn, hfn_t pfn,
 			*flush |= tdp_set(tdp, entry, at, virt_to_phys(table) | format->table,
 					  freed);
 	}
-	if (keep)
-		tdp_widen(format, entry, level, prot);
-	else
-		*flush |= tdp_set(tdp, entry, level, tdp_make_leaf(format, pfn, level, prot), freed);
-	return 0;
 }

@@ -29,8 +29,6 @@ static void rule_broken(struct vmcb_check *c, const char *rule)
 	c->broken++;
 }
 
-#define IS_PHYSICAL(address)	(!((address) >> c->caps->maxphyaddr))
-
 enum { IOPM_SIZE = 3 << 12, MSRPM_SIZE = 2 << 12, EXCEPTIONS = 32 };
 
 static void check_registers(struct vmcb_check *c)

@@ -46,9 +46,7 @@ SYM_FUNC_START(svm_world_switch)
 	popq	%rax			/* host_pa: brings GS back, and with it percpu data */
 4:	vmload	%rax
 
-#ifdef CONFIG_RETPOLINE
-	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RETPOLINE
-#endif
+	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT
 	SPEC_CTRL_TO_HOST SVM_SPEC_CTRL, SVM_SPEC_CTRL_OWNED
 	UNTRAIN_RET
 	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT

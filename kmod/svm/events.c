@@ -3,36 +3,11 @@
  * Events into an AMD-V guest: EVENTINJ, the windows that tell when one can be
  * taken, and what an exit cut off.  APM 2 "Event Injection".
  */
-#include <asm/svm.h>
-#include <asm/irq_vectors.h>
-#include <asm/trapnr.h>
-#include "../backend.h"
-#include "../trace.h"
 #include "svm.h"
 
-static void svm_inject(struct svm_vcpu *svm, u32 event, u32 error_code)
-{
-	event |= SVM_EVTINJ_VALID;
-	svm->vmcb->control.event_inj = event;
-	svm->vmcb->control.event_inj_err = error_code;
-	if (unlikely(svm->vcpu.guest_debug & KVM_GUESTDBG_SINGLESTEP || svm_soft_exception(event)))
-		svm->host_saved = false;	/* svm_prepare() */
-}
-
-/**
- * svm_inject_exception() - give vcpu->exception to the next entry
- * @vcpu: exception.injected is set
- */
-void svm_inject_exception(struct vcpu *vcpu)
-{
-	const struct vcpu_exception *ex = &vcpu->exception;
-	u32 event = ex->vector | SVM_EVTINJ_TYPE_EXEPT;
-
-	/* #DB's and #PF's side effects are in DR6 and CR2 by now. */
-	if (ex->has_error_code)
-		event |= SVM_EVTINJ_VALID_ERR;
-	svm_inject(to_svm(vcpu), event, ex->error_code);
-}
+static_assert(EVENT_VECTOR == SVM_EVTINJ_VEC_MASK && EVENT_TYPE == SVM_EVTINJ_TYPE_MASK);
+static_assert(EVENT_INTERRUPT == SVM_EVTINJ_TYPE_INTR && EVENT_NMI == SVM_EVTINJ_TYPE_NMI);
+static_assert(EVENT_EXCEPTION == SVM_EVTINJ_TYPE_EXEPT && EVENT_ERROR_CODE == SVM_EVTINJ_VALID_ERR);
 
 /**
  * svm_set_nmi_mask() - user space says whether the guest serves an NMI
@@ -46,49 +21,29 @@ void svm_set_nmi_mask(struct vcpu *vcpu, bool masked)
 	svm_intercept(to_svm(vcpu), INTERCEPT_IRET, masked);
 }
 
-/**
- * svm_inject_nmi() - give an NMI to the next entry; more are masked until IRET
- * @vcpu: nmi_injected is set
- */
-void svm_inject_nmi(struct vcpu *vcpu)
+/* All but an interrupt that nobody steps into.  svm_prepare() does what changes RIP or RFLAGS. */
+static noinline void svm_inject_other(struct svm_vcpu *svm, u32 event)
 {
-	svm_inject(to_svm(vcpu), SVM_EVTINJ_TYPE_NMI | NMI_VECTOR, 0);
-	svm_set_nmi_mask(vcpu, true);
+	if ((event & EVENT_TYPE) == EVENT_NMI)
+		svm_set_nmi_mask(&svm->vcpu, true);
+	if (svm->vcpu.guest_debug & KVM_GUESTDBG_SINGLESTEP || event_is_breakpoint(event))
+		svm->host_saved = false;
 }
 
 /**
- * svm_inject_irq() - give an interrupt to the next entry
- * @vcpu: interrupt.injected is set
- * @vector: its vector
- * @soft: INT n cut off by an exit: RIP still points to it, it runs again by itself
+ * svm_inject() - give an event to the next entry
+ * @vcpu: #DB's and #PF's side effects are in DR6 and CR2 by now
+ * @event: enum event_info; after an NMI, more are masked until IRET
+ * @error_code: if it has one
  */
-void svm_inject_irq(struct vcpu *vcpu, u8 vector, bool soft)
+void svm_inject(struct vcpu *vcpu, u32 event, u32 error_code)
 {
-	if (!soft)
-		svm_inject(to_svm(vcpu), SVM_EVTINJ_TYPE_INTR | vector, 0);
-}
+	struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
 
-static bool svm_shadowed(const struct svm_vcpu *svm)
-{
-	return svm->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK;
-}
-
-/**
- * svm_irq_allowed() - would the guest take an interrupt now?
- * @vcpu: outside the guest
- */
-bool svm_irq_allowed(struct vcpu *vcpu)
-{
-	return vcpu->rflags & X86_EFLAGS_IF && !svm_shadowed(to_svm(vcpu));
-}
-
-/**
- * svm_nmi_allowed() - would the guest take an NMI now?
- * @vcpu: outside the guest
- */
-bool svm_nmi_allowed(struct vcpu *vcpu)
-{
-	return !vcpu->nmi_masked && !svm_shadowed(to_svm(vcpu));
+	control->event_inj = event | SVM_EVTINJ_VALID;
+	control->event_inj_err = error_code;
+	if (unlikely(event & EVENT_TYPE || vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP))
+		svm_inject_other(to_svm(vcpu), event);
 }
 
 /**
@@ -158,30 +113,14 @@ void svm_nmi_step_end(struct svm_vcpu *svm)
 		svm->vcpu.rflags &= ~X86_EFLAGS_TF;
 }
 
-/* INT3 and INTO are reported as exceptions: event_requeue() about software events. */
-enum event_class svm_event_class(u32 info)
+/* A breakpoint is told of as any exception; svm_prepare() has stepped over one of ours. */
+static void svm_requeue(struct vcpu *vcpu, u32 event, u32 error_code)
 {
-	switch (info & SVM_EXITINTINFO_TYPE_MASK) {
-	case SVM_EXITINTINFO_TYPE_NMI:		return EVENT_NMI;
-	case SVM_EXITINTINFO_TYPE_EXEPT:
-		return svm_soft_exception(info) ? EVENT_NONE : EVENT_EXCEPTION;
-	case SVM_EXITINTINFO_TYPE_INTR:		return EVENT_INTERRUPT;
-	default:				return EVENT_NONE;
+	if (event_is_breakpoint(event)) {
+		vcpu->rip -= event_is_injected(vcpu, event);
+		event = (event & EVENT_VECTOR) | EVENT_BREAKPOINT;
 	}
-}
-
-static void svm_requeue(struct vcpu *vcpu, const struct vmcb_control_area *control)
-{
-	u32 info = control->exit_int_info;
-	enum event_class class = svm_event_class(info);
-
-	if (vcpu->exception.injected && svm_soft_exception(info)) {
-		class = EVENT_EXCEPTION;	/* not by the guest's instruction: */
-		vcpu->rip--;			/* svm_prepare() has stepped over it */
-	}
-	event_delivered(vcpu);
-	event_requeue(vcpu, class, info & SVM_EXITINTINFO_VEC_MASK,
-		      info & SVM_EXITINTINFO_VALID_ERR, control->exit_int_info_err);
+	event_requeue(vcpu, event, error_code);
 }
 
 /**
@@ -203,7 +142,7 @@ void svm_events_after_exit(struct svm_vcpu *svm)
 		vcpu_request(vcpu, REQ_EVENT);
 	}
 	if (unlikely(control->exit_int_info & SVM_EXITINTINFO_VALID))
-		svm_requeue(vcpu, control);
+		svm_requeue(vcpu, control->exit_int_info, control->exit_int_info_err);
 	else
 		event_delivered(vcpu);
 	control->event_inj = 0;
@@ -217,7 +156,8 @@ void svm_events_after_exit(struct svm_vcpu *svm)
  */
 u8 svm_get_shadow(struct vcpu *vcpu)
 {
-	return svm_shadowed(to_svm(vcpu)) ? KVM_X86_SHADOW_INT_STI | KVM_X86_SHADOW_INT_MOV_SS : 0;
+	return to_svm(vcpu)->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK ?
+	       KVM_X86_SHADOW_INT_STI | KVM_X86_SHADOW_INT_MOV_SS : 0;
 }
 
 /**
@@ -227,10 +167,7 @@ u8 svm_get_shadow(struct vcpu *vcpu)
  */
 void svm_set_shadow(struct vcpu *vcpu, u8 shadow)
 {
-	struct svm_vcpu *svm = to_svm(vcpu);
-
+	svm_end_shadow(to_svm(vcpu));
 	if (shadow)
-		svm->vmcb->control.int_state |= SVM_INTERRUPT_SHADOW_MASK;
-	else
-		svm->vmcb->control.int_state &= ~SVM_INTERRUPT_SHADOW_MASK;
+		to_svm(vcpu)->vmcb->control.int_state |= SVM_INTERRUPT_SHADOW_MASK;
 }

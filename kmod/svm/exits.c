@@ -4,69 +4,44 @@
  * APM 2 "Instruction Intercepts", "Intercept Details", and appendix "SVM Intercept Exit Codes".
  */
 #include <linux/ratelimit.h>
-#include <asm/processor.h>
-#include <asm/svm.h>
-#include <asm/trapnr.h>
-#include "../backend.h"
-#include "../cr.h"
+#include "../compat.h"
 #include "../exit.h"
-#include "../guest_mode.h"
 #include "../msr.h"
 #include "../smm.h"
-#include "../task_switch.h"
 #include "check.h"
 #include "svm.h"
 
 /* ---- stepping over an instruction ---- */
 
+/* Instructions as they stand in memory without prefixes, first byte lowest. */
 enum svm_insn {
-	INSN_CPUID, INSN_RDMSR, INSN_WRMSR, INSN_HLT, INSN_VMMCALL, INSN_XSETBV,
-	INSN_INVD, INSN_WBINVD, INSN_MONITOR, INSN_MWAIT, INSN_PAUSE, INSN_ANY,
+	INSN_CPUID = 0xa20f, INSN_RDMSR = 0x320f, INSN_WRMSR = 0x300f, INSN_HLT = 0xf4,
+	INSN_VMMCALL = 0xd9010f, INSN_XSETBV = 0xd1010f, INSN_INVD = 0x080f, INSN_WBINVD = 0x090f,
+	INSN_MONITOR = 0xc8010f, INSN_MWAIT = 0xc9010f, INSN_PAUSE = 0x90f3, INSN_IRET = 0xcf,
+	INSN_ANY = 0,
 };
-
-/* As they stand in memory without prefixes, first byte lowest. */
-static const struct svm_opcode { u32 bytes; u8 len; } svm_insns[] = {
-	[INSN_CPUID]	= { 0xa20f, 2 },
-	[INSN_RDMSR]	= { 0x320f, 2 },
-	[INSN_WRMSR]	= { 0x300f, 2 },
-	[INSN_HLT]	= { 0xf4, 1 },
-	[INSN_VMMCALL]	= { 0xd9010f, 3 },
-	[INSN_XSETBV]	= { 0xd1010f, 3 },
-	[INSN_INVD]	= { 0x080f, 2 },
-	[INSN_WBINVD]	= { 0x090f, 2 },
-	[INSN_MONITOR]	= { 0xc8010f, 3 },
-	[INSN_MWAIT]	= { 0xc9010f, 3 },
-	[INSN_PAUSE]	= { 0x90f3, 2 },
-	[INSN_ANY]	= { 0, 0 },
-};
-
-static int svm_advance_to(struct vcpu *vcpu, u64 rip)
-{
-	to_svm(vcpu)->vmcb->control.int_state &= ~SVM_INTERRUPT_SHADOW_MASK;
-	vcpu_advance(vcpu, rip);
-	return EXIT_RESUME;
-}
 
 /*
  * To the next instruction: the CPU tells where it is (next-RIP save), else it
- * is read from the instruction, which is most likely @insn without prefixes.
+ * is read from the instruction, which is most likely @insn.
  */
 static int svm_step_over(struct vcpu *vcpu, enum svm_insn insn)
 {
-	const struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+	u64 rip = static_cpu_has(X86_FEATURE_NRIPS) ? vmcb->control.next_rip : 0;
 	unsigned int len;
-	u64 rip;
 
-	if (static_cpu_has(X86_FEATURE_NRIPS) && control->next_rip)
-		return svm_advance_to(vcpu, control->next_rip);
-
-	len = vcpu_insn_length(vcpu, svm_insns[insn].bytes, svm_insns[insn].len);
-	if (!len)
-		return EXIT_RESUME;		/* a fault is queued */
-	rip = vcpu->rip + len;
-	if (!(to_svm(vcpu)->vmcb->save.cs.attrib & SVM_SELECTOR_L_MASK))
-		rip = (u32)rip;
-	return svm_advance_to(vcpu, rip);
+	if (!rip) {
+		len = vcpu_insn_length(vcpu, insn);
+		if (!len)
+			return EXIT_RESUME;		/* a fault is queued */
+		rip = vcpu->rip + len;
+		if (!(vmcb->save.cs.attrib & SVM_SELECTOR_L_MASK))
+			rip = (u32)rip;
+	}
+	svm_end_shadow(to_svm(vcpu));
+	vcpu_advance(vcpu, rip);
+	return EXIT_RESUME;
 }
 
 static int svm_finish(struct vcpu *vcpu, enum svm_insn insn, int r)
@@ -87,12 +62,6 @@ int svm_advance(struct vcpu *vcpu)
 
 /* ---- one function an exit code ---- */
 
-static int svm_exit_msr(struct vcpu *vcpu, bool write)
-{
-	return write ? svm_finish(vcpu, INSN_WRMSR, exit_wrmsr(vcpu)) :
-		       svm_finish(vcpu, INSN_RDMSR, exit_rdmsr(vcpu));
-}
-
 static int svm_exit_hlt(struct vcpu *vcpu)
 {
 	u64 rip = vcpu->rip;
@@ -108,8 +77,8 @@ static int svm_exit_ioio(struct vcpu *vcpu)
 	u32 info = control->exit_info_1;
 
 	if (unlikely(info & SVM_IOIO_STR_MASK))
-		return vcpu_emulate(vcpu, NULL, 0);
-	to_svm(vcpu)->vmcb->control.int_state &= ~SVM_INTERRUPT_SHADOW_MASK;
+		return vcpu_emulate(vcpu, NULL);
+	svm_end_shadow(to_svm(vcpu));
 	return exit_pio(vcpu, info >> 16, (info & SVM_IOIO_SIZE_MASK) >> SVM_IOIO_SIZE_SHIFT,
 			info & SVM_IOIO_TYPE_MASK, control->exit_info_2);
 }
@@ -184,8 +153,8 @@ static noinline int svm_exit_task_switch(struct vcpu *vcpu)
 	};
 	unsigned int len;
 
-	if (ts.cause != TASK_GATE || svm_event_class(event) == EVENT_NONE) {
-		len = vcpu_insn_length(vcpu, 0xcf, 1);	/* IRET; the others are decoded */
+	if (ts.cause != TASK_GATE || (event & EVENT_TYPE) > EVENT_EXCEPTION || event_is_breakpoint(event)) {
+		len = vcpu_insn_length(vcpu, INSN_IRET);	/* the others are decoded */
 		if (!len)
 			return EXIT_RESUME;
 		ts.next_rip = (u32)(vcpu->rip + len);
@@ -193,11 +162,20 @@ static noinline int svm_exit_task_switch(struct vcpu *vcpu)
 	return exit_task_switch(vcpu, &ts);
 }
 
+/*
+ * The guest touches its debug registers: let it have them.  A debugger in the
+ * guest reads and writes several in a row: only the first access exits.
+ * svm_take_debug_regs() has them back at the next exit.
+ */
 static int svm_exit_dr(struct vcpu *vcpu)
 {
+	struct svm_vcpu *svm = to_svm(vcpu);
+
 	if (vcpu->guest_debug & KVM_GUESTDBG_ENABLE)
 		return exit_mov_dr(vcpu);
-	svm_give_debug_regs(to_svm(vcpu));
+	svm->dr_owned = true;
+	svm->vmcb->control.intercepts[INTERCEPT_DR] = 0;
+	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
 	return EXIT_RESUME;
 }
 
@@ -217,7 +195,6 @@ static noinline int svm_exit_failed(struct vcpu *vcpu)
 		svm_check_entry(vmcb, &caps);
 	}
 	vmcb->control.event_inj = 0;
-	vcpu_request(vcpu, REQ_EVENT);
 	return exit_fail_entry(vcpu, vmcb->control.exit_code);
 }
 
@@ -236,7 +213,8 @@ int svm_handle_exit(struct vcpu *vcpu)
 	if (code == SVM_EXIT_NPF)
 		return svm_exit_npf(vcpu);
 	if (code == SVM_EXIT_MSR)
-		return svm_exit_msr(vcpu, control->exit_info_1 & 1);
+		return control->exit_info_1 & 1 ? svm_finish(vcpu, INSN_WRMSR, exit_wrmsr(vcpu)) :
+						  svm_finish(vcpu, INSN_RDMSR, exit_rdmsr(vcpu));
 	if (code == SVM_EXIT_INTR)
 		return EXIT_RESUME;		/* taken when interrupts came on */
 	if (code == SVM_EXIT_IOIO)
@@ -263,7 +241,7 @@ int svm_handle_exit(struct vcpu *vcpu)
 		return svm_finish(vcpu, INSN_PAUSE, exit_pause(vcpu));
 	case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_CR4:
 	case SVM_EXIT_CR0_SEL_WRITE:
-		return vcpu_emulate(vcpu, NULL, 0);
+		return vcpu_emulate(vcpu, NULL);
 	case SVM_EXIT_WRITE_CR8:
 		return exit_mov_cr8(vcpu);
 	case SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR7:
@@ -280,21 +258,20 @@ int svm_handle_exit(struct vcpu *vcpu)
 	case SVM_EXIT_MWAIT:
 		return svm_finish(vcpu, INSN_MWAIT, exit_mwait(vcpu));
 	case SVM_EXIT_RDPMC:
-		vcpu_queue_gp(vcpu);	/* no counters: every index is out of range */
-		return EXIT_RESUME;
+		return exit_gp(vcpu);	/* no counters: every index is out of range */
 	case SVM_EXIT_EXCP_BASE + UD_VECTOR:
 		return vcpu_emulate_ud(vcpu);
 	case SVM_EXIT_EXCP_BASE + DB_VECTOR:
 		return svm_exit_db(vcpu);
 	case SVM_EXIT_EXCP_BASE + BP_VECTOR:
-		return exit_breakpoint(vcpu);
+		return exit_to_debugger(vcpu, BP_VECTOR, 0);
 	case SVM_EXIT_EXCP_BASE + AC_VECTOR:
 		vcpu_queue_exception_err(vcpu, AC_VECTOR, 0);
 		return EXIT_RESUME;
 	case SVM_EXIT_TASK_SWITCH:
 		return svm_exit_task_switch(vcpu);
 	case SVM_EXIT_SHUTDOWN:
-		return exit_shutdown(vcpu);
+		return exit_to_user(vcpu, KVM_EXIT_SHUTDOWN);
 	case SVM_EXIT_VMRUN:
 	case SVM_EXIT_VMLOAD ... SVM_EXIT_RDTSCP:
 	case SVM_EXIT_INVLPGA:
@@ -320,7 +297,7 @@ void svm_handle_exit_irqoff(struct vcpu *vcpu)
 	u32 code = to_svm(vcpu)->vmcb->control.exit_code;
 
 	if (code == SVM_EXIT_INTR)
-		guest_mode_interrupted();
+		compat_rcu_note_guest();
 	else if (unlikely(code == SVM_EXIT_EXCP_BASE + MC_VECTOR))
 		asm volatile("int %0" : : "i" (MC_VECTOR));
 }

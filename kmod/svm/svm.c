@@ -2,20 +2,9 @@
 /*
  * AMD-V: detection, the per-CPU switch, and one trip into the guest and back.
  */
-#include <linux/cpu.h>
-#include <linux/gfp.h>
-#include <linux/hw_breakpoint.h>
 #include <linux/percpu.h>
-#include <linux/slab.h>
-#include <asm/cpufeature.h>
-#include <asm/debugreg.h>
-#include <asm/fpu/api.h>
-#include <asm/io.h>
-#include <asm/msr.h>
 #include <asm/nospec-branch.h>
 #include <asm/spec-ctrl.h>
-#include <asm/svm.h>
-#include "../backend.h"
 #include "../compat.h"
 #include "../fpu.h"
 #include "../cpuid.h"
@@ -23,7 +12,6 @@
 #include "../guest_mode.h"
 #include "../host_msr.h"
 #include "../irq/irq.h"
-#include "../trace.h"
 #include "svm.h"
 
 DEFINE_PER_CPU(struct svm_cpu, svm_cpus);
@@ -49,22 +37,6 @@ static const char *svm_check(void)
 
 /* ---- one CPU ---- */
 
-static void svm_cpu_free(struct svm_cpu *cpu)
-{
-	if (cpu->hsave)
-		__free_page(cpu->hsave);
-	if (cpu->host)
-		__free_page(cpu->host);
-	memset(cpu, 0, sizeof(*cpu));
-}
-
-static int svm_cpu_alloc(struct svm_cpu *cpu)
-{
-	cpu->hsave = alloc_page(GFP_KERNEL | __GFP_ZERO);
-	cpu->host = alloc_page(GFP_KERNEL | __GFP_ZERO);
-	return cpu->hsave && cpu->host ? 0 : -ENOMEM;
-}
-
 /* APM 2 "Enabling SVM". Also after resume: the CPU comes back with SVM off. */
 int svm_enable_cpu(void)
 {
@@ -75,7 +47,8 @@ int svm_enable_cpu(void)
 	if (efer & EFER_SVME)
 		return -EBUSY;			/* somebody else's */
 	wrmsrl(MSR_EFER, efer | EFER_SVME);
-	wrmsrl(MSR_VM_HSAVE_PA, page_to_phys(cpu->hsave));
+	wrmsrl(MSR_VM_HSAVE_PA, __pa(cpu->pages->hsave));
+	compat_reduce_speculation(true);
 
 	cpu->current_vcpu = NULL;
 	cpu->asid_generation++;			/* what ran here before is forgotten */
@@ -96,6 +69,7 @@ void svm_disable_cpu(void)
 off:
 	wrmsrl(MSR_VM_HSAVE_PA, 0);
 	wrmsrl(MSR_EFER, efer & ~EFER_SVME);
+	compat_reduce_speculation(false);
 }
 
 static void svm_hardware_unsetup(void)
@@ -103,7 +77,7 @@ static void svm_hardware_unsetup(void)
 	int i;
 
 	for_each_possible_cpu(i)
-		svm_cpu_free(per_cpu_ptr(&svm_cpus, i));
+		kfree(per_cpu_ptr(&svm_cpus, i)->pages);
 	svm_maps_destroy();
 }
 
@@ -131,19 +105,21 @@ static int svm_hardware_setup(void)
 		svm_tdp_format.max_level = TDP_1G;
 
 	r = svm_maps_create();
-	for_each_possible_cpu(i)
-		r = r ?: svm_cpu_alloc(per_cpu_ptr(&svm_cpus, i));
+	for_each_possible_cpu(i) {
+		struct svm_cpu *cpu = per_cpu_ptr(&svm_cpus, i);
+
+		cpu->pages = kzalloc(sizeof(*cpu->pages), GFP_KERNEL);	/* aligned as a power of two */
+		if (!cpu->pages)
+			r = -ENOMEM;
+		else
+			cpu->host_pa = __pa(cpu->pages->host);
+	}
 	if (r)
 		svm_hardware_unsetup();
 	return r;
 }
 
 /* ---- one vCPU ---- */
-
-int svm_vcpu_init(struct vcpu *vcpu)
-{
-	return svm_vmcb_alloc(to_svm(vcpu));
-}
 
 void svm_vcpu_free(struct vcpu *vcpu)
 {
@@ -245,9 +221,9 @@ static void svm_prepare(struct svm_vcpu *svm, struct svm_cpu *cpu)
 {
 	struct vmcb_control_area *control = &svm->vmcb->control;
 
-	svm_asm("vmsave %0", "a" (page_to_phys(cpu->host)));
+	svm_asm("vmsave %0", "a" (cpu->host_pa));
 	svm->host_saved = true;
-	if (svm_soft_exception(control->event_inj))
+	if (event_is_breakpoint(control->event_inj))
 		control->next_rip = ++svm->vcpu.rip;
 	if (svm->vcpu.step_armed && control->event_inj & SVM_EVTINJ_VALID)
 		event_step_in_event(&svm->vcpu);
@@ -259,7 +235,7 @@ void svm_run_begin(struct vcpu *vcpu)
 }
 
 /* All that the guest borrowed went back at its exit. */
-void svm_run_end(struct vcpu *vcpu)
+void svm_sched_out(struct vcpu *vcpu)
 {
 }
 
@@ -333,6 +309,19 @@ static bool svm_refused(struct svm_vcpu *svm, const struct svm_cpu *cpu)
 	return svm->sregs_set;
 }
 
+/* What the guest made of its debug registers: see svm_exit_dr(). */
+static noinline void svm_take_debug_regs(struct svm_vcpu *svm)
+{
+	struct vcpu *vcpu = &svm->vcpu;
+
+	vcpu_save_debug_regs(vcpu);
+	vcpu->dr6 = svm->vmcb->save.dr6;
+	vcpu->dr7 = svm->vmcb->save.dr7;
+	svm->dr_owned = false;
+	svm->vmcb->control.intercepts[INTERCEPT_DR] = SVM_DR_ALL;
+	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
+}
+
 /**
  * svm_run() - one entry into the guest, up to its exit
  * @vcpu: its events are injected, its requests done
@@ -365,7 +354,7 @@ bool svm_run(struct vcpu *vcpu)
 	fpu_enter(vcpu);
 	if (svm_virt_ssbd())
 		x86_virt_spec_ctrl(vcpu->virt_spec_ctrl, true);
-	svm_switch(svm, page_to_phys(cpu->host));
+	svm_switch(svm, cpu->host_pa);
 	if (svm_virt_ssbd())
 		x86_virt_spec_ctrl(vcpu->virt_spec_ctrl, false);
 	fpu_leave(vcpu);
@@ -373,8 +362,6 @@ bool svm_run(struct vcpu *vcpu)
 
 	if (unlikely(svm->dr_owned))
 		svm_take_debug_regs(svm);
-	if (unlikely(hw_breakpoint_active()))
-		hw_breakpoint_restore();
 	svm->vmcb->control.tlb_ctl = TLB_CONTROL_DO_NOTHING;
 	if (unlikely(svm->sregs_set) && svm_refused(svm, cpu))
 		return true;
@@ -404,20 +391,11 @@ void svm_exit_info(struct vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2,
 	*error_code = *intr_info & SVM_EXITINTINFO_VALID_ERR ? control->exit_int_info_err : 0;
 }
 
-static const u32 svm_msrs[] = {
-	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_KERNEL_GS_BASE,
-	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
-	MSR_IA32_DEBUGCTLMSR,
-	MSR_VM_HSAVE_PA,
-};
-
 const struct backend svm_backend = {
 	.name		= "svm",
 	.isa		= 2,		/* KVM_ISA_SVM of stock KVM's tracepoints */
 	.vcpu_size	= sizeof(struct svm_vcpu),
 	.tdp_format	= &svm_tdp_format,
-	.msrs		= svm_msrs,
-	.nr_msrs	= ARRAY_SIZE(svm_msrs),
 	.check		= svm_check,
 	.hardware_setup	= svm_hardware_setup,
 	.hardware_unsetup = svm_hardware_unsetup,

@@ -3,11 +3,8 @@
 #ifndef SVM_SVM_H
 #define SVM_SVM_H
 
-#include <linux/container_of.h>
 #include <asm/svm.h>
-#include <asm/trapnr.h>
 #include "../backend.h"
-#include "../vcpu.h"
 
 /*
  * VMCB clean bits: a set bit lets the CPU keep what it cached of that group.
@@ -27,6 +24,9 @@ enum svm_clean {
 	SVM_CLEAN_LBR		= 1 << 10,
 	SVM_CLEAN_ALL		= (1 << 11) - 1,
 };
+
+/* Words 0 and 1: one bit for each of 16 registers read, then written. */
+enum { SVM_DR_ALL = 0xffffffff };
 
 struct svm_vcpu {
 	struct vcpu	vcpu;		/* first: svm and vcpu are the same address */
@@ -49,8 +49,11 @@ struct svm_vcpu {
 
 /* What one CPU needs to host guests. */
 struct svm_cpu {
-	struct page	*hsave;		/* VM_HSAVE_PA: the CPU's own, opaque */
-	struct page	*host;		/* VMSAVE and VMLOAD of the host's state */
+	struct svm_cpu_pages {
+		u8	hsave[PAGE_SIZE];	/* VM_HSAVE_PA: the CPU's own, opaque */
+		u8	host[PAGE_SIZE];	/* VMSAVE and VMLOAD of the host's state */
+	} *pages;
+	hpa_t		host_pa;
 	struct svm_vcpu	*current_vcpu;	/* the last one that ran here */
 	struct vmcb_save_area save;	/* of a guest that VMRUN may refuse */
 	u64		asid_generation;
@@ -70,40 +73,20 @@ static inline void svm_dirty(struct svm_vcpu *svm, enum svm_clean groups)
 	svm->vmcb->control.clean &= ~groups;
 }
 
-static inline void svm_intercept_set(struct svm_vcpu *svm, unsigned int bit)
-{
-	__set_bit(bit, (unsigned long *)svm->vmcb->control.intercepts);
-	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
-}
-
-static inline void svm_intercept_clear(struct svm_vcpu *svm, unsigned int bit)
-{
-	__clear_bit(bit, (unsigned long *)svm->vmcb->control.intercepts);
-	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
-}
-
-static inline bool svm_intercepted(const struct svm_vcpu *svm, unsigned int bit)
-{
-	return test_bit(bit, (const unsigned long *)svm->vmcb->control.intercepts);
-}
-
 static inline void svm_intercept(struct svm_vcpu *svm, unsigned int bit, bool on)
 {
-	if (svm_intercepted(svm, bit) == on)
+	unsigned long *intercepts = (unsigned long *)svm->vmcb->control.intercepts;
+
+	if (test_bit(bit, intercepts) == on)
 		return;
-	if (on)
-		svm_intercept_set(svm, bit);
-	else
-		svm_intercept_clear(svm, bit);
+	__assign_bit(bit, intercepts, on);
+	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
 }
 
-/* INT3's and INTO's, in the format that EVENTINJ and EXITINTINFO share. */
-static inline bool svm_soft_exception(u32 event)
+/* An instruction was done in software: the shadow of the one before it is over. */
+static inline void svm_end_shadow(struct svm_vcpu *svm)
 {
-	u8 vector = event & SVM_EVTINJ_VEC_MASK;
-
-	return event & SVM_EVTINJ_VALID && (event & SVM_EVTINJ_TYPE_MASK) == SVM_EVTINJ_TYPE_EXEPT &&
-	       (vector == BP_VECTOR || vector == OF_VECTOR);
+	svm->vmcb->control.int_state &= ~SVM_INTERRUPT_SHADOW_MASK;
 }
 
 /* The hooks of backend.h, svm_enable_cpu() and so on: the file of that subject has each. */
@@ -117,13 +100,9 @@ void svm_world_switch(struct svm_vcpu *svm, hpa_t host_pa);
 /* vmcb.c: the VMCB, its permission maps, and the guest state kept in it */
 int svm_maps_create(void);
 void svm_maps_destroy(void);
-int svm_vmcb_alloc(struct svm_vcpu *svm);
-void svm_give_debug_regs(struct svm_vcpu *svm);
-void svm_take_debug_regs(struct svm_vcpu *svm);
 
 /* events.c: what goes into the guest */
 void svm_events_after_exit(struct svm_vcpu *svm);
-enum event_class svm_event_class(u32 info);
 void svm_nmi_step_end(struct svm_vcpu *svm);
 
 #endif /* SVM_SVM_H */

@@ -3,17 +3,11 @@
  * The VMCB: how it is set up, and the guest state that lives in it.
  * APM 2 "VMCB Layout", "Guest Mode".
  */
-#include <linux/gfp.h>
-#include <linux/mm.h>
-#include <asm/debugreg.h>
-#include <asm/io.h>
-#include <asm/msr-index.h>
-#include <asm/svm.h>
 #include <asm/tlbflush.h>
-#include "../backend.h"
 #include "../cpuid.h"
 #include "../cr.h"
 #include "../msr.h"
+#include "../segment.h"
 #include "svm.h"
 
 static_assert(sizeof(struct vmcb_control_area) == 0x400);
@@ -23,14 +17,15 @@ static_assert(offsetof(struct vmcb_save_area, rax) == 0x1f8);
 
 /* ---- permission maps, shared by all vCPUs ---- */
 
-#define IOPM_ORDER	2	/* APM 2 "I/O Permissions Map": 12K */
-#define MSRPM_ORDER	1	/* APM 2 "MSR Intercepts": 8K */
-
 /*
- * Two MSR maps serve everybody: one for guests that have not touched
+ * One I/O map, and two MSR maps: one for guests that have not touched
  * IA32_SPEC_CTRL, one for those that own it.
  */
-static struct page *svm_iopm, *svm_msrpm, *svm_msrpm_spec;
+static struct svm_maps {
+	u8	io[3 * PAGE_SIZE];	/* APM 2 "I/O Permissions Map" */
+	u8	msr[2 * PAGE_SIZE];	/* APM 2 "MSR Intercepts" */
+	u8	msr_spec[2 * PAGE_SIZE];
+} *svm_maps;
 
 /* MSRs that VMLOAD and VMSAVE move: the guest may have them as they are. */
 static const u32 svm_passed_msrs[] = {
@@ -40,71 +35,50 @@ static const u32 svm_passed_msrs[] = {
 };
 
 /* Two bits an MSR, read and write; three ranges of 8,192 MSRs. APM 2 "MSR Intercepts". */
-static void svm_msrpm_pass(struct page *map, u32 msr)
+static void svm_msrpm_pass(u8 *map, u32 msr)
 {
 	static const u32 base[] = { 0, 0xc0000000, 0xc0010000 };
 	const u32 per_range = 8192;
-	unsigned long *bits = page_address(map);
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(base); i++) {
-		if (msr - base[i] >= per_range)
-			continue;
-		bitmap_clear(bits, 2 * (i * per_range + msr - base[i]), 2);
-		return;
-	}
-	WARN_ON_ONCE(1);
-}
-
-static struct page *svm_map_alloc(unsigned int order)
-{
-	struct page *map = alloc_pages(GFP_KERNEL, order);
-
-	if (map)
-		memset(page_address(map), 0xff, PAGE_SIZE << order);	/* intercept all */
-	return map;
+	for (i = 0; i < ARRAY_SIZE(base); i++)
+		if (msr - base[i] < per_range)
+			bitmap_clear((unsigned long *)map, 2 * (i * per_range + msr - base[i]), 2);
 }
 
 /**
  * svm_maps_create() - make the I/O and MSR permission maps
  *
- * Return: 0 or -ENOMEM; svm_maps_destroy() cleans up after both.
+ * Return: 0 or -ENOMEM.
  */
 int svm_maps_create(void)
 {
 	unsigned int i;
 
-	svm_iopm = svm_map_alloc(IOPM_ORDER);
-	svm_msrpm = svm_map_alloc(MSRPM_ORDER);
-	svm_msrpm_spec = svm_map_alloc(MSRPM_ORDER);
-	if (!svm_iopm || !svm_msrpm || !svm_msrpm_spec)
+	svm_maps = alloc_pages_exact(sizeof(*svm_maps), GFP_KERNEL);
+	if (!svm_maps)
 		return -ENOMEM;
-
+	memset(svm_maps, 0xff, sizeof(*svm_maps));	/* intercept all */
 	for (i = 0; i < ARRAY_SIZE(svm_passed_msrs); i++) {
-		svm_msrpm_pass(svm_msrpm, svm_passed_msrs[i]);
-		svm_msrpm_pass(svm_msrpm_spec, svm_passed_msrs[i]);
+		svm_msrpm_pass(svm_maps->msr, svm_passed_msrs[i]);
+		svm_msrpm_pass(svm_maps->msr_spec, svm_passed_msrs[i]);
 	}
-	svm_msrpm_pass(svm_msrpm_spec, MSR_IA32_SPEC_CTRL);
+	svm_msrpm_pass(svm_maps->msr_spec, MSR_IA32_SPEC_CTRL);
 	return 0;
 }
 
 /**
- * svm_maps_destroy() - free the permission maps; no vCPU is left
+ * svm_maps_destroy() - free the permission maps, if there are any; no vCPU is left
  */
 void svm_maps_destroy(void)
 {
-	if (svm_iopm)
-		__free_pages(svm_iopm, IOPM_ORDER);
-	if (svm_msrpm)
-		__free_pages(svm_msrpm, MSRPM_ORDER);
-	if (svm_msrpm_spec)
-		__free_pages(svm_msrpm_spec, MSRPM_ORDER);
-	svm_iopm = svm_msrpm = svm_msrpm_spec = NULL;
+	if (svm_maps)
+		free_pages_exact(svm_maps, sizeof(*svm_maps));
 }
 
 /* ---- controls ---- */
 
-/* What always leaves the guest. */
+/* What leaves the guest, unless user space has it otherwise. */
 static const u8 svm_intercepts[] = {
 	/* the host's: interrupts and what must reach its handlers */
 	INTERCEPT_INTR, INTERCEPT_NMI, INTERCEPT_SMI, INTERCEPT_INIT,
@@ -119,39 +93,27 @@ static const u8 svm_intercepts[] = {
 	INTERCEPT_CLGI, INTERCEPT_SKINIT, INTERCEPT_INVLPGA, INTERCEPT_RDPRU,
 	/* CR4 has bits that CPUID hides; CR0 but for TS and MP */
 	INTERCEPT_CR4_WRITE, INTERCEPT_SELECTIVE_CR0,
+	/*
+	 * Exceptions: #UD may be another vendor's hypercall, #MC is the host's.
+	 * #DB and #AC can raise themselves while they are delivered, for ever and
+	 * without an exit if they are not intercepted.
+	 */
+	INTERCEPT_EXCEPTION_OFFSET + UD_VECTOR, INTERCEPT_EXCEPTION_OFFSET + MC_VECTOR,
+	INTERCEPT_EXCEPTION_OFFSET + DB_VECTOR, INTERCEPT_EXCEPTION_OFFSET + AC_VECTOR,
 };
-
-/*
- * Exceptions: #UD may be another vendor's hypercall, #MC is the host's.  #DB
- * and #AC can raise themselves while they are delivered, for ever and without
- * an exit if they are not intercepted.
- */
-static const u8 svm_exceptions[] = { UD_VECTOR, MC_VECTOR, DB_VECTOR, AC_VECTOR };
 
 enum { SVM_PAUSES = 3000 };		/* so many in one run of the guest are a spin */
 
-/* Words 0 and 1: one bit for each of 16 registers read, then written. */
-enum { SVM_DR_ALL = 0xffffffff };
-
-/* KVM_CAP_X86_DISABLE_EXITS */
-static void svm_disable_exits(struct svm_vcpu *svm, u32 disabled)
-{
-	if (disabled & KVM_X86_DISABLE_EXITS_HLT)
-		svm_intercept_clear(svm, INTERCEPT_HLT);
-	if (disabled & KVM_X86_DISABLE_EXITS_MWAIT) {
-		svm_intercept_clear(svm, INTERCEPT_MONITOR);
-		svm_intercept_clear(svm, INTERCEPT_MWAIT);
-	}
-}
-
 /**
- * svm_vmcb_alloc() - a VMCB for a new vCPU, with the controls that stay as they are
- * @svm: gets it
+ * svm_vcpu_init() - a VMCB for a new vCPU, with the controls that stay as they are
+ * @vcpu: gets it
  *
  * Return: 0 or -ENOMEM.
  */
-int svm_vmcb_alloc(struct svm_vcpu *svm)
+int svm_vcpu_init(struct vcpu *vcpu)
 {
+	struct svm_vcpu *svm = to_svm(vcpu);
+	u32 disabled = vcpu->vm->disabled_exits;
 	struct vmcb_control_area *control;
 	unsigned int i;
 
@@ -161,22 +123,23 @@ int svm_vmcb_alloc(struct svm_vcpu *svm)
 	svm->vmcb_pa = __pa(svm->vmcb);
 	control = &svm->vmcb->control;
 	for (i = 0; i < ARRAY_SIZE(svm_intercepts); i++)
-		svm_intercept_set(svm, svm_intercepts[i]);
-	for (i = 0; i < ARRAY_SIZE(svm_exceptions); i++)
-		svm_intercept_set(svm, INTERCEPT_EXCEPTION_OFFSET + svm_exceptions[i]);
+		__set_bit(svm_intercepts[i], (unsigned long *)control->intercepts);
 	control->intercepts[INTERCEPT_DR] = SVM_DR_ALL;
-	svm_disable_exits(svm, svm->vcpu.vm->disabled_exits);
-
-	control->iopm_base_pa = page_to_phys(svm_iopm);
-	control->msrpm_base_pa = page_to_phys(svm_msrpm);
-	control->int_ctl = V_INTR_MASKING_MASK;
-	if (boot_cpu_has(X86_FEATURE_PAUSEFILTER) &&
-	    !(svm->vcpu.vm->disabled_exits & KVM_X86_DISABLE_EXITS_PAUSE)) {
-		control->pause_filter_count = SVM_PAUSES;
-		svm_intercept_set(svm, INTERCEPT_PAUSE);
+	if (disabled & KVM_X86_DISABLE_EXITS_HLT)
+		svm_intercept(svm, INTERCEPT_HLT, false);
+	if (disabled & KVM_X86_DISABLE_EXITS_MWAIT) {
+		svm_intercept(svm, INTERCEPT_MONITOR, false);
+		svm_intercept(svm, INTERCEPT_MWAIT, false);
 	}
+	if (boot_cpu_has(X86_FEATURE_PAUSEFILTER) && !(disabled & KVM_X86_DISABLE_EXITS_PAUSE)) {
+		svm_intercept(svm, INTERCEPT_PAUSE, true);
+		control->pause_filter_count = SVM_PAUSES;
+	}
+	control->iopm_base_pa = __pa(svm_maps->io);
+	control->msrpm_base_pa = __pa(svm_maps->msr);
+	control->int_ctl = V_INTR_MASKING_MASK;
 	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
-	control->nested_cr3 = svm->vcpu.space->tdp.root_hpa;
+	control->nested_cr3 = vcpu->space->tdp.root_hpa;
 	control->asid = 1;
 	return 0;
 }
@@ -187,11 +150,11 @@ int svm_vmcb_alloc(struct svm_vcpu *svm)
  */
 static void svm_choose_msrpm(struct svm_vcpu *svm)
 {
-	struct page *map = svm->spec_ctrl_owned ? svm_msrpm_spec : svm_msrpm;
+	const u8 *map = svm->spec_ctrl_owned ? svm_maps->msr_spec : svm_maps->msr;
 
 	if (rcu_access_pointer(svm->vcpu.vm->msr_filter))
-		map = svm_iopm;
-	svm->vmcb->control.msrpm_base_pa = page_to_phys(map);
+		map = svm_maps->io;
+	svm->vmcb->control.msrpm_base_pa = __pa(map);
 	svm_dirty(svm, SVM_CLEAN_MAPS);
 }
 
@@ -206,44 +169,13 @@ void svm_update_intercepts(struct vcpu *vcpu)
 
 	svm_choose_msrpm(svm);
 
-	svm_intercept(svm, INTERCEPT_EXCEPTION_OFFSET + BP_VECTOR,
-		      (debug & KVM_GUESTDBG_ENABLE) && (debug & KVM_GUESTDBG_USE_SW_BP));
+	svm_intercept(svm, INTERCEPT_EXCEPTION_OFFSET + BP_VECTOR, debug & KVM_GUESTDBG_USE_SW_BP);
 	/* TPR is user space's own where there is no local APIC: it must hear of changes. */
 	svm_intercept(svm, INTERCEPT_CR8_WRITE, !vcpu->lapic);
 
 	svm->vmcb->save.dr6 = vcpu->dr6;
 	svm->vmcb->save.dr7 = debug & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug_dr7 : vcpu->dr7;
 	svm_dirty(svm, SVM_CLEAN_DR);
-}
-
-/**
- * svm_give_debug_regs() - the guest touches its debug registers: let it have them
- * @svm: user space does not debug it
- *
- * A debugger in the guest reads and writes several in a row: only the first
- * access exits.  svm_take_debug_regs() has them back at the next exit.
- */
-void svm_give_debug_regs(struct svm_vcpu *svm)
-{
-	svm->dr_owned = true;
-	svm->vmcb->control.intercepts[INTERCEPT_DR] = 0;
-	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
-}
-
-/**
- * svm_take_debug_regs() - what the guest made of its debug registers
- * @svm: just back from the guest; interrupts off
- */
-void svm_take_debug_regs(struct svm_vcpu *svm)
-{
-	struct vcpu *vcpu = &svm->vcpu;
-
-	vcpu_save_debug_regs(vcpu);
-	vcpu->dr6 = svm->vmcb->save.dr6;
-	vcpu->dr7 = svm->vmcb->save.dr7;
-	svm->dr_owned = false;
-	svm->vmcb->control.intercepts[INTERCEPT_DR] = SVM_DR_ALL;
-	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
 }
 
 /**
@@ -264,47 +196,39 @@ void svm_cpuid_changed(struct vcpu *vcpu)
 
 /* ---- segments ---- */
 
-enum { SEG_LIMIT_BYTES_MAX = 0xfffff };	/* above it, the limit was in pages: G is set */
+enum {
+	SEG_LIMIT_BYTES_MAX = 0xfffff,	/* above it, the limit was in pages: G is set */
+	/* A VMCB keeps attributes without the hole that descriptors have. */
+	ATTRIB_LOW = 0xff, ATTRIB_HIGH = 0xf00, ATTRIB_HOLE = 4,
+};
 
-static void svm_seg_get(const struct vmcb_seg *seg, struct kvm_segment *out)
+static inline void svm_seg_get(const struct vmcb_seg *seg, struct kvm_segment *out)
 {
-	*out = (struct kvm_segment) {
-		.base = seg->base, .limit = seg->limit, .selector = seg->selector,
-		.type = seg->attrib & SVM_SELECTOR_TYPE_MASK,
-		.s = !!(seg->attrib & SVM_SELECTOR_S_MASK),
-		.dpl = (seg->attrib & SVM_SELECTOR_DPL_MASK) >> SVM_SELECTOR_DPL_SHIFT,
-		.present = !!(seg->attrib & SVM_SELECTOR_P_MASK),
-		.avl = !!(seg->attrib & SVM_SELECTOR_AVL_MASK),
-		.l = !!(seg->attrib & SVM_SELECTOR_L_MASK),
-		.db = !!(seg->attrib & SVM_SELECTOR_DB_MASK),
-		/* some CPUs do not keep G: it follows from the limit */
-		.g = seg->limit > SEG_LIMIT_BYTES_MAX,
-		.unusable = !(seg->attrib & SVM_SELECTOR_P_MASK),
-	};
+	segment_unpack(out, seg->selector, seg->attrib, seg->attrib >> 8, seg->limit, seg->base);
+	out->g = seg->limit > SEG_LIMIT_BYTES_MAX;	/* some CPUs do not keep it */
 }
 
 static void svm_seg_set(struct vmcb_seg *seg, const struct kvm_segment *in)
 {
+	u32 rights = segment_rights(in);
+
 	seg->base = in->base;
 	seg->limit = in->limit;
 	seg->selector = in->selector;
-	seg->attrib = (in->type & SVM_SELECTOR_TYPE_MASK) |
-		      (in->s & 1) << SVM_SELECTOR_S_SHIFT |
-		      (in->dpl & 3) << SVM_SELECTOR_DPL_SHIFT |
-		      (in->present & 1 && !in->unusable) << SVM_SELECTOR_P_SHIFT |
-		      (in->avl & 1) << SVM_SELECTOR_AVL_SHIFT |
-		      (in->l & 1) << SVM_SELECTOR_L_SHIFT |
-		      (in->db & 1) << SVM_SELECTOR_DB_SHIFT |
-		      (in->g & 1) << SVM_SELECTOR_G_SHIFT;
+	seg->attrib = (rights & ATTRIB_LOW) | (rights >> ATTRIB_HOLE & ATTRIB_HIGH);
 }
 
-/* The same segments in the VMCB and in struct kvm_sregs2; the first six in the order of enum emu_seg. */
-static const struct { u16 vmcb, sregs; } svm_segs[] = {
-#define SEG(save, sreg) { offsetof(struct vmcb_save_area, save), offsetof(struct kvm_sregs2, sreg) }
-	SEG(es, es), SEG(cs, cs), SEG(ss, ss), SEG(ds, ds), SEG(fs, fs), SEG(gs, gs),
-	SEG(ldtr, ldt), SEG(tr, tr),
+/* The order of enum emu_seg, then LDTR and TR. */
+static struct vmcb_seg *svm_seg(struct vmcb_save_area *save, unsigned int seg)
+{
+	static const u16 offsets[SEG_NR] = {
+#define SEG(reg) offsetof(struct vmcb_save_area, reg)
+		SEG(es), SEG(cs), SEG(ss), SEG(ds), SEG(fs), SEG(gs), SEG(ldtr), SEG(tr),
 #undef SEG
-};
+	};
+
+	return (void *)save + offsets[seg];
+}
 
 /**
  * svm_get_segment() - one cached descriptor
@@ -314,7 +238,7 @@ static const struct { u16 vmcb, sregs; } svm_segs[] = {
  */
 void svm_get_segment(struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *out)
 {
-	svm_seg_get((void *)&to_svm(vcpu)->vmcb->save + svm_segs[seg].vmcb, out);
+	svm_seg_get(svm_seg(&to_svm(vcpu)->vmcb->save, seg), out);
 }
 
 /**
@@ -324,12 +248,12 @@ void svm_get_segment(struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *ou
 struct code_segment svm_get_code(struct vcpu *vcpu)
 {
 	const struct vmcb_save_area *save = &to_svm(vcpu)->vmcb->save;
-	enum { UP = 4 };	/* a VMCB keeps attributes without the hole that descriptors have */
 
-	static_assert(CODE_L == SVM_SELECTOR_L_MASK << UP && CODE_DB == SVM_SELECTOR_DB_MASK << UP);
+	static_assert(CODE_L == SVM_SELECTOR_L_MASK << ATTRIB_HOLE);
+	static_assert(CODE_DB == SVM_SELECTOR_DB_MASK << ATTRIB_HOLE);
 	return (struct code_segment) {
 		.base = save->cs.base,
-		.flags = (save->cs.attrib << UP & (CODE_L | CODE_DB)) | save->cpl,
+		.flags = (save->cs.attrib << ATTRIB_HOLE & (CODE_L | CODE_DB)) | save->cpl,
 	};
 }
 
@@ -340,11 +264,11 @@ struct code_segment svm_get_code(struct vcpu *vcpu)
  */
 void svm_get_sregs(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
 {
-	const struct vmcb_save_area *save = &to_svm(vcpu)->vmcb->save;
+	struct vmcb_save_area *save = &to_svm(vcpu)->vmcb->save;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(svm_segs); i++)
-		svm_seg_get((void *)save + svm_segs[i].vmcb, (void *)sregs + svm_segs[i].sregs);
+	for (i = 0; i < SEG_NR; i++)
+		svm_seg_get(svm_seg(save, i), segment_of(sregs, i));
 	/* The CPU keeps SS.DPL only as CPL. */
 	sregs->ss.dpl = save->cpl;
 	sregs->gdt.base = save->gdtr.base;
@@ -364,8 +288,8 @@ void svm_set_sregs(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
 	struct vmcb_save_area *save = &svm->vmcb->save;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(svm_segs); i++)
-		svm_seg_set((void *)save + svm_segs[i].vmcb, (void *)sregs + svm_segs[i].sregs);
+	for (i = 0; i < SEG_NR; i++)
+		svm_seg_set(svm_seg(save, i), segment_of(sregs, i));
 	save->cpl = sregs->ss.dpl & 3;
 	save->gdtr.base = sregs->gdt.base;
 	save->gdtr.limit = sregs->gdt.limit;
@@ -446,31 +370,21 @@ void svm_set_efer(struct vcpu *vcpu, u64 efer)
 /**
  * svm_vcpu_reset() - guest state after RESET or INIT
  * @vcpu: under its mutex
- * @init: INIT, which keeps MSRs
  *
- * APM 2 "Processor Initialization State".  Segments and CRs come through
- * set_sregs and set_cr*; the rest is here.
+ * APM 2 "Processor Initialization State".  Segments, CRs and intercepts come
+ * through set_sregs, set_cr* and update_intercepts.  An INIT keeps MSRs, and
+ * RESET finds a new VMCB: they are 0 but for PAT, which is msr_vcpu_init()'s.
  */
-void svm_vcpu_reset(struct vcpu *vcpu, bool init)
+void svm_vcpu_reset(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
-	struct vmcb_save_area *save = &svm->vmcb->save;
 
 	svm->vmcb->control.int_state = 0;
 	svm->vmcb->control.event_inj = 0;
 	svm->iret_pending = false;
 	svm->nmi_step = false;
 	svm->flush = true;
-	if (!init) {
-		save->g_pat = vcpu->pat;
-		save->star = save->lstar = save->cstar = save->sfmask = 0;
-		save->kernel_gs_base = 0;
-		save->sysenter_cs = save->sysenter_esp = save->sysenter_eip = 0;
-		save->dbgctl = 0;
-		svm_set_msr(vcpu, MSR_IA32_SPEC_CTRL, 0);
-	}
 	svm->vmcb->control.clean = 0;
-	svm_update_intercepts(vcpu);
 }
 
 /* ---- MSRs that live in the VMCB ---- */
@@ -491,6 +405,7 @@ static u64 *svm_msr_field(struct svm_vcpu *svm, u32 index)
 	case MSR_IA32_SYSENTER_ESP:	return &save->sysenter_esp;
 	case MSR_IA32_SYSENTER_EIP:	return &save->sysenter_eip;
 	case MSR_IA32_DEBUGCTLMSR:	return &save->dbgctl;
+	case MSR_IA32_CR_PAT:		return &save->g_pat;
 	default:			return NULL;
 	}
 }
@@ -505,27 +420,20 @@ static u64 *svm_msr_field(struct svm_vcpu *svm, u32 index)
  */
 int svm_get_msr(struct vcpu *vcpu, u32 index, u64 *val)
 {
-	struct svm_vcpu *svm = to_svm(vcpu);
-	const u64 *field = svm_msr_field(svm, index);
+	const u64 *field = svm_msr_field(to_svm(vcpu), index);
 
-	if (field) {
+	if (field)
 		*val = *field;
-		return MSR_OK;
-	}
-	switch (index) {
-	case MSR_IA32_SPEC_CTRL:
+	else if (index == MSR_IA32_SPEC_CTRL)
 		*val = static_cpu_has(X86_FEATURE_V_SPEC_CTRL) ?
-		       svm->vmcb->save.spec_ctrl : svm->spec_ctrl;
-		return MSR_OK;
-	case MSR_VM_CR:
+		       to_svm(vcpu)->vmcb->save.spec_ctrl : to_svm(vcpu)->spec_ctrl;
+	else if (index == MSR_VM_CR)
 		*val = SVM_VM_CR_SVM_LOCK_MASK | SVM_VM_CR_SVM_DIS_MASK;
-		return MSR_OK;
-	case MSR_VM_HSAVE_PA:
+	else if (index == MSR_VM_HSAVE_PA)
 		*val = 0;
-		return MSR_OK;
-	default:
+	else
 		return MSR_UNKNOWN;
-	}
+	return MSR_OK;
 }
 
 /* The first value that is not zero gives the guest the MSR for good. */
@@ -560,16 +468,12 @@ int svm_set_msr(struct vcpu *vcpu, u32 index, u64 val)
 		 * records no branches.
 		 */
 		*field = val;
-		svm_dirty(svm, SVM_CLEAN_SEG | SVM_CLEAN_LBR);
+		svm_dirty(svm, SVM_CLEAN_SEG | SVM_CLEAN_LBR | SVM_CLEAN_NPT);
 		return MSR_OK;
 	}
 	switch (index) {
 	case MSR_IA32_SPEC_CTRL:
 		svm_set_spec_ctrl(svm, val);
-		return MSR_OK;
-	case MSR_IA32_CR_PAT:
-		svm->vmcb->save.g_pat = val;
-		svm_dirty(svm, SVM_CLEAN_NPT);
 		return MSR_OK;
 	case MSR_VM_HSAVE_PA:
 		return val ? MSR_GP : MSR_OK;

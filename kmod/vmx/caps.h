@@ -18,7 +18,6 @@ struct vmx_caps {
 	u64	cr0_fixed0, cr0_fixed1;		/* must be 1, may be 1 */
 	u64	cr4_fixed0, cr4_fixed1;
 	u64	ept_vpid;			/* IA32_VMX_EPT_VPID_CAP */
-	u64	vmfunc;				/* IA32_VMX_VMFUNC, 0 without VM functions */
 	u8	maxphyaddr;			/* physical address bits */
 };
 

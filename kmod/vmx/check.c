@@ -74,7 +74,6 @@ static bool alike(u64 address, unsigned int first)
 }
 #define LINEAR_BITS		(c->caps->cr4_fixed1 & X86_CR4_LA57 ? 57 : 48)
 #define IS_CANONICAL(address)	alike(address, LINEAR_BITS - 1)
-#define IS_PHYSICAL(address)	(!((address) >> c->caps->maxphyaddr))
 
 /* ---- SDM 3C "Checks on VMX Controls" ---- */
 
@@ -227,7 +226,7 @@ enum {
 	SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEGS,
 	SELECTOR_TI = 1 << 2,
 	V86_LIMIT = 0xffff, V86_RIGHTS = 0xf3,		/* present, DPL 3, type 3 */
-	TYPE_DATA = 3, TYPE_TSS_16 = 3, TYPE_CONFORMING = 12,	/* from here on */
+	TYPE_DATA = 3, TYPE_TSS_16 = 3,
 	TYPES_CS = BIT(9) | BIT(11) | BIT(13) | BIT(15) | BIT(TYPE_DATA),
 	TYPES_SS = BIT(3) | BIT(7),
 	TYPES_DATA = BIT(1) | BIT(3) | BIT(5) | BIT(7) | BIT(11) | BIT(15),	/* accessed, readable */

@@ -13,7 +13,7 @@
  *   rax rbx rcx rdx rbp rsi rdi below			below
  *   r8 to r15			below			below
  *   IA32_SPEC_CTRL		below			below
- *   cr2, syscall MSRs, FPU,	vmx_run(), vmx_borrow()	vmx_run(), vmx_return()
+ *   cr2, syscall MSRs, FPU,	vmx_run(), vmx_borrow()	vmx_run(), vmx_sched_out()
  *     XCR0, PKRU, DRs		and fpu.c		and fpu.c
  */
 #include <linux/linkage.h>
@@ -41,8 +41,8 @@ SYM_FUNC_START(vmx_world_switch)
 	btw	$0, VMX_LAUNCHED(%rdi)	/* CF: VERW leaves it alone */
 	movq	VMX_REGS(%rdi), %rax
 	LOAD_GUEST_REGS VMX_REGS
-#ifdef VM_CLEAR_CPU_BUFFERS
-	VM_CLEAR_CPU_BUFFERS		/* no host data left in buffers the guest could sample */
+#ifdef CLEAR_CPU_BUFFERS
+	CLEAR_CPU_BUFFERS		/* no host data left in buffers the guest could sample */
 #endif
 	UNWIND_HINT_SAVE
 	jnc	3f

@@ -4,40 +4,12 @@
  * that tell when one can be taken, and what an exit cut off.
  * SDM 3C "Event Injection", "Information for VM Exits That Occur During Event Delivery".
  */
-#include <asm/irq_vectors.h>
-#include <asm/trapnr.h>
-#include <asm/vmx.h>
-#include "../backend.h"
-#include "../trace.h"
 #include "vmx.h"
 
-static void vmx_inject(struct vmx_vcpu *vmx, u32 event, u32 error_code)
-{
-	vmx->inject = event | INTR_INFO_VALID_MASK;
-	vmx->inject_error = error_code;
-}
-
-/**
- * vmx_inject_exception() - give vcpu->exception to the next entry
- * @vcpu: exception.injected is set
- */
-void vmx_inject_exception(struct vcpu *vcpu)
-{
-	const struct vcpu_exception *ex = &vcpu->exception;
-	u32 event = ex->vector | INTR_TYPE_HARD_EXCEPTION;
-
-	/* #DB's and #PF's side effects are in DR6 and CR2 by now. */
-	if (ex->vector == BP_VECTOR || ex->vector == OF_VECTOR) {
-		/* INT3 and INTO are one byte long; what is pushed is the RIP after it. */
-		event = ex->vector | INTR_TYPE_SOFT_EXCEPTION;
-		vmx_hold(to_vmx(vcpu));
-		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, 1);
-		vmx_release();
-	} else if (ex->has_error_code) {
-		event |= INTR_INFO_DELIVER_CODE_MASK;
-	}
-	vmx_inject(to_vmx(vcpu), event, ex->error_code);
-}
+static_assert(EVENT_VECTOR == INTR_INFO_VECTOR_MASK && EVENT_TYPE == INTR_INFO_INTR_TYPE_MASK);
+static_assert(EVENT_INTERRUPT == INTR_TYPE_EXT_INTR && EVENT_NMI == INTR_TYPE_NMI_INTR);
+static_assert(EVENT_EXCEPTION == INTR_TYPE_HARD_EXCEPTION && EVENT_BREAKPOINT == INTR_TYPE_SOFT_EXCEPTION);
+static_assert(EVENT_ERROR_CODE == INTR_INFO_DELIVER_CODE_MASK);
 
 /**
  * vmx_set_nmi_mask() - user space says whether the guest serves an NMI
@@ -55,47 +27,36 @@ void vmx_set_nmi_mask(struct vcpu *vcpu, bool masked)
 		vmx->shadow &= ~GUEST_INTR_STATE_NMI;
 }
 
-/**
- * vmx_inject_nmi() - give an NMI to the next entry; more are masked until IRET
- * @vcpu: nmi_injected is set
- *
- * The CPU masks them when it delivers this one, and wants them open before.
- */
-void vmx_inject_nmi(struct vcpu *vcpu)
+/* All but an interrupt. */
+static noinline void vmx_inject_other(struct vmx_vcpu *vmx, u32 event)
 {
-	vmx_inject(to_vmx(vcpu), INTR_TYPE_NMI_INTR | NMI_VECTOR, 0);
-	vmx_set_nmi_mask(vcpu, false);
-	vcpu->nmi_masked = true;
+	if ((event & EVENT_TYPE) == EVENT_NMI) {
+		/* The CPU masks them when it delivers this one, and wants them open before. */
+		vmx->shadow &= ~GUEST_INTR_STATE_NMI;
+		vmx->vcpu.nmi_masked = true;
+	}
+	if (event_is_breakpoint(event)) {
+		/* INT3 and INTO are one byte long; what is pushed is the RIP after it. */
+		vmx->inject = (event & EVENT_VECTOR) | EVENT_BREAKPOINT | INTR_INFO_VALID_MASK;
+		guard(vmx_hold)(vmx);
+		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, 1);
+	}
 }
 
 /**
- * vmx_inject_irq() - give an interrupt to the next entry
- * @vcpu: interrupt.injected is set
- * @vector: its vector
- * @soft: INT n cut off by an exit: RIP still points to it, it runs again by itself
+ * vmx_inject() - give an event to the next entry
+ * @vcpu: #DB's and #PF's side effects are in DR6 and CR2 by now
+ * @event: enum event_info; after an NMI, more are masked until IRET
+ * @error_code: if it has one
  */
-void vmx_inject_irq(struct vcpu *vcpu, u8 vector, bool soft)
+void vmx_inject(struct vcpu *vcpu, u32 event, u32 error_code)
 {
-	if (!soft)
-		vmx_inject(to_vmx(vcpu), INTR_TYPE_EXT_INTR | vector, 0);
-}
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-/**
- * vmx_irq_allowed() - would the guest take an interrupt now?
- * @vcpu: outside the guest
- */
-bool vmx_irq_allowed(struct vcpu *vcpu)
-{
-	return vcpu->rflags & X86_EFLAGS_IF && !(to_vmx(vcpu)->shadow & VMX_SHADOW);
-}
-
-/**
- * vmx_nmi_allowed() - would the guest take an NMI now?
- * @vcpu: outside the guest
- */
-bool vmx_nmi_allowed(struct vcpu *vcpu)
-{
-	return !vcpu->nmi_masked && !(to_vmx(vcpu)->shadow & VMX_SHADOW);
+	vmx->inject = event | INTR_INFO_VALID_MASK;
+	vmx->inject_error = error_code;
+	if (unlikely(event & EVENT_TYPE))
+		vmx_inject_other(vmx, event);
 }
 
 /**
@@ -133,22 +94,6 @@ void vmx_tpr_window(struct vcpu *vcpu, bool on)
 {
 }
 
-enum event_class vmx_event_class(u32 info)
-{
-	switch (info & VECTORING_INFO_TYPE_MASK) {
-	case INTR_TYPE_NMI_INTR:	return EVENT_NMI;
-	case INTR_TYPE_HARD_EXCEPTION:	return EVENT_EXCEPTION;
-	case INTR_TYPE_EXT_INTR:	return EVENT_INTERRUPT;
-	default:			return EVENT_NONE;
-	}
-}
-
-static void vmx_requeue(struct vcpu *vcpu, u32 info, u32 error_code)
-{
-	event_requeue(vcpu, vmx_event_class(info), info & VECTORING_INFO_VECTOR_MASK,
-		      info & VECTORING_INFO_DELIVER_CODE_MASK, error_code);
-}
-
 /*
  * An IRET that faults has opened NMIs already, and will run again: they are
  * masked until then.  SDM 3C "Information for VM Exits Due to Vectored Events",
@@ -178,12 +123,13 @@ void vmx_events_after_exit(struct vmx_vcpu *vmx)
 	const struct vmx_exit *exit = &vmx->exit;
 	struct vcpu *vcpu = &vmx->vcpu;
 
-	event_delivered(vcpu);
-
-	if (unlikely(exit->idt_info & VECTORING_INFO_VALID_MASK))
-		vmx_requeue(vcpu, exit->idt_info, exit->idt_error);
-	else if (unlikely(vmx_iret_faulted(exit)))
-		vmx->shadow |= GUEST_INTR_STATE_NMI;
+	if (unlikely(exit->idt_info & VECTORING_INFO_VALID_MASK)) {
+		event_requeue(vcpu, exit->idt_info, exit->idt_error);
+	} else {
+		event_delivered(vcpu);
+		if (unlikely(vmx_iret_faulted(exit)))
+			vmx->shadow |= GUEST_INTR_STATE_NMI;
+	}
 	vcpu->nmi_masked = vmx->shadow & GUEST_INTR_STATE_NMI;
 	if (unlikely(vmx->proc & VMX_WINDOWS)) {
 		vmx->proc &= ~VMX_WINDOWS;

@@ -4,37 +4,17 @@
  * SDM 3C "VMX Non-Root Operation", appendix "VMX Basic Exit Reasons".
  */
 #include <linux/ratelimit.h>
+#include <asm/irq_vectors.h>
 #include <asm/trap_pf.h>
-#include <asm/trapnr.h>
-#include <asm/vmx.h>
-#include "../backend.h"
-#include "../cr.h"
+#include "../compat.h"
 #include "../exit.h"
-#include "../guest_mode.h"
-#include "../task_switch.h"
 #include "check.h"
 #include "vmx.h"
 
 /* ---- exit qualifications: SDM 3C "Exit Qualification" ---- */
 
-union vmx_qual_io {
-	struct {
-		u64 size_minus_1 : 3, in : 1, string : 1, rep : 1, immediate : 1, : 9, port : 16;
-	};
-	u64 raw;
-};
-
-union vmx_qual_ept {
-	struct {
-		u64 read : 1, write : 1, fetch : 1;		/* the access */
-		u64 readable : 1, writable : 1, executable : 1, : 1; /* the entry */
-		u64 has_linear : 1, operand : 1;	/* operand: not an access to a paging structure */
-	};
-	u64 raw;
-};
-
-static_assert(sizeof(union vmx_qual_io) == sizeof(u64));
-static_assert(sizeof(union vmx_qual_ept) == sizeof(u64));
+/* SDM 3C "Exit Qualification for I/O Instructions"; that for EPT violations is in <asm/vmx.h>. */
+enum { IO_SIZE_MINUS_1 = 7, IO_IN = 1 << 3, IO_STRING = 1 << 4, IO_PORT_SHIFT = 16 };
 
 /* ---- stepping over an instruction ---- */
 
@@ -80,30 +60,34 @@ static int vmx_exit_hlt(struct vcpu *vcpu)
 
 static int vmx_exit_io(struct vcpu *vcpu)
 {
-	union vmx_qual_io qual = { .raw = to_vmx(vcpu)->exit.qual };
+	u32 qual = to_vmx(vcpu)->exit.qual;
 
-	if (unlikely(qual.string))
-		return vcpu_emulate(vcpu, NULL, 0);
+	if (unlikely(qual & IO_STRING))
+		return vcpu_emulate(vcpu, NULL);
 	vmx_end_shadow(to_vmx(vcpu));
-	return exit_pio(vcpu, qual.port, qual.size_minus_1 + 1, qual.in, vmx_next_rip(vcpu));
+	return exit_pio(vcpu, qual >> IO_PORT_SHIFT, (qual & IO_SIZE_MINUS_1) + 1, qual & IO_IN,
+			vmx_next_rip(vcpu));
 }
+
+enum {
+	EPT_VIOLATION_MAPPED = VMX_EPT_RWX_MASK << 3,	/* what the entry allows */
+	/* An access by linear address, and not to one of the guest's tables on the way. */
+	EPT_VIOLATION_OPERAND = EPT_VIOLATION_GVA_IS_VALID | EPT_VIOLATION_GVA_TRANSLATED,
+};
 
 /* noinline, as all that puts a structure on the stack: each exit would pay for its stack protector. */
 static noinline int vmx_exit_ept_violation(struct vcpu *vcpu)
 {
-	union vmx_qual_ept qual = { .raw = to_vmx(vcpu)->exit.qual };
-	gpa_t gpa;
+	u64 qual = to_vmx(vcpu)->exit.qual;
 
-	vmx_hold(to_vmx(vcpu));
-	gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
-	vmx_release();
 	return exit_tdp_fault(vcpu, &(struct tdp_exit) {
-		.gpa = gpa,
-		.error_code = (qual.write ? X86_PF_WRITE : 0) | (qual.fetch ? X86_PF_INSTR : 0) |
-			      (qual.readable | qual.writable | qual.executable ? X86_PF_PROT : 0),
-		.write = qual.write,
-		.fetch = qual.fetch,
-		.operand = qual.has_linear && qual.operand,
+		.gpa = vmx_read(to_vmx(vcpu), GUEST_PHYSICAL_ADDRESS),
+		.error_code = (qual & EPT_VIOLATION_ACC_WRITE ? X86_PF_WRITE : 0) |
+			      (qual & EPT_VIOLATION_ACC_INSTR ? X86_PF_INSTR : 0) |
+			      (qual & EPT_VIOLATION_MAPPED ? X86_PF_PROT : 0),
+		.write = qual & EPT_VIOLATION_ACC_WRITE,
+		.fetch = qual & EPT_VIOLATION_ACC_INSTR,
+		.operand = !(~qual & EPT_VIOLATION_OPERAND),
 	});
 }
 
@@ -120,7 +104,7 @@ static int vmx_exit_exception(struct vcpu *vcpu)
 			vcpu->rip = vmx_next_rip(vcpu);
 		return exit_debug(vcpu, exit->qual);
 	case BP_VECTOR:
-		return exit_breakpoint(vcpu);
+		return exit_to_debugger(vcpu, BP_VECTOR, 0);
 	case AC_VECTOR:
 		vcpu_queue_exception_err(vcpu, AC_VECTOR, 0);
 		return EXIT_RESUME;
@@ -140,7 +124,7 @@ static noinline int vmx_exit_task_switch(struct vcpu *vcpu)
 		.next_rip = vcpu->rip,
 	};
 
-	if (ts.cause != TASK_GATE || vmx_event_class(exit->idt_info) == EVENT_NONE) {
+	if (ts.cause != TASK_GATE || (exit->idt_info & EVENT_TYPE) > EVENT_EXCEPTION) {
 		ts.next_rip = vmx_next_rip(vcpu);
 	} else if (exit->idt_info & VECTORING_INFO_DELIVER_CODE_MASK) {
 		ts.has_error_code = true;
@@ -155,14 +139,22 @@ static int vmx_exit_cr_access(struct vcpu *vcpu)
 {
 	if ((to_vmx(vcpu)->exit.qual & CR_ACCESS_NUMBER) == CR_ACCESS_CR8)
 		return exit_mov_cr8(vcpu);
-	return vcpu_emulate(vcpu, NULL, 0);
+	return vcpu_emulate(vcpu, NULL);
 }
 
+/*
+ * The guest touches its debug registers: let it have them.  A debugger in the
+ * guest reads and writes several in a row: only the first access exits.
+ * vmx_take_debug_regs() has them back at the next exit.
+ */
 static int vmx_exit_dr(struct vcpu *vcpu)
 {
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
 	if (vcpu->guest_debug & KVM_GUESTDBG_ENABLE)
 		return exit_mov_dr(vcpu);
-	vmx_give_debug_regs(to_vmx(vcpu));
+	vmx->dr_owned = true;
+	vmx->proc &= ~CPU_BASED_MOV_DR_EXITING;
 	return EXIT_RESUME;
 }
 
@@ -177,44 +169,28 @@ static u64 vmx_read_field(unsigned long field)
 	return val;
 }
 
-/* The log says why.  What should have gone in waits for the next entry. */
-static int vmx_not_entered(struct vcpu *vcpu, u32 code, const char *what)
+/*
+ * VMLAUNCH or VMRESUME failed (the controls or the host state are wrong), or
+ * there was an exit instead of an entry.  The log says why.  What should have
+ * gone in waits for the next entry.
+ */
+static noinline int vmx_exit_failed(struct vcpu *vcpu)
 {
 	static DEFINE_RATELIMIT_STATE(rate, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+	u32 code = to_vmx(vcpu)->exit.reason;
+	const char *what = (u16)code == EXIT_REASON_INVALID_STATE ? "invalid guest state" : "entry failed";
 
+	guard(vmx_hold)(to_vmx(vcpu));
+	if (code == VMX_EXIT_NONE) {
+		code = vmcs_read(VM_INSTRUCTION_ERROR);
+		what = vmx_instruction_error_text(code);
+	}
 	if (__ratelimit(&rate)) {
 		pr_err("kvm: the CPU refused vCPU %u: %s (0x%x)\n", vcpu->id, what, code);
 		vmx_check_entry(vmx_read_field, &vmx_caps);
 	}
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
-	vcpu_request(vcpu, REQ_EVENT);
 	return exit_fail_entry(vcpu, code);
-}
-
-/* VMLAUNCH or VMRESUME failed: the controls or the host state are wrong. */
-static int vmx_exit_failed(struct vcpu *vcpu)
-{
-	u32 error;
-	int r;
-
-	vmx_hold(to_vmx(vcpu));
-	error = vmcs_read(VM_INSTRUCTION_ERROR);
-	r = vmx_not_entered(vcpu, error, vmx_instruction_error_text(error));
-	vmx_release();
-	return r;
-}
-
-/* An exit instead of an entry. */
-static int vmx_exit_refused(struct vcpu *vcpu)
-{
-	u32 reason = to_vmx(vcpu)->exit.reason;
-	int r;
-
-	vmx_hold(to_vmx(vcpu));
-	r = vmx_not_entered(vcpu, reason, (u16)reason == EXIT_REASON_INVALID_STATE ?
-			    "invalid guest state" : "entry failed");
-	vmx_release();
-	return r;
 }
 
 /**
@@ -269,21 +245,18 @@ int vmx_handle_exit(struct vcpu *vcpu)
 	case EXIT_REASON_MWAIT_INSTRUCTION:
 		return vmx_finish(vcpu, exit_mwait(vcpu));
 	case EXIT_REASON_RDPMC:
-		vcpu_queue_gp(vcpu);	/* no counters: every index is out of range */
-		return EXIT_RESUME;
+		return exit_gp(vcpu);	/* no counters: every index is out of range */
 	case EXIT_REASON_TASK_SWITCH:
 		return vmx_exit_task_switch(vcpu);
 	case EXIT_REASON_TRIPLE_FAULT:
-		return exit_shutdown(vcpu);
+		return exit_to_user(vcpu, KVM_EXIT_SHUTDOWN);
 	case EXIT_REASON_VMCLEAR ... EXIT_REASON_VMON:
 	case EXIT_REASON_INVEPT:
 	case EXIT_REASON_INVVPID:
 	case EXIT_REASON_VMFUNC:
 		return exit_ud(vcpu);
-	case VMX_EXIT_NONE:
-		return vmx_exit_failed(vcpu);
 	default:
-		return reason & VMX_EXIT_REASONS_FAILED_VMENTRY ? vmx_exit_refused(vcpu) :
+		return reason & VMX_EXIT_REASONS_FAILED_VMENTRY ? vmx_exit_failed(vcpu) :
 								   exit_unknown(vcpu, reason);
 	}
 }
@@ -303,7 +276,7 @@ void vmx_handle_exit_irqoff(struct vcpu *vcpu)
 	u8 vector;
 
 	if (reason == EXIT_REASON_EXTERNAL_INTERRUPT)
-		guest_mode_interrupted();
+		compat_rcu_note_guest();
 	else if (unlikely((u16)reason == EXIT_REASON_MCE_DURING_VMENTRY))
 		asm volatile("int %0" : : "i" (MC_VECTOR));
 	if (likely(reason != EXIT_REASON_EXCEPTION_NMI))

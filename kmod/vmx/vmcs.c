@@ -4,19 +4,15 @@
  * SDM 3C "Virtual Machine Control Structures".
  */
 #include <linux/gfp.h>
-#include <linux/mm.h>
 #include <asm/debugreg.h>
 #include <asm/desc.h>
-#include <asm/io.h>
-#include <asm/msr-index.h>
 #include <asm/tlbflush.h>
-#include <asm/trapnr.h>
-#include <asm/vmx.h>
-#include "../backend.h"
+#include "../compat.h"
 #include "../cpuid.h"
 #include "../cr.h"
 #include "../mmu/memslot.h"
 #include "../msr.h"
+#include "../segment.h"
 #include "vmx.h"
 
 static_assert(offsetof(struct vmcs, data) == 8);
@@ -27,7 +23,9 @@ static_assert(offsetof(struct vmcs, data) == 8);
  * Two MSR maps serve everybody: one for guests that have not touched
  * IA32_SPEC_CTRL, one for those that own it.  I/O needs none: all ports exit.
  */
-static struct page *vmx_msrpm, *vmx_msrpm_spec;
+static struct vmx_maps {
+	u8	msr[PAGE_SIZE], msr_spec[PAGE_SIZE];
+} *vmx_maps;
 
 /* MSRs that entries and exits move, or that stay the guest's: it may have them as they are. */
 static const u32 vmx_passed_msrs[] = {
@@ -36,56 +34,43 @@ static const u32 vmx_passed_msrs[] = {
 };
 
 /* A bit an MSR: reads of low and high MSRs, then writes. SDM 3C "MSR-Bitmap Address". */
-static void vmx_msrpm_pass(struct page *map, u32 msr)
+static void vmx_msrpm_pass(u8 *map, u32 msr)
 {
 	const u32 high = 0xc0000000, per_range = 8192;
-	unsigned long *bits = page_address(map);
+	unsigned long *bits = (unsigned long *)map;
 	u32 bit = msr >= high ? per_range + msr - high : msr;
 
 	__clear_bit(bit, bits);
 	__clear_bit(2 * per_range + bit, bits);
 }
 
-static struct page *vmx_map_alloc(void)
-{
-	struct page *map = alloc_page(GFP_KERNEL);
-
-	if (map)
-		memset(page_address(map), 0xff, PAGE_SIZE);	/* intercept all */
-	return map;
-}
-
 /**
  * vmx_maps_create() - make the MSR permission maps
  *
- * Return: 0 or -ENOMEM; vmx_maps_destroy() cleans up after both.
+ * Return: 0 or -ENOMEM.
  */
 int vmx_maps_create(void)
 {
 	unsigned int i;
 
-	vmx_msrpm = vmx_map_alloc();
-	vmx_msrpm_spec = vmx_map_alloc();
-	if (!vmx_msrpm || !vmx_msrpm_spec)
+	vmx_maps = kmalloc(sizeof(*vmx_maps), GFP_KERNEL);	/* aligned as a power of two */
+	if (!vmx_maps)
 		return -ENOMEM;
+	memset(vmx_maps, 0xff, sizeof(*vmx_maps));	/* intercept all */
 	for (i = 0; i < ARRAY_SIZE(vmx_passed_msrs); i++) {
-		vmx_msrpm_pass(vmx_msrpm, vmx_passed_msrs[i]);
-		vmx_msrpm_pass(vmx_msrpm_spec, vmx_passed_msrs[i]);
+		vmx_msrpm_pass(vmx_maps->msr, vmx_passed_msrs[i]);
+		vmx_msrpm_pass(vmx_maps->msr_spec, vmx_passed_msrs[i]);
 	}
-	vmx_msrpm_pass(vmx_msrpm_spec, MSR_IA32_SPEC_CTRL);
+	vmx_msrpm_pass(vmx_maps->msr_spec, MSR_IA32_SPEC_CTRL);
 	return 0;
 }
 
 /**
- * vmx_maps_destroy() - free the permission maps; no vCPU is left
+ * vmx_maps_destroy() - free the permission maps, if there are any; no vCPU is left
  */
 void vmx_maps_destroy(void)
 {
-	if (vmx_msrpm)
-		__free_page(vmx_msrpm);
-	if (vmx_msrpm_spec)
-		__free_page(vmx_msrpm_spec);
-	vmx_msrpm = vmx_msrpm_spec = NULL;
+	kfree(vmx_maps);
 }
 
 /* ---- controls ---- */
@@ -120,26 +105,24 @@ struct vmcs *vmx_vmcs_alloc(int node)
 	return vmcs;
 }
 
-/* KVM_CAP_X86_DISABLE_EXITS, but for PAUSE, which is a secondary control's */
-static u32 vmx_disabled_exits(const struct vm *vm)
-{
-	return (vm->disabled_exits & KVM_X86_DISABLE_EXITS_HLT ? CPU_BASED_HLT_EXITING : 0) |
-	       (vm->disabled_exits & KVM_X86_DISABLE_EXITS_MWAIT ?
-		CPU_BASED_MWAIT_EXITING | CPU_BASED_MONITOR_EXITING : 0);
-}
-
 /* SDM 3C "VM-Execution Control Fields", "VM-Exit Control Fields", "VM-Entry Control Fields" */
 static void vmx_write_controls(struct vmx_vcpu *vmx)
 {
-	vmx->proc = vmx->proc_in_vmcs = vmx_controls.proc & ~vmx_disabled_exits(vmx->vcpu.vm);
+	u32 disabled = vmx->vcpu.vm->disabled_exits;
+
+	vmx->proc = vmx_controls.proc;
+	if (disabled & KVM_X86_DISABLE_EXITS_HLT)
+		vmx->proc &= ~CPU_BASED_HLT_EXITING;
+	if (disabled & KVM_X86_DISABLE_EXITS_MWAIT)
+		vmx->proc &= ~(CPU_BASED_MWAIT_EXITING | CPU_BASED_MONITOR_EXITING);
+	vmx->proc_in_vmcs = vmx->proc;
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, vmx_controls.pin);
 	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, vmx->proc);
 	vmcs_write(VM_EXIT_CONTROLS, vmx_controls.exit);
 	vmcs_write(VM_ENTRY_CONTROLS, vmx_controls.entry);
 	vmx_cpuid_changed(&vmx->vcpu);		/* secondary controls */
 
-	vmcs_write(MSR_BITMAP, page_to_phys(vmx_msrpm));
-	vmcs_write(EPT_POINTER, vmx_eptp(&vmx->vcpu));
+	vmcs_write(MSR_BITMAP, __pa(vmx_maps->msr));
 	if (vmx->vpid)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, vmx->vpid);
 	if (vmx_controls.proc2 & SECONDARY_EXEC_XSAVES)
@@ -148,14 +131,6 @@ static void vmx_write_controls(struct vmx_vcpu *vmx)
 		vmcs_write(PLE_GAP, VMX_PAUSE_GAP);
 		vmcs_write(PLE_WINDOW, VMX_PAUSE_WINDOW);
 	}
-	/* With EPT the guest has its page faults for itself: no error code matches all of none. */
-	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
-	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
-	vmcs_write(CR3_TARGET_COUNT, 0);
-	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
-	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
-	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
-	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 	/* CR4 has bits that CPUID hides; of CR0 only TS is the guest's. */
 	vmcs_write(CR0_GUEST_HOST_MASK, ~X86_CR0_TS);
 	vmcs_write(CR4_GUEST_HOST_MASK, ~0UL);
@@ -165,38 +140,32 @@ static void vmx_write_controls(struct vmx_vcpu *vmx)
 static void vmx_write_host(void)
 {
 	struct desc_ptr idt;
-	u64 val;
 
 	vmcs_write(HOST_CS_SELECTOR, __KERNEL_CS);
 	vmcs_write(HOST_SS_SELECTOR, __KERNEL_DS);
-	vmcs_write(HOST_DS_SELECTOR, 0);
-	vmcs_write(HOST_ES_SELECTOR, 0);
-	vmcs_write(HOST_FS_SELECTOR, 0);
-	vmcs_write(HOST_GS_SELECTOR, 0);
 	vmcs_write(HOST_TR_SELECTOR, GDT_ENTRY_TSS * 8);
 	store_idt(&idt);
 	vmcs_write(HOST_IDTR_BASE, idt.address);
 
 	vmcs_write(HOST_CR0, read_cr0());
 	vmcs_write(HOST_RIP, (unsigned long)vmx_world_switch_back);
-	rdmsrl(MSR_IA32_SYSENTER_CS, val);
-	vmcs_write(HOST_IA32_SYSENTER_CS, val);
-	rdmsrl(MSR_IA32_SYSENTER_EIP, val);
-	vmcs_write(HOST_IA32_SYSENTER_EIP, val);
-	rdmsrl(MSR_IA32_CR_PAT, val);
-	vmcs_write(HOST_IA32_PAT, val);
-	rdmsrl(MSR_EFER, val);
-	vmcs_write(HOST_IA32_EFER, val);
+	vmcs_write_msr(HOST_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_CS);
+	vmcs_write_msr(HOST_IA32_SYSENTER_EIP, MSR_IA32_SYSENTER_EIP);
+	vmcs_write_msr(HOST_IA32_PAT, MSR_IA32_CR_PAT);
+	vmcs_write_msr(HOST_IA32_EFER, MSR_EFER);
 }
 
-/* Guest state that never changes. SDM 3C "Guest-State Area". */
-static void vmx_write_guest(void)
-{
-	vmcs_write(VMCS_LINK_POINTER, ~0UL);	/* none */
-	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
-	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, 0);
-	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
-}
+/* What is 0 in a new VMCS, and most of it for good. */
+static const u16 vmx_zero_fields[] = {
+	/* With EPT the guest has its page faults for itself: no error code matches all of none. */
+	PAGE_FAULT_ERROR_CODE_MASK, PAGE_FAULT_ERROR_CODE_MATCH, CR3_TARGET_COUNT,
+	VM_EXIT_MSR_STORE_COUNT, VM_EXIT_MSR_LOAD_COUNT, VM_ENTRY_MSR_LOAD_COUNT,
+	VM_ENTRY_INTR_INFO_FIELD,
+	HOST_DS_SELECTOR, HOST_ES_SELECTOR, HOST_FS_SELECTOR, HOST_GS_SELECTOR,
+	/* Guest state that no reset changes; PAT is msr_vcpu_init()'s. 0 is the active state. */
+	GUEST_ACTIVITY_STATE, GUEST_INTERRUPTIBILITY_INFO, GUEST_IA32_DEBUGCTL,
+	GUEST_SYSENTER_CS, GUEST_SYSENTER_ESP, GUEST_SYSENTER_EIP,
+};
 
 /**
  * vmx_vmcs_init() - make a page the VMCS of a new vCPU
@@ -204,12 +173,15 @@ static void vmx_write_guest(void)
  */
 void vmx_vmcs_init(struct vmx_vcpu *vmx)
 {
-	vmx_vmclear(vmx);
-	vmx_hold(vmx);
+	unsigned int i;
+
+	vmx_asm("vmclear %0", "m" (vmx->vmcs_pa));
+	guard(vmx_hold)(vmx);
 	vmx_write_controls(vmx);
 	vmx_write_host();
-	vmx_write_guest();
-	vmx_release();
+	vmcs_write(VMCS_LINK_POINTER, ~0UL);	/* none */
+	for (i = 0; i < ARRAY_SIZE(vmx_zero_fields); i++)
+		vmcs_write(vmx_zero_fields[i], 0);
 }
 
 /**
@@ -221,7 +193,7 @@ void vmx_update_intercepts(struct vcpu *vcpu)
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	u32 exceptions = VMX_EXCEPTIONS, debug = vcpu->guest_debug;
 
-	if (debug & KVM_GUESTDBG_ENABLE && debug & KVM_GUESTDBG_USE_SW_BP)
+	if (debug & KVM_GUESTDBG_USE_SW_BP)
 		exceptions |= BIT(BP_VECTOR);
 	vmx->dr7 = debug & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug_dr7 : vcpu->dr7;
 	/* Without the bitmap all MSRs exit, and a filter may forbid any. */
@@ -229,43 +201,13 @@ void vmx_update_intercepts(struct vcpu *vcpu)
 		vmx->proc &= ~CPU_BASED_USE_MSR_BITMAPS;
 	else
 		vmx->proc |= CPU_BASED_USE_MSR_BITMAPS;
-	vmx_hold(vmx);
+	guard(vmx_hold)(vmx);
 	vmcs_write(EXCEPTION_BITMAP, exceptions);
 	vmcs_write(GUEST_DR7, vmx->dr7);
 	/* Stepping has ended; Bochs keeps a step pending over an exit that did not finish it. */
 	if (!(vcpu->rflags & X86_EFLAGS_TF))
 		vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS,
 			   vmcs_read(GUEST_PENDING_DBG_EXCEPTIONS) & ~DR_STEP);
-	vmx_release();
-}
-
-/**
- * vmx_give_debug_regs() - the guest touches its debug registers: let it have them
- * @vmx: user space does not debug it
- *
- * A debugger in the guest reads and writes several in a row: only the first
- * access exits.  vmx_take_debug_regs() has them back at the next exit.
- */
-void vmx_give_debug_regs(struct vmx_vcpu *vmx)
-{
-	vmx->dr_owned = true;
-	vmx->proc &= ~CPU_BASED_MOV_DR_EXITING;
-}
-
-/**
- * vmx_take_debug_regs() - what the guest made of its debug registers
- * @vmx: just back from the guest; interrupts off
- */
-void vmx_take_debug_regs(struct vmx_vcpu *vmx)
-{
-	struct vcpu *vcpu = &vmx->vcpu;
-
-	vcpu_save_debug_regs(vcpu);
-	get_debugreg(vcpu->dr6, 6);
-	set_debugreg(DR6_RESERVED, 6);
-	vmx->dr7 = vcpu->dr7 = vmcs_read(GUEST_DR7);
-	vmx->dr_owned = false;
-	vmx->proc |= CPU_BASED_MOV_DR_EXITING;
 }
 
 /**
@@ -290,9 +232,8 @@ void vmx_cpuid_changed(struct vcpu *vcpu)
 		proc2 &= ~SECONDARY_EXEC_PAUSE_LOOP_EXITING;
 	if (!vcpu_has(vcpu, CAP_XSAVES))
 		proc2 &= ~SECONDARY_EXEC_XSAVES;
-	vmx_hold(vmx);
+	guard(vmx_hold)(vmx);
 	vmcs_write(SECONDARY_VM_EXEC_CONTROL, proc2);
-	vmx_release();
 }
 
 /**
@@ -301,64 +242,42 @@ void vmx_cpuid_changed(struct vcpu *vcpu)
  */
 void vmx_set_tsc_offset(struct vcpu *vcpu)
 {
-	vmx_hold(to_vmx(vcpu));
+	guard(vmx_hold)(to_vmx(vcpu));
 	vmcs_write(TSC_OFFSET, vcpu->tsc_offset);
 	if (vmx_controls.proc2 & SECONDARY_EXEC_TSC_SCALING)
 		vmcs_write(TSC_MULTIPLIER, vcpu->tsc_scaling_ratio);
-	vmx_release();
 }
 
 /* ---- segments ---- */
-
-/* Access rights: SDM 3C "Guest Register State"; bits the kernel has no name for. */
-enum { AR_AVL_SHIFT = 12, AR_L_SHIFT = 13, AR_DB_SHIFT = 14, AR_G_SHIFT = 15, AR_P_SHIFT = 7, AR_S_SHIFT = 4 };
 
 /* The fields of one kind lie two apart, in the order of enum emu_seg, then LDTR and TR. */
 #define SEG_FIELD(kind, seg)	(GUEST_ES_##kind + 2 * (seg))
 
 static void vmx_seg_get(unsigned int seg, struct kvm_segment *out)
 {
-	u32 ar = vmcs_read(SEG_FIELD(AR_BYTES, seg));
+	u32 rights = vmcs_read(SEG_FIELD(AR_BYTES, seg));
 
-	*out = (struct kvm_segment) {
-		.base = vmcs_read(SEG_FIELD(BASE, seg)),
-		.limit = vmcs_read(SEG_FIELD(LIMIT, seg)),
-		.selector = vmcs_read(SEG_FIELD(SELECTOR, seg)),
-		.type = ar & VMX_AR_TYPE_MASK,
-		.s = !!(ar & VMX_AR_S_MASK),
-		.dpl = VMX_AR_DPL(ar),
-		.present = !(ar & VMX_AR_UNUSABLE_MASK),
-		.avl = ar >> AR_AVL_SHIFT & 1,
-		.l = !!(ar & VMX_AR_L_MASK),
-		.db = !!(ar & VMX_AR_DB_MASK),
-		.g = !!(ar & VMX_AR_G_MASK),
-		.unusable = !!(ar & VMX_AR_UNUSABLE_MASK),
-	};
+	segment_unpack(out, vmcs_read(SEG_FIELD(SELECTOR, seg)), rights, rights >> 12,
+		       vmcs_read(SEG_FIELD(LIMIT, seg)), vmcs_read(SEG_FIELD(BASE, seg)));
+	out->unusable = !!(rights & VMX_AR_UNUSABLE_MASK);
+	out->present = !out->unusable;
 }
 
 static void vmx_seg_set(unsigned int seg, const struct kvm_segment *in)
 {
-	u32 ar = (in->type & VMX_AR_TYPE_MASK) | (in->s & 1) << AR_S_SHIFT |
-		 (in->dpl & 3) << VMX_AR_DPL_SHIFT | (in->present & 1) << AR_P_SHIFT |
-		 (in->avl & 1) << AR_AVL_SHIFT | (in->l & 1) << AR_L_SHIFT |
-		 (in->db & 1) << AR_DB_SHIFT | (in->g & 1) << AR_G_SHIFT;
+	u32 rights = segment_rights(in);
 
+	if (in->present & 1)
+		rights |= VMX_AR_P_MASK;		/* CS must have it in any case */
 	if (in->unusable || !in->present)
-		ar |= VMX_AR_UNUSABLE_MASK;
+		rights |= VMX_AR_UNUSABLE_MASK;
 	else if (in->s & 1)
-		ar |= VMX_AR_TYPE_ACCESSES_MASK;	/* a loaded segment was accessed */
+		rights |= VMX_AR_TYPE_ACCESSES_MASK;	/* a loaded segment was accessed */
 	vmcs_write(SEG_FIELD(BASE, seg), in->base);
 	vmcs_write(SEG_FIELD(LIMIT, seg), in->limit);
 	vmcs_write(SEG_FIELD(SELECTOR, seg), in->selector);
-	vmcs_write(SEG_FIELD(AR_BYTES, seg), ar);
+	vmcs_write(SEG_FIELD(AR_BYTES, seg), rights);
 }
-
-/* In the order of the fields; the first six in that of enum emu_seg, too. */
-static const u16 vmx_segs[] = {
-#define SEG(sreg) offsetof(struct kvm_sregs2, sreg)
-	SEG(es), SEG(cs), SEG(ss), SEG(ds), SEG(fs), SEG(gs), SEG(ldt), SEG(tr),
-#undef SEG
-};
 
 /**
  * vmx_get_segment() - one cached descriptor
@@ -368,9 +287,8 @@ static const u16 vmx_segs[] = {
  */
 void vmx_get_segment(struct vcpu *vcpu, enum emu_seg seg, struct kvm_segment *out)
 {
-	vmx_hold(to_vmx(vcpu));
+	guard(vmx_hold)(to_vmx(vcpu));
 	vmx_seg_get(seg, out);
-	vmx_release();
 }
 
 /**
@@ -384,11 +302,10 @@ struct code_segment vmx_get_code(struct vcpu *vcpu)
 	struct code_segment code;
 
 	static_assert(CODE_L == VMX_AR_L_MASK && CODE_DB == VMX_AR_DB_MASK);
-	vmx_hold(to_vmx(vcpu));
+	guard(vmx_hold)(to_vmx(vcpu));
 	code.base = vmcs_read(GUEST_CS_BASE);
 	code.flags = (vmcs_read(GUEST_CS_AR_BYTES) & (CODE_L | CODE_DB)) |
 		     VMX_AR_DPL(vmcs_read(GUEST_SS_AR_BYTES));
-	vmx_release();
 	return code;
 }
 
@@ -401,14 +318,13 @@ void vmx_get_sregs(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
 {
 	unsigned int i;
 
-	vmx_hold(to_vmx(vcpu));
-	for (i = 0; i < ARRAY_SIZE(vmx_segs); i++)
-		vmx_seg_get(i, (void *)sregs + vmx_segs[i]);
+	guard(vmx_hold)(to_vmx(vcpu));
+	for (i = 0; i < SEG_NR; i++)
+		vmx_seg_get(i, segment_of(sregs, i));
 	sregs->gdt.base = vmcs_read(GUEST_GDTR_BASE);
 	sregs->gdt.limit = vmcs_read(GUEST_GDTR_LIMIT);
 	sregs->idt.base = vmcs_read(GUEST_IDTR_BASE);
 	sregs->idt.limit = vmcs_read(GUEST_IDTR_LIMIT);
-	vmx_release();
 }
 
 /**
@@ -420,14 +336,13 @@ void vmx_set_sregs(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
 {
 	unsigned int i;
 
-	vmx_hold(to_vmx(vcpu));
-	for (i = 0; i < ARRAY_SIZE(vmx_segs); i++)
-		vmx_seg_set(i, (const void *)sregs + vmx_segs[i]);
+	guard(vmx_hold)(to_vmx(vcpu));
+	for (i = 0; i < SEG_NR; i++)
+		vmx_seg_set(i, segment_of(sregs, i));
 	vmcs_write(GUEST_GDTR_BASE, sregs->gdt.base);
 	vmcs_write(GUEST_GDTR_LIMIT, sregs->gdt.limit);
 	vmcs_write(GUEST_IDTR_BASE, sregs->idt.base);
 	vmcs_write(GUEST_IDTR_LIMIT, sregs->idt.limit);
-	vmx_release();
 }
 
 /* ---- control registers; the guest's view is in struct vcpu, the CPU's here ---- */
@@ -447,10 +362,9 @@ static void vmx_load_pdptes(struct vcpu *vcpu)
 	if (!(vcpu->cr0 & X86_CR0_PG) || !(vcpu->cr4 & X86_CR4_PAE) || vcpu_long_mode(vcpu))
 		return;
 	guest_read(vcpu, vcpu->cr3 & ~0x1fULL, pdpte, sizeof(pdpte));
-	vmx_hold(to_vmx(vcpu));
+	guard(vmx_hold)(to_vmx(vcpu));
 	for (i = 0; i < ARRAY_SIZE(pdpte); i++)
 		vmcs_write(GUEST_PDPTR0 + 2 * i, pdpte[i] & reserved ? 0 : pdpte[i]);
-	vmx_release();
 }
 
 /**
@@ -466,11 +380,10 @@ void vmx_set_cr0(struct vcpu *vcpu, u64 cr0)
 	u64 fixed = vmx_caps.cr0_fixed0 & ~(X86_CR0_PE | X86_CR0_PG);
 
 	vcpu->cr0 = cr0;
-	vmx_hold(to_vmx(vcpu));
+	vmx_load_pdptes(vcpu);
+	guard(vmx_hold)(to_vmx(vcpu));
 	vmcs_write(GUEST_CR0, (cr0 & ~(X86_CR0_CD | X86_CR0_NW)) | fixed);
 	vmcs_write(CR0_READ_SHADOW, cr0);
-	vmx_release();
-	vmx_load_pdptes(vcpu);
 }
 
 /**
@@ -481,10 +394,9 @@ void vmx_set_cr0(struct vcpu *vcpu, u64 cr0)
 void vmx_set_cr3(struct vcpu *vcpu, u64 cr3)
 {
 	vcpu->cr3 = cr3;
-	vmx_hold(to_vmx(vcpu));
-	vmcs_write(GUEST_CR3, cr3);
-	vmx_release();
 	vmx_load_pdptes(vcpu);
+	guard(vmx_hold)(to_vmx(vcpu));
+	vmcs_write(GUEST_CR3, cr3);
 }
 
 /**
@@ -498,11 +410,10 @@ void vmx_set_cr3(struct vcpu *vcpu, u64 cr3)
 void vmx_set_cr4(struct vcpu *vcpu, u64 cr4)
 {
 	vcpu->cr4 = cr4;
-	vmx_hold(to_vmx(vcpu));
+	vmx_load_pdptes(vcpu);
+	guard(vmx_hold)(to_vmx(vcpu));
 	vmcs_write(GUEST_CR4, cr4 | vmx_caps.cr4_fixed0 | (cr4_read_shadow() & X86_CR4_MCE));
 	vmcs_write(CR4_READ_SHADOW, cr4);
-	vmx_release();
-	vmx_load_pdptes(vcpu);
 }
 
 /**
@@ -513,43 +424,29 @@ void vmx_set_cr4(struct vcpu *vcpu, u64 cr4)
 void vmx_set_efer(struct vcpu *vcpu, u64 efer)
 {
 	vcpu->efer = efer;
-	vmx_hold(to_vmx(vcpu));
+	guard(vmx_hold)(to_vmx(vcpu));
 	vmcs_write(GUEST_IA32_EFER, efer);
 	vmcs_write(VM_ENTRY_CONTROLS, vmx_controls.entry |
 				      (efer & EFER_LMA ? VM_ENTRY_IA32E_MODE : 0));
-	vmx_release();
 }
 
 /**
  * vmx_vcpu_reset() - guest state after RESET or INIT
  * @vcpu: under its mutex
- * @init: INIT, which keeps MSRs
  *
- * SDM 3A "Processor State After Reset".  Segments and CRs come through
- * set_sregs and set_cr*; the rest is here.
+ * SDM 3A "Processor State After Reset".  Segments, CRs and intercepts come
+ * through set_sregs, set_cr* and update_intercepts.  An INIT keeps MSRs, and
+ * RESET finds a new VMCS: see vmx_zero_fields[].
  */
-void vmx_vcpu_reset(struct vcpu *vcpu, bool init)
+void vmx_vcpu_reset(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
 	vmx->inject = 0;
 	vmx->shadow = 0;
 	vmx->flush = VMX_FLUSH_ALL;
-	if (!init) {
-		/* The first of these takes back what the guest has borrowed. */
-		vmx_set_msr(vcpu, MSR_IA32_CR_PAT, vcpu->pat);
-		vmx_set_msr(vcpu, MSR_IA32_SYSENTER_CS, 0);
-		vmx_set_msr(vcpu, MSR_IA32_SYSENTER_ESP, 0);
-		vmx_set_msr(vcpu, MSR_IA32_SYSENTER_EIP, 0);
-		vmx_set_msr(vcpu, MSR_IA32_DEBUGCTLMSR, 0);
-		vmx_set_msr(vcpu, MSR_IA32_SPEC_CTRL, 0);
-		vmx->star = vmx->lstar = vmx->cstar = vmx->syscall_mask = 0;
-		vmx->kernel_gs_base = 0;
-	}
-	vmx_hold(vmx);
+	guard(vmx_hold)(vmx);
 	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
-	vmx_release();
-	vmx_update_intercepts(vcpu);
 }
 
 /* ---- MSRs that live in the VMCS, or stay the guest's between entries ---- */
@@ -597,11 +494,10 @@ int vmx_get_msr(struct vcpu *vcpu, u32 index, u64 *val)
 
 	if (!field && !place)
 		return MSR_UNKNOWN;
-	vmx_hold(vmx);
+	guard(vmx_hold)(vmx);
 	if (index == MSR_KERNEL_GS_BASE)
-		vmx_return(vmx);		/* SWAPGS changes it without an exit */
+		vmx_sched_out(vcpu);		/* SWAPGS changes it without an exit */
 	*val = field ? vmcs_read(field) : *place;
-	vmx_release();
 	return MSR_OK;
 }
 
@@ -621,8 +517,8 @@ int vmx_set_msr(struct vcpu *vcpu, u32 index, u64 val)
 
 	if (!field && !place)
 		return MSR_UNKNOWN;
-	vmx_hold(vmx);
-	vmx_return(vmx);			/* the next entry loads it anew */
+	guard(vmx_hold)(vmx);
+	vmx_sched_out(vcpu);			/* the next entry loads it anew */
 	if (field)
 		vmcs_write(field, val);
 	else
@@ -636,8 +532,7 @@ int vmx_set_msr(struct vcpu *vcpu, u32 index, u64 val)
 	/* The first value that is not zero gives the guest the MSR for good. */
 	if (index == MSR_IA32_SPEC_CTRL && val && !vmx->spec_ctrl_owned) {
 		vmx->spec_ctrl_owned = true;
-		vmcs_write(MSR_BITMAP, page_to_phys(vmx_msrpm_spec));
+		vmcs_write(MSR_BITMAP, __pa(vmx_maps->msr_spec));
 	}
-	vmx_release();
 	return MSR_OK;
 }

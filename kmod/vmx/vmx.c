@@ -7,34 +7,23 @@
  * what changes at every entry is kept in struct vmx_vcpu and written right
  * before it, and the rest is reached between vmx_hold() and vmx_release().
  */
-#include <linux/cpu.h>
-#include <linux/gfp.h>
-#include <linux/hw_breakpoint.h>
 #include <linux/idr.h>
 #include <linux/percpu.h>
+#include <linux/perf_event.h>
 #include <linux/smp.h>
 #include <asm/cpu_entry_area.h>
-#include <asm/cpufeature.h>
 #include <asm/debugreg.h>
 #include <asm/desc.h>
-#include <asm/fpu/api.h>
-#include <asm/intel_pt.h>
-#include <asm/io.h>
 #include <asm/mmu_context.h>
-#include <asm/msr.h>
 #include <asm/nospec-branch.h>
-#include <asm/processor.h>
 #include <asm/segment.h>
 #include <asm/tlbflush.h>
-#include <asm/vmx.h>
-#include "../backend.h"
+#include "../compat.h"
 #include "../cpuid.h"
 #include "../cr.h"
 #include "../fpu.h"
 #include "../guest_mode.h"
 #include "../host_msr.h"
-#include "../irq/irq.h"
-#include "../trace.h"
 #include "vmx.h"
 
 DEFINE_PER_CPU(struct vmx_cpu, vmx_cpus);
@@ -54,109 +43,81 @@ static u64 vmx_cap(u32 msr)
 	return val;
 }
 
-static void vmx_read_caps(struct vmx_caps *caps)
-{
-	*caps = (struct vmx_caps) {
-		.basic		= vmx_cap(MSR_IA32_VMX_BASIC),
-		.pin		= vmx_cap(MSR_IA32_VMX_TRUE_PINBASED_CTLS),
-		.proc		= vmx_cap(MSR_IA32_VMX_TRUE_PROCBASED_CTLS),
-		.proc2		= vmx_cap(MSR_IA32_VMX_PROCBASED_CTLS2),
-		.exit		= vmx_cap(MSR_IA32_VMX_TRUE_EXIT_CTLS),
-		.entry		= vmx_cap(MSR_IA32_VMX_TRUE_ENTRY_CTLS),
-		.misc		= vmx_cap(MSR_IA32_VMX_MISC),
-		.cr0_fixed0	= vmx_cap(MSR_IA32_VMX_CR0_FIXED0),
-		.cr0_fixed1	= vmx_cap(MSR_IA32_VMX_CR0_FIXED1),
-		.cr4_fixed0	= vmx_cap(MSR_IA32_VMX_CR4_FIXED0),
-		.cr4_fixed1	= vmx_cap(MSR_IA32_VMX_CR4_FIXED1),
-		.ept_vpid	= vmx_cap(MSR_IA32_VMX_EPT_VPID_CAP),
-		.maxphyaddr	= boot_cpu_data.x86_phys_bits,
-	};
-}
-
 /* The controls we use. */
 static const struct vmx_control {
 	u8		caps, control;		/* offsets */
-	bool		optional;
-	u32		bit;
-	const char	*name;			/* as the manual has it */
+	u32		bits;
+	const char	*name;			/* as the manual has it; NULL: we do without */
 } vmx_wanted[] = {
-#define CONTROL(which, optional, bit, name) \
-	{ offsetof(struct vmx_caps, which), offsetof(struct vmx_controls, which), optional, bit, name }
-#define NEED(which, bit, name)	CONTROL(which, false, bit, name)
-#define MAY(which, bit)		CONTROL(which, true, bit, NULL)
+#define WANT(which, bits, name) \
+	{ offsetof(struct vmx_caps, which), offsetof(struct vmx_controls, which), bits, name }
 	/* NOTDONE: preemption timer, page-modification logging, virtual APIC, posted interrupts. */
-	NEED(pin, PIN_BASED_EXT_INTR_MASK, "external-interrupt exiting"),
-	NEED(pin, PIN_BASED_NMI_EXITING, "NMI exiting"),
-	NEED(pin, PIN_BASED_VIRTUAL_NMIS, "virtual NMIs"),
-	NEED(proc, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS, "secondary controls"),
-	NEED(proc, CPU_BASED_HLT_EXITING, "HLT exiting"),
-	NEED(proc, CPU_BASED_MWAIT_EXITING, "MWAIT exiting"),
-	NEED(proc, CPU_BASED_MONITOR_EXITING, "MONITOR exiting"),
-	NEED(proc, CPU_BASED_RDPMC_EXITING, "RDPMC exiting"),
-	NEED(proc, CPU_BASED_CR8_LOAD_EXITING, "CR8-load exiting"),
-	NEED(proc, CPU_BASED_CR8_STORE_EXITING, "CR8-store exiting"),
-	NEED(proc, CPU_BASED_MOV_DR_EXITING, "MOV-DR exiting"),
-	NEED(proc, CPU_BASED_UNCOND_IO_EXITING, "unconditional I/O exiting"),
-	NEED(proc, CPU_BASED_USE_MSR_BITMAPS, "MSR bitmaps"),
-	NEED(proc, CPU_BASED_USE_TSC_OFFSETTING, "TSC offsetting"),
-	NEED(proc2, SECONDARY_EXEC_ENABLE_EPT, "extended page tables (EPT)"),
-	NEED(proc2, SECONDARY_EXEC_UNRESTRICTED_GUEST, "unrestricted guest"),
-	MAY(proc2, SECONDARY_EXEC_ENABLE_VPID),
-	MAY(proc2, SECONDARY_EXEC_WBINVD_EXITING),
-	MAY(proc2, SECONDARY_EXEC_ENABLE_RDTSCP),
-	MAY(proc2, SECONDARY_EXEC_ENABLE_INVPCID),
-	MAY(proc2, SECONDARY_EXEC_XSAVES),
-	MAY(proc2, SECONDARY_EXEC_PAUSE_LOOP_EXITING),
-	MAY(proc2, SECONDARY_EXEC_TSC_SCALING),
-	NEED(exit, VM_EXIT_HOST_ADDR_SPACE_SIZE, "64-bit hosts"),
-	NEED(exit, VM_EXIT_SAVE_DEBUG_CONTROLS, "saving debug controls"),
-	NEED(exit, VM_EXIT_LOAD_IA32_EFER, "loading the host's IA32_EFER"),
-	NEED(exit, VM_EXIT_LOAD_IA32_PAT, "loading the host's IA32_PAT"),
-	NEED(entry, VM_ENTRY_IA32E_MODE, "64-bit guests"),
-	NEED(entry, VM_ENTRY_LOAD_DEBUG_CONTROLS, "loading debug controls"),
-	NEED(entry, VM_ENTRY_LOAD_IA32_EFER, "loading the guest's IA32_EFER"),
-	NEED(entry, VM_ENTRY_LOAD_IA32_PAT, "loading the guest's IA32_PAT"),
-#undef CONTROL
-#undef NEED
-#undef MAY
-};
-
-/* EPT and VPID have capabilities of their own. */
-static const struct { u64 bits; const char *name; } vmx_wanted_ept[] = {
-	{ VMX_EPT_PAGE_WALK_4_BIT, "EPT walks of four levels" },
-	{ VMX_EPTP_WB_BIT, "EPT tables in write-back memory" },
-	{ VMX_EPT_INVEPT_BIT | VMX_EPT_EXTENT_CONTEXT_BIT, "single-context INVEPT" },
+	WANT(pin, PIN_BASED_EXT_INTR_MASK, "external-interrupt exiting"),
+	WANT(pin, PIN_BASED_NMI_EXITING, "NMI exiting"),
+	WANT(pin, PIN_BASED_VIRTUAL_NMIS, "virtual NMIs"),
+	WANT(proc, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS, "secondary controls"),
+	WANT(proc, CPU_BASED_HLT_EXITING, "HLT exiting"),
+	WANT(proc, CPU_BASED_MWAIT_EXITING, "MWAIT exiting"),
+	WANT(proc, CPU_BASED_MONITOR_EXITING, "MONITOR exiting"),
+	WANT(proc, CPU_BASED_RDPMC_EXITING, "RDPMC exiting"),
+	WANT(proc, CPU_BASED_CR8_LOAD_EXITING, "CR8-load exiting"),
+	WANT(proc, CPU_BASED_CR8_STORE_EXITING, "CR8-store exiting"),
+	WANT(proc, CPU_BASED_MOV_DR_EXITING, "MOV-DR exiting"),
+	WANT(proc, CPU_BASED_UNCOND_IO_EXITING, "unconditional I/O exiting"),
+	WANT(proc, CPU_BASED_USE_MSR_BITMAPS, "MSR bitmaps"),
+	WANT(proc, CPU_BASED_USE_TSC_OFFSETTING, "TSC offsetting"),
+	WANT(proc2, SECONDARY_EXEC_ENABLE_EPT, "extended page tables (EPT)"),
+	WANT(proc2, SECONDARY_EXEC_UNRESTRICTED_GUEST, "unrestricted guest"),
+	WANT(proc2, SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_WBINVD_EXITING |
+	     SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_XSAVES |
+	     SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_TSC_SCALING, NULL),
+	WANT(exit, VM_EXIT_HOST_ADDR_SPACE_SIZE, "64-bit hosts"),
+	WANT(exit, VM_EXIT_SAVE_DEBUG_CONTROLS, "saving debug controls"),
+	WANT(exit, VM_EXIT_LOAD_IA32_EFER, "loading the host's IA32_EFER"),
+	WANT(exit, VM_EXIT_LOAD_IA32_PAT, "loading the host's IA32_PAT"),
+	WANT(entry, VM_ENTRY_IA32E_MODE, "64-bit guests"),
+	WANT(entry, VM_ENTRY_LOAD_DEBUG_CONTROLS, "loading debug controls"),
+	WANT(entry, VM_ENTRY_LOAD_IA32_EFER, "loading the guest's IA32_EFER"),
+	WANT(entry, VM_ENTRY_LOAD_IA32_PAT, "loading the guest's IA32_PAT"),
+#undef WANT
 };
 
 /* INVVPID's part of the capability MSR is its upper half. */
 #define VMX_VPID_WANTED	((VMX_VPID_INVVPID_BIT | VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT) << 32)
 
-/* Return what the CPU lacks, or NULL and @controls filled. */
-static const char *vmx_choose_controls(const struct vmx_caps *caps, struct vmx_controls *controls)
+/* EPT and VPID have capabilities of their own.  Return what the CPU lacks, or NULL. */
+static const char *vmx_choose_ept(void)
 {
-	unsigned int i;
-
-	if (!(caps->basic & VMX_BASIC_TRUE_CTLS))
-		return "flexible default controls";
-	*controls = (struct vmx_controls) {	/* what must be 1 */
-		caps->pin, caps->proc, caps->proc2, caps->exit, caps->entry
-	};
-	for (i = 0; i < ARRAY_SIZE(vmx_wanted); i++) {
-		const struct vmx_control *want = &vmx_wanted[i];
-		u64 cap = *(const u64 *)((const void *)caps + want->caps);
-
-		if (cap >> 32 & want->bit)
-			*(u32 *)((void *)controls + want->control) |= want->bit;
-		else if (!want->optional)
-			return want->name;
-	}
-	controls->entry &= ~VM_ENTRY_IA32E_MODE;	/* set_efer's */
-	for (i = 0; i < ARRAY_SIZE(vmx_wanted_ept); i++)
-		if (~caps->ept_vpid & vmx_wanted_ept[i].bits)
-			return vmx_wanted_ept[i].name;
-	if (~caps->ept_vpid & VMX_VPID_WANTED)
-		controls->proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+	if (~vmx_caps.ept_vpid & VMX_VPID_WANTED)
+		vmx_controls.proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+	if (!(vmx_caps.ept_vpid & VMX_EPT_PAGE_WALK_4_BIT))
+		return "EPT walks of four levels";
+	if (!(vmx_caps.ept_vpid & VMX_EPTP_WB_BIT))
+		return "EPT tables in write-back memory";
+	if (~vmx_caps.ept_vpid & (VMX_EPT_INVEPT_BIT | VMX_EPT_EXTENT_CONTEXT_BIT))
+		return "single-context INVEPT";
 	return NULL;
+}
+
+/* Return what the CPU lacks, or NULL and vmx_controls filled. */
+static const char *vmx_choose_controls(void)
+{
+	const struct vmx_control *want;
+
+	if (!(vmx_caps.basic & VMX_BASIC_TRUE_CTLS))
+		return "flexible default controls";
+	vmx_controls = (struct vmx_controls) {	/* what must be 1 */
+		vmx_caps.pin, vmx_caps.proc, vmx_caps.proc2, vmx_caps.exit, vmx_caps.entry
+	};
+	for (want = vmx_wanted; want < vmx_wanted + ARRAY_SIZE(vmx_wanted); want++) {
+		u32 may = *(const u64 *)((const void *)&vmx_caps + want->caps) >> 32;
+
+		if (want->name && ~may & want->bits)
+			return want->name;
+		*(u32 *)((void *)&vmx_controls + want->control) |= may & want->bits;
+	}
+	vmx_controls.entry &= ~VM_ENTRY_IA32E_MODE;	/* set_efer's */
+	return vmx_choose_ept();
 }
 
 enum { FEAT_CTL_VMX = FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX };
@@ -173,8 +134,22 @@ static const char *vmx_check(void)
 	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &control) ||
 	    (control & FEAT_CTL_VMX) == FEAT_CTL_LOCKED)
 		return "VT-x (VMX) is turned off by the firmware (IA32_FEATURE_CONTROL)";
-	vmx_read_caps(&vmx_caps);
-	lack = vmx_choose_controls(&vmx_caps, &vmx_controls);
+	vmx_caps = (struct vmx_caps) {
+		.basic		= vmx_cap(MSR_IA32_VMX_BASIC),
+		.pin		= vmx_cap(MSR_IA32_VMX_TRUE_PINBASED_CTLS),
+		.proc		= vmx_cap(MSR_IA32_VMX_TRUE_PROCBASED_CTLS),
+		.proc2		= vmx_cap(MSR_IA32_VMX_PROCBASED_CTLS2),
+		.exit		= vmx_cap(MSR_IA32_VMX_TRUE_EXIT_CTLS),
+		.entry		= vmx_cap(MSR_IA32_VMX_TRUE_ENTRY_CTLS),
+		.misc		= vmx_cap(MSR_IA32_VMX_MISC),
+		.cr0_fixed0	= vmx_cap(MSR_IA32_VMX_CR0_FIXED0),
+		.cr0_fixed1	= vmx_cap(MSR_IA32_VMX_CR0_FIXED1),
+		.cr4_fixed0	= vmx_cap(MSR_IA32_VMX_CR4_FIXED0),
+		.cr4_fixed1	= vmx_cap(MSR_IA32_VMX_CR4_FIXED1),
+		.ept_vpid	= vmx_cap(MSR_IA32_VMX_EPT_VPID_CAP),
+		.maxphyaddr	= boot_cpu_data.x86_phys_bits,
+	};
+	lack = vmx_choose_controls();
 	if (!lack)
 		return NULL;
 	snprintf(why, sizeof(why), "the CPU's VT-x lacks %s", lack);
@@ -191,7 +166,7 @@ static void vmx_clear_here(void *arg)
 
 	if (vmx->cpu != cpu)
 		return;			/* the CPU went offline, and back */
-	vmx_vmclear(vmx);
+	vmx_asm("vmclear %0", "m" (vmx->vmcs_pa));
 	list_del(&vmx->link);
 	if (cpu->current_vcpu == vmx)
 		cpu->current_vcpu = NULL;
@@ -199,31 +174,10 @@ static void vmx_clear_here(void *arg)
 	vmx->cpu = NULL;
 }
 
-/* The VMCSs it holds go back to memory, where another CPU can take them from. */
-static void vmx_clear_all(struct vmx_cpu *cpu)
-{
-	struct vmx_vcpu *vmx, *next;
-
-	list_for_each_entry_safe(vmx, next, &cpu->active, link)
-		vmx_clear_here(vmx);
-}
-
-static bool vmx_on(struct vmx_cpu *cpu)
-{
-	u64 pa = __pa(cpu->vmxon);
-
-	asm goto("1: vmxon %[pa]\n" _ASM_EXTABLE(1b, %l[fault])
-		 "jna %l[fault]" : : [pa] "m" (pa) : "cc", "memory" : fault);
-	return true;
-fault:
-	return false;
-}
-
 /* SDM 3C "Enabling and Entering VMX Operation". Also after resume: the CPU comes back with VMX off. */
 int vmx_enable_cpu(void)
 {
-	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
-	u64 control;
+	u64 control, pa = __pa(this_cpu_read(vmx_cpus.vmxon));
 
 	if (cr4_read_shadow() & X86_CR4_VMXE)
 		return -EBUSY;			/* somebody else's */
@@ -234,8 +188,10 @@ int vmx_enable_cpu(void)
 		return -EOPNOTSUPP;
 	intel_pt_handle_vmx(1);
 	cr4_set_bits(X86_CR4_VMXE);
-	if (vmx_on(cpu))
-		return 0;
+	asm goto("1: vmxon %[pa]\n" _ASM_EXTABLE(1b, %l[fault])
+		 "jna %l[fault]" : : [pa] "m" (pa) : "cc", "memory" : fault);
+	return 0;
+fault:
 	cr4_clear_bits(X86_CR4_VMXE);
 	intel_pt_handle_vmx(0);
 	return -EBUSY;
@@ -243,9 +199,13 @@ int vmx_enable_cpu(void)
 
 void vmx_disable_cpu(void)
 {
+	struct vmx_vcpu *vmx, *next;
+
 	if (!(cr4_read_shadow() & X86_CR4_VMXE))
 		return;
-	vmx_clear_all(this_cpu_ptr(&vmx_cpus));
+	/* The VMCSs it holds go back to memory, where another CPU can take them from. */
+	list_for_each_entry_safe(vmx, next, &this_cpu_ptr(&vmx_cpus)->active, link)
+		vmx_clear_here(vmx);
 	vmx_asm("vmxoff");
 	cr4_clear_bits(X86_CR4_VMXE);
 	intel_pt_handle_vmx(0);
@@ -283,7 +243,6 @@ static int vmx_hardware_setup(void)
 	int i, r;
 
 	if (vmx_controls.proc2 & SECONDARY_EXEC_TSC_SCALING) {
-		vmx_backend.has_tsc_scaling = true;
 		vmx_backend.max_tsc_ratio = U64_MAX;
 		vmx_backend.tsc_ratio_frac_bits = TSC_RATIO_FRACTION_BITS;
 	}
@@ -314,20 +273,6 @@ static int vmx_hardware_setup(void)
 
 /* ---- one vCPU ---- */
 
-static void vmx_sched_in(struct preempt_notifier *notifier, int cpu)
-{
-}
-
-static void vmx_sched_out(struct preempt_notifier *notifier, struct task_struct *next)
-{
-	vmx_return(container_of(notifier, struct vmx_vcpu, notifier));
-}
-
-static struct preempt_ops vmx_preempt_ops = {
-	.sched_in	= vmx_sched_in,
-	.sched_out	= vmx_sched_out,
-};
-
 int vmx_vcpu_init(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -336,7 +281,7 @@ int vmx_vcpu_init(struct vcpu *vcpu)
 	vmx->vmcs = vmx_vmcs_alloc(NUMA_NO_NODE);
 	if (!vmx->vmcs)
 		return -ENOMEM;
-	preempt_notifier_init(&vmx->notifier, &vmx_preempt_ops);
+	vmx->vmcs_pa = __pa(vmx->vmcs);
 	if (vmx_controls.proc2 & SECONDARY_EXEC_ENABLE_VPID) {
 		vpid = ida_alloc_range(&vmx_vpids, 1, VMX_NR_VPIDS - 1, GFP_KERNEL_ACCOUNT);
 		vmx->vpid = max(vpid, 0);	/* none left: do without */
@@ -370,16 +315,6 @@ void vmx_vcpu_free(struct vcpu *vcpu)
 
 /* ---- translations ---- */
 
-/**
- * vmx_eptp() - what the VMCS and INVEPT call the EPT
- * @vcpu: of its space
- */
-u64 vmx_eptp(const struct vcpu *vcpu)
-{
-	return vcpu->space->tdp.root_hpa | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4 |
-	       (vmx_tdp_format.accessed ? VMX_EPTP_AD_ENABLE_BIT : 0);
-}
-
 /*
  * When what the TLB may hold for a vCPU must go.  SDM 3C "Invalidating Cached
  * Translation Information".  Guest-physical mappings bear the EPT root,
@@ -404,7 +339,8 @@ static noinline void vmx_flush_at_entry(struct vmx_vcpu *vmx)
 	struct { u64 context, address; } desc = {};
 
 	if (vmx->flush == VMX_FLUSH_ALL) {
-		desc.context = vmx_eptp(&vmx->vcpu);
+		desc.context = vmx->vcpu.space->tdp.root_hpa | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4 |
+			       (vmx_tdp_format.accessed ? VMX_EPTP_AD_ENABLE_BIT : 0);
 		vmcs_write(EPT_POINTER, desc.context);
 		vmx_asm("invept %0, %1", "m" (desc), "r" (1UL * VMX_EPT_EXTENT_CONTEXT));
 	}
@@ -428,20 +364,17 @@ void vmx_flush_tlb(struct vcpu *vcpu, bool all)
 static void vmx_write_cpu_state(void)
 {
 	int cpu = smp_processor_id();
-	u64 val;
 
 	vmcs_write(HOST_TR_BASE, (unsigned long)&get_cpu_entry_area(cpu)->tss.x86_tss);
 	vmcs_write(HOST_GDTR_BASE, (unsigned long)get_current_gdt_ro());
-	rdmsrl(MSR_GS_BASE, val);
-	vmcs_write(HOST_GS_BASE, val);
-	rdmsrl(MSR_IA32_SYSENTER_ESP, val);
-	vmcs_write(HOST_IA32_SYSENTER_ESP, val);
+	vmcs_write_msr(HOST_GS_BASE, MSR_GS_BASE);
+	vmcs_write_msr(HOST_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_ESP);
 }
 
 /* Interrupts off; no other CPU holds the VMCS.  noinline: see vmx_exit_ept_violation(). */
 static noinline void vmx_make_current(struct vmx_vcpu *vmx, struct vmx_cpu *cpu)
 {
-	vmx_asm("vmptrld %0", "m" (*(u64[]){ __pa(vmx->vmcs) }));
+	vmx_asm("vmptrld %0", "m" (vmx->vmcs_pa));
 	cpu->current_vcpu = vmx;
 	if (vmx->cpu == cpu)
 		return;
@@ -481,22 +414,19 @@ static void vmx_load_tsc_aux(struct vmx_vcpu *vmx)
  * from one entry to the next.  It must go back before another thread runs, or
  * user mode:
  *
- *   IA32_KERNEL_GS_BASE	user mode's GS base meanwhile	vmx_return()
- *   DS, ES, FS, GS, LDTR	an exit leaves them null	vmx_return(), if they were not
- *   limits of GDT and TSS	an exit makes them too large	vmx_return()
+ *   IA32_KERNEL_GS_BASE	user mode's GS base meanwhile	vmx_sched_out()
+ *   DS, ES, FS, GS, LDTR	an exit leaves them null	vmx_sched_out(), if they were not
+ *   limits of GDT and TSS	an exit makes them too large	vmx_sched_out()
  *   SYSCALL's, IA32_TSC_AUX	for user mode only		host_msr.c
  */
 static void vmx_borrow(struct vmx_vcpu *vmx)
 {
-	u64 fs_base;
-
 	savesegment(ds, vmx->host_ds);
 	savesegment(es, vmx->host_es);
 	savesegment(fs, vmx->host_fs);
 	savesegment(gs, vmx->host_gs);
 	store_ldt(vmx->host_ldt);
-	rdmsrl(MSR_FS_BASE, fs_base);
-	vmcs_write(HOST_FS_BASE, fs_base);
+	vmcs_write_msr(HOST_FS_BASE, MSR_FS_BASE);
 	vmx->host_debugctl = get_debugctlmsr();
 	rdmsrl(MSR_KERNEL_GS_BASE, vmx->host_kernel_gs_base);
 	wrmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
@@ -509,11 +439,13 @@ static void vmx_borrow(struct vmx_vcpu *vmx)
 }
 
 /**
- * vmx_return() - give back what the guest borrowed, if it did
- * @vmx: on the CPU where it ran; preemption off
+ * vmx_sched_out() - give back what the guest borrowed, if it did
+ * @vcpu: on the CPU where it ran; preemption off
  */
-void vmx_return(struct vmx_vcpu *vmx)
+void vmx_sched_out(struct vcpu *vcpu)
 {
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
 	if (!vmx->borrowed)
 		return;
 	vmx->borrowed = false;
@@ -537,23 +469,9 @@ void vmx_return(struct vmx_vcpu *vmx)
 
 void vmx_run_begin(struct vcpu *vcpu)
 {
-	struct vmx_vcpu *vmx = to_vmx(vcpu);
-
-	vmx_hold(vmx);
-	if (hlist_unhashed(&vmx->notifier.link))
-		preempt_notifier_register(&vmx->notifier);
-	vmx_release();
-}
-
-void vmx_run_end(struct vcpu *vcpu)
-{
-	struct vmx_vcpu *vmx = to_vmx(vcpu);
-
-	preempt_disable();
-	vmx_return(vmx);
-	preempt_notifier_unregister(&vmx->notifier);
-	INIT_HLIST_NODE(&vmx->notifier.link);
-	preempt_enable();
+	vmx_hold(to_vmx(vcpu));
+	vcpu_watch_sched(vcpu);
+	vmx_release(to_vmx(vcpu));
 }
 
 static noinstr void vmx_switch(struct vmx_vcpu *vmx)
@@ -564,13 +482,6 @@ static noinstr void vmx_switch(struct vmx_vcpu *vmx)
 	vmx_world_switch(vmx);
 	vmx->vcpu.cr2 = native_read_cr2();
 	guest_mode_leave();
-}
-
-/* L1TF: nothing of the host's may be left in the L1 data cache. SDM 3A "Mitigation" of that name is EPT's. */
-static inline void vmx_flush_l1d(void)
-{
-	if (static_cpu_has(X86_FEATURE_FLUSH_L1D) && boot_cpu_has_bug(X86_BUG_L1TF))
-		wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 }
 
 /*
@@ -615,7 +526,8 @@ static void vmx_commit(struct vmx_vcpu *vmx)
 	}
 	if (vmx->inject) {
 		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, vmx->inject);
-		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, vmx->inject_error);
+		if (vmx->inject & INTR_INFO_DELIVER_CODE_MASK)
+			vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, vmx->inject_error);
 		/* A HLT that did not exit ends here. */
 		if (vcpu->vm->disabled_exits & KVM_X86_DISABLE_EXITS_HLT)
 			vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
@@ -660,6 +572,19 @@ static void vmx_fetch(struct vmx_vcpu *vmx)
 		vmx_fetch_exit(&vmx->exit);
 }
 
+/* What the guest made of its debug registers: see vmx_exit_dr(). */
+static noinline void vmx_take_debug_regs(struct vmx_vcpu *vmx)
+{
+	struct vcpu *vcpu = &vmx->vcpu;
+
+	vcpu_save_debug_regs(vcpu);
+	get_debugreg(vcpu->dr6, 6);
+	set_debugreg(DR6_RESERVED, 6);
+	vmx->dr7 = vcpu->dr7 = vmcs_read(GUEST_DR7);
+	vmx->dr_owned = false;
+	vmx->proc |= CPU_BASED_MOV_DR_EXITING;
+}
+
 /**
  * vmx_run() - one entry into the guest, up to its exit
  * @vcpu: its events are injected, its requests done
@@ -696,15 +621,15 @@ bool vmx_run(struct vcpu *vcpu)
 	vmx_commit(vmx);
 
 	fpu_enter(vcpu);
-	vmx_flush_l1d();
+	/* L1TF: nothing of the host's may be left in the L1 data cache. SDM 3A "Mitigation" of that name is EPT's. */
+	if (static_cpu_has(X86_FEATURE_FLUSH_L1D) && boot_cpu_has_bug(X86_BUG_L1TF))
+		wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 	vmx_switch(vmx);
 	fpu_leave(vcpu);
 
 	vmx_fetch(vmx);
 	if (unlikely(vmx->dr_owned))
 		vmx_take_debug_regs(vmx);
-	if (unlikely(hw_breakpoint_active()))
-		hw_breakpoint_restore();
 	if (unlikely(vmx->host_debugctl))
 		update_debugctlmsr(vmx->host_debugctl);
 	if (unlikely(vmx->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
@@ -723,27 +648,15 @@ void vmx_exit_info(struct vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2,
 	*info1 = exit->qual;
 	*info2 = exit->idt_info;
 	*intr_info = exit->reason == EXIT_REASON_EXCEPTION_NMI ? exit->intr_info : 0;
-	*error_code = 0;
-	if (*intr_info & INTR_INFO_DELIVER_CODE_MASK) {
-		vmx_hold(to_vmx(vcpu));
-		*error_code = vmcs_read(VM_EXIT_INTR_ERROR_CODE);
-		vmx_release();
-	}
+	*error_code = *intr_info & INTR_INFO_DELIVER_CODE_MASK ?
+		      vmx_read(to_vmx(vcpu), VM_EXIT_INTR_ERROR_CODE) : 0;
 }
-
-static const u32 vmx_msrs[] = {
-	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_KERNEL_GS_BASE,
-	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
-	MSR_IA32_DEBUGCTLMSR,
-};
 
 struct backend vmx_backend = {
 	.name		= "vmx",
 	.isa		= 1,		/* KVM_ISA_VMX of stock KVM's tracepoints */
 	.vcpu_size	= sizeof(struct vmx_vcpu),
 	.tdp_format	= &vmx_tdp_format,
-	.msrs		= vmx_msrs,
-	.nr_msrs	= ARRAY_SIZE(vmx_msrs),
 	.check		= vmx_check,
 	.hardware_setup	= vmx_hardware_setup,
 	.hardware_unsetup = vmx_hardware_unsetup,

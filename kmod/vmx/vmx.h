@@ -4,13 +4,11 @@
 #define VMX_VMX_H
 
 #include <linux/bug.h>
-#include <linux/container_of.h>
+#include <linux/cleanup.h>
 #include <linux/list.h>
-#include <linux/preempt.h>
 #include <asm/asm.h>
 #include <asm/vmx.h>
 #include "../backend.h"
-#include "../vcpu.h"
 #include "caps.h"
 
 /* SDM 3C "Format of the VMCS Region": the CPU knows the rest. */
@@ -39,6 +37,7 @@ enum { VMX_EXIT_NONE = VMX_EXIT_REASONS_FAILED_VMENTRY | 0xffff };
 struct vmx_vcpu {
 	struct vcpu	vcpu;		/* first: vmx and vcpu are the same address */
 	struct vmcs	*vmcs;
+	hpa_t		vmcs_pa;
 	struct vmx_cpu	*cpu;		/* whose CPU holds the VMCS, NULL: none does */
 	struct list_head link;		/* in cpu->active */
 	struct vmx_exit	exit;
@@ -70,7 +69,6 @@ struct vmx_vcpu {
 	bool		borrowed;
 	u64		host_kernel_gs_base, host_debugctl;
 	u16		host_ds, host_es, host_fs, host_gs, host_ldt;
-	struct preempt_notifier notifier;
 };
 
 /* What one CPU needs to host guests. */
@@ -96,13 +94,6 @@ static inline struct vmx_vcpu *to_vmx(struct vcpu *vcpu)
 #define vmx_asm(insn, ...)							\
 	asm volatile("1: " insn "\n2:\n" _ASM_EXTABLE(1b, 2b) : : __VA_ARGS__ : "cc", "memory")
 
-static inline void vmx_vmclear(struct vmx_vcpu *vmx)
-{
-	u64 pa = __pa(vmx->vmcs);
-
-	vmx_asm("vmclear %0", "m" (pa));
-}
-
 /* A field of the current VMCS, which must exist, of any width: in 64-bit mode all are read into 64 bits. */
 static __always_inline u64 vmcs_read(unsigned long field)
 {
@@ -123,13 +114,22 @@ static __always_inline void vmcs_write(unsigned long field, u64 val)
 		WARN_ONCE(1, "kvm: no VMCS field 0x%lx here\n", field);
 }
 
+/* A field of the host's state gets what this CPU has in an MSR. */
+static inline void vmcs_write_msr(unsigned long field, u32 msr)
+{
+	u64 val;
+
+	rdmsrl(msr, val);
+	vmcs_write(field, val);
+}
+
 void vmx_fetch_vmcs(struct vmx_vcpu *vmx);	/* vmx.c */
 
 /**
  * vmx_hold() - make the VMCS current on this CPU, and stay on it
  * @vmx: under its vCPU's mutex; interrupts on
  *
- * Until vmx_release(), vmcs_read() and vmcs_write() mean this vCPU.  Nests.
+ * Until vmx_release(), or as a guard, vmcs_read() and vmcs_write() mean this vCPU.  Nests.
  */
 static inline void vmx_hold(struct vmx_vcpu *vmx)
 {
@@ -138,9 +138,19 @@ static inline void vmx_hold(struct vmx_vcpu *vmx)
 		vmx_fetch_vmcs(vmx);
 }
 
-static inline void vmx_release(void)
+static inline void vmx_release(struct vmx_vcpu *vmx)
 {
 	preempt_enable();
+}
+
+DEFINE_CLASS(vmx_hold, struct vmx_vcpu *, vmx_release(_T),
+	     ({ vmx_hold(vmx); vmx; }), struct vmx_vcpu *vmx)
+
+/* One field, where nothing else of the VMCS is wanted. */
+static inline u64 vmx_read(struct vmx_vcpu *vmx, unsigned long field)
+{
+	guard(vmx_hold)(vmx);
+	return vmcs_read(field);
 }
 
 #define VMX_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
@@ -163,19 +173,14 @@ extern const char vmx_world_switch_back[];
 /* vmx.c: what of the features we want this CPU has */
 struct vmx_controls { u32 pin, proc, proc2, exit, entry; };
 extern struct vmx_controls vmx_controls;
-void vmx_return(struct vmx_vcpu *vmx);
-u64 vmx_eptp(const struct vcpu *vcpu);
 
 /* vmcs.c: how a VMCS is set up, and the guest state kept in it */
 int vmx_maps_create(void);
 void vmx_maps_destroy(void);
 struct vmcs *vmx_vmcs_alloc(int node);
 void vmx_vmcs_init(struct vmx_vcpu *vmx);
-void vmx_give_debug_regs(struct vmx_vcpu *vmx);
-void vmx_take_debug_regs(struct vmx_vcpu *vmx);
 
 /* events.c: what goes into the guest */
-enum event_class vmx_event_class(u32 info);
 void vmx_events_after_exit(struct vmx_vcpu *vmx);
 
 #endif /* VMX_VMX_H */

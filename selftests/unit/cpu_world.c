@@ -16,6 +16,7 @@
 struct world world;
 struct cpuinfo_x86 boot_cpu_data;
 unsigned int tsc_khz;
+u64 fpu_supported_xcr0 = 7;
 
 static struct task_struct thread;
 struct task_struct *current = &thread;
@@ -83,11 +84,6 @@ u32 cpuid_xstate_size(u64 components, bool compacted)
 	return 576 + components * 8 + compacted;
 }
 
-u64 fpu_supported_xcr0(void)
-{
-	return 7;
-}
-
 unsigned long long host_rdmsr(unsigned int index)
 {
 	return 0;
@@ -133,12 +129,12 @@ int pv_cmpxchg(struct vcpu *vcpu, gpa_t gpa, void *old, const void *new, unsigne
 
 /* ---- the rest of the module ---- */
 
-static struct backend the_backend = { .tsc_ratio_frac_bits = 32, .max_tsc_ratio = 1ULL << 40 };
+static struct backend the_backend = { .tsc_ratio_frac_bits = 32 };
 const struct backend *backend_ops = &the_backend;
 
 void world_has_tsc_scaling(bool has)
 {
-	the_backend.has_tsc_scaling = has;
+	the_backend.max_tsc_ratio = has ? 1ULL << 40 : 0;
 }
 
 void backend_set_tsc_offset(struct vcpu *vcpu)
@@ -159,16 +155,31 @@ void backend_set_efer(struct vcpu *vcpu, u64 efer)
 	vcpu->efer = efer;
 }
 
-/* One register that the vendor keeps. */
+/* Of the registers that a vendor keeps, all are one here. */
+static bool vendor_keeps(u32 index)
+{
+	switch (index) {
+	case MSR_IA32_SPEC_CTRL:
+	case MSR_IA32_SYSENTER_CS ... MSR_IA32_SYSENTER_EIP:
+	case MSR_IA32_DEBUGCTLMSR:
+	case MSR_STAR ... MSR_SYSCALL_MASK:
+	case MSR_KERNEL_GS_BASE:
+	case MSR_VM_HSAVE_PA:
+		return true;
+	default:
+		return false;
+	}
+}
+
 int backend_get_msr(struct vcpu *vcpu, u32 index, u64 *val)
 {
 	*val = world.vendor_msr;
-	return index == MSR_LSTAR || index == MSR_IA32_SPEC_CTRL ? 0 : 2;
+	return vendor_keeps(index) ? 0 : 2;
 }
 
 int backend_set_msr(struct vcpu *vcpu, u32 index, u64 val)
 {
-	if (index != MSR_LSTAR && index != MSR_IA32_SPEC_CTRL)
+	if (!vendor_keeps(index))
 		return 2;
 	world.vendor_msr = val;
 	return 0;
@@ -199,6 +210,16 @@ int lapic_msr_write(struct vcpu *vcpu, u32 msr, u64 val)
 {
 	world.lapic_msr = val;
 	return 0;
+}
+
+u64 lapic_get_tscdeadline(struct vcpu *vcpu)
+{
+	return world.lapic_msr;
+}
+
+void lapic_set_tscdeadline(struct vcpu *vcpu, u64 val)
+{
+	world.lapic_msr = val;
 }
 
 int lapic_set_base(struct vcpu *vcpu, u64 val, bool host)

@@ -30,6 +30,7 @@
 
 #define __user
 #define noinline		__attribute__((noinline))
+#define __must_check
 #define __read_mostly
 #define static_assert		_Static_assert
 #define likely(x)		(x)

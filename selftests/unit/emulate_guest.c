@@ -17,7 +17,7 @@ enum {
 
 static struct guest *guest_of(struct emu *emu)
 {
-	return emu->ctx;
+	return (void *)emu - offsetof(struct guest, emu);
 }
 
 static int page_fault(struct emu *emu, u64 la, u32 error_code)
@@ -179,7 +179,7 @@ static int guest_fetch(struct emu *emu, u64 la, void *data, unsigned int len, un
 	return EMU_DONE;
 }
 
-static void guest_segment(struct emu *emu, enum emu_seg seg, struct emu_segment *out)
+static void guest_segment(struct emu *emu, enum emu_seg seg, struct kvm_segment *out)
 {
 	*out = guest_of(emu)->segments[seg];
 }
@@ -246,10 +246,9 @@ static int guest_out(struct emu *emu, u16 port, const void *data, unsigned int l
 	return EMU_DONE;
 }
 
-static int guest_get_cr(struct emu *emu, unsigned int nr, u64 *val)
+static u64 guest_get_cr(struct emu *emu, unsigned int nr)
 {
-	*val = guest_of(emu)->cr[nr];
-	return EMU_DONE;
+	return guest_of(emu)->cr[nr];
 }
 
 static int guest_set_cr(struct emu *emu, unsigned int nr, u64 val)
@@ -270,10 +269,9 @@ static int guest_set_dr(struct emu *emu, unsigned int nr, u64 val)
 	return EMU_DONE;
 }
 
-static int guest_invlpg(struct emu *emu, u64 la)
+static void guest_invlpg(struct emu *emu, u64 la)
 {
 	guest_of(emu)->invlpg = la;
-	return EMU_DONE;
 }
 
 static bool guest_want_pause(struct emu *emu)
@@ -305,9 +303,9 @@ const struct emu_ops guest_ops = {
 
 void guest_init(struct guest *guest, enum emu_mode mode)
 {
-	const struct emu_segment flat = {
+	const struct kvm_segment flat = {
 		.limit = mode >= EMU_MODE_PROT32 ? 0xffffffff : 0xffff,
-		.writable = true, .readable = true, .present = true,
+		.type = TYPE_DATA, .s = 1, .present = 1,
 		.db = mode == EMU_MODE_PROT32,
 	};
 	unsigned int i;
@@ -316,7 +314,6 @@ void guest_init(struct guest *guest, enum emu_mode mode)
 	for (i = 0; i < EMU_NSEGS; i++)
 		guest->segments[i] = flat;
 	guest->emu.ops = &guest_ops;
-	guest->emu.ctx = guest;
 	guest->emu.mode = mode;
 	guest->emu.cpl = mode == EMU_MODE_VM86 ? 3 : 0;
 	guest->emu.regs = guest->regs;

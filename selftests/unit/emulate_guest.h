@@ -10,6 +10,9 @@
 
 #define GUEST_REGIONS	4
 
+/* SDM 3A "Code- and Data-Segment Descriptor Types". */
+enum { TYPE_DATA = TYPE_WRITE, TYPE_READABLE_CODE = TYPE_CODE | TYPE_WRITE };
+
 /* Linear addresses backed by @host; whole pages, or what is beside them does not fault. */
 struct guest_region {
 	u64	la;
@@ -33,7 +36,7 @@ struct guest {
 	u64		regs[EMU_NREGS];
 	u8		vec[16][32];
 	u64		cr[9], dr[8];
-	struct emu_segment segments[EMU_NSEGS];
+	struct kvm_segment segments[EMU_NSEGS];
 	struct guest_region regions[GUEST_REGIONS];
 
 	enum guest_gate	gate;

@@ -172,20 +172,19 @@ static const struct user_desc descriptors[NATIVE_NULL] = {
 	[NATIVE_STACK16] = { .base_addr = NATIVE_DATA - 0x1000, .limit = 0xffff, .useable = 1 },
 };
 
-struct emu_segment native_segment(enum native_segment segment)
+struct kvm_segment native_segment(enum native_segment segment)
 {
 	const struct user_desc *d = &descriptors[segment];
 
 	if (segment == NATIVE_NULL)
-		return (struct emu_segment) { 0 };
-	return (struct emu_segment) {
+		return (struct kvm_segment) { 0 };
+	return (struct kvm_segment) {
 		.base = d->base_addr,
 		.limit = d->limit_in_pages ? d->limit << 12 | 0xfff : d->limit,
 		.selector = segment << 3 | SELECTOR_LDT3,
-		.writable = d->contents < 2 && !d->read_exec_only,
-		.readable = true,
-		.expand_down = d->contents == 1,
-		.present = true,
+		.type = d->contents << 2 | !d->read_exec_only << 1,
+		.s = 1,
+		.present = 1,
 		.db = d->seg_32bit,
 	};
 }

@@ -46,7 +46,7 @@ struct native_state {
 bool native_init(void);
 
 /* The descriptor of @segment as the emulator sees it, and its selector. */
-struct emu_segment native_segment(enum native_segment segment);
+struct kvm_segment native_segment(enum native_segment segment);
 
 /* Bytes of the vector registers that this CPU has: 32 with AVX. */
 unsigned int native_vec_bytes(void);

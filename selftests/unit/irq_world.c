@@ -237,7 +237,8 @@ struct vm *world_vm(enum irqchip_mode mode, unsigned int nr)
 
 	mutex_init(&vm->lock);
 	vm->refs.refs = 1;
-	irq_vm_init(vm);
+	mutex_init(&vm->eventfd_lock);
+	INIT_LIST_HEAD(&vm->irqfds);
 	if (mode == IRQCHIP_KERNEL)
 		assert(!irq_create_irqchip(vm));
 	else if (mode == IRQCHIP_SPLIT)
@@ -291,14 +292,7 @@ void apic_enable(struct vcpu *vcpu)
 
 int apic_interrupt(struct vcpu *vcpu, u8 vector)
 {
-	struct apic_msg msg = {
-		.dest = apic_read(vcpu, APIC_ID) >> 24,
-		.delivery = APIC_DM_FIXED,
-		.vector = vector,
-		.level = true,
-	};
-
-	return lapic_deliver(vcpu->vm, NULL, &msg);
+	return lapic_deliver(vcpu->vm, NULL, apic_read(vcpu, APIC_ID) >> 24, APIC_DM_FIXED | vector);
 }
 
 bool apic_bit(struct vcpu *vcpu, unsigned int base, u8 vector)

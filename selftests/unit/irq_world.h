@@ -43,6 +43,7 @@
 #define upper_32_bits(n)	((u32)((n) >> 32))
 #define U32_MAX			(~0u)
 #define IS_ALIGNED(x, a)	(!((x) % (a)))
+#define is_power_of_2(n)	((n) && !((n) & ((n) - 1)))
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
 #define VM_MAX_VCPUS	255
@@ -82,6 +83,9 @@ struct vcpu {
 	int		idx;
 	unsigned long	requests;
 	u32		mp_state;
+	unsigned long	apic_events;
+	u8		sipi_vector;
+	u8		eoi_exit_vector;
 	bool		smm;
 	u8		maxphyaddr;
 	u32		tsc_khz;

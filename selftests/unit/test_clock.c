@@ -6,6 +6,7 @@
 #include <asm/pvclock.h>
 #include "clock.h"
 #include "kselftest_harness.h"
+#include "msr.h"
 
 #define SECOND	1000000000ULL
 #define HZ	2000000000ULL		/* of the world's TSC */
@@ -17,7 +18,7 @@
 
 static struct vcpu *with_kvmclock(struct vcpu *vcpu)
 {
-	clock_msr_write(vcpu, MSR_KVM_SYSTEM_TIME_NEW, CLOCK_GPA(vcpu->id) | KVM_MSR_ENABLED);
+	msr_write(vcpu, MSR_KVM_SYSTEM_TIME_NEW, CLOCK_GPA(vcpu->id) | KVM_MSR_ENABLED, true);
 	return vcpu;
 }
 
@@ -89,9 +90,9 @@ TEST(value_near_what_is_expected_joins)
 	s64 error;
 
 	for (error = -(s64)HZ + 10; error < (s64)HZ; error += HZ / 4) {
-		clock_write_tsc(first, 1000 * HZ, true);
+		clock_set_tsc(first, 1000 * HZ);
 		world.ns += 10 * SECOND;
-		clock_write_tsc(second, 1010 * HZ + error, true);
+		clock_set_tsc(second, 1010 * HZ + error);
 		ASSERT_EQ(world_guest_tsc(first), world_guest_tsc(second));
 	}
 }
@@ -105,14 +106,14 @@ TEST(value_a_second_off_begins_a_new_line)
 	u64 val;
 
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
-		clock_write_tsc(first, 1000 * HZ, true);
+		clock_set_tsc(first, 1000 * HZ);
 		val = 1000 * HZ + errors[i];
-		clock_write_tsc(second, val, true);
+		clock_set_tsc(second, val);
 		ASSERT_LT(world_guest_tsc(second) - val, 100);
 		ASSERT_NE(world_guest_tsc(first), world_guest_tsc(second));
 		ASSERT_FALSE(vm->tsc_in_step);
 		/* The first follows, and they are in step again. */
-		clock_write_tsc(first, val, true);
+		clock_set_tsc(first, val);
 		ASSERT_EQ(world_guest_tsc(first), world_guest_tsc(second));
 		ASSERT_TRUE(vm->tsc_in_step);
 	}
@@ -127,7 +128,7 @@ TEST(slow_restore_of_one_saved_value_keeps_step)
 	for (i = 0; i < WORLD_VCPUS; i++)
 		vcpu[i] = world_vcpu(vm);
 	for (i = 0; i < WORLD_VCPUS; i++) {
-		clock_write_tsc(vcpu[i], 5000 * HZ, true);
+		clock_set_tsc(vcpu[i], 5000 * HZ);
 		world.ns += SECOND * 9 / 10;
 	}
 	for (i = 1; i < WORLD_VCPUS; i++)
@@ -141,7 +142,7 @@ TEST(vcpu_switched_on_late_does_not_hide_what_is_expected)
 
 	world.ns += 100 * SECOND;
 	second = world_vcpu(vm);
-	clock_write_tsc(second, 100 * HZ, true);
+	clock_set_tsc(second, 100 * HZ);
 	EXPECT_EQ(world_guest_tsc(first), world_guest_tsc(second));
 }
 
@@ -151,10 +152,10 @@ TEST(unstable_host_tsc_joins_by_time)
 	struct vcpu *first = world_vcpu(vm), *second = world_vcpu(vm);
 
 	world.tsc_unstable = true;
-	clock_write_tsc(first, 1000 * HZ, true);
+	clock_set_tsc(first, 1000 * HZ);
 	world.ns += 3 * SECOND;
 	world.tsc_error = 77 * HZ;	/* on another CPU */
-	clock_write_tsc(second, 1003 * HZ + HZ / 2, true);
+	clock_set_tsc(second, 1003 * HZ + HZ / 2);
 	EXPECT_LT(world_guest_tsc(second) - 1003 * HZ, 1000);
 }
 
@@ -163,7 +164,7 @@ TEST(guest_write_moves_adjust_by_as_much)
 	struct vcpu *vcpu = world_vcpu(world_vm());
 	u64 before = world_guest_tsc(vcpu);
 
-	clock_write_tsc(vcpu, 9000, false);
+	msr_write(vcpu, MSR_IA32_TSC, 9000, false);
 	EXPECT_EQ(9000, world_guest_tsc(vcpu));
 	EXPECT_EQ(9000 - before, vcpu->tsc_adjust);
 }
@@ -173,9 +174,9 @@ TEST(guest_write_of_adjust_moves_tsc)
 	struct vcpu *vcpu = world_vcpu(world_vm());
 	u64 before = world_guest_tsc(vcpu);
 
-	clock_write_tsc_adjust(vcpu, 5000, false);
+	msr_write(vcpu, MSR_IA32_TSC_ADJUST, 5000, false);
 	EXPECT_EQ(before + 5000, world_guest_tsc(vcpu));
-	clock_write_tsc_adjust(vcpu, 0, false);
+	msr_write(vcpu, MSR_IA32_TSC_ADJUST, 0, false);
 	EXPECT_EQ(before, world_guest_tsc(vcpu));
 }
 
@@ -184,9 +185,9 @@ TEST(host_writes_leave_the_other_register_alone)
 	struct vcpu *vcpu = world_vcpu(world_vm());
 	u64 before = world_guest_tsc(vcpu);
 
-	clock_write_tsc_adjust(vcpu, 5000, true);
+	msr_write(vcpu, MSR_IA32_TSC_ADJUST, 5000, true);
 	EXPECT_EQ(before, world_guest_tsc(vcpu));
-	clock_write_tsc(vcpu, 100 * HZ, true);
+	clock_set_tsc(vcpu, 100 * HZ);
 	EXPECT_EQ(5000, vcpu->tsc_adjust);
 }
 
@@ -258,7 +259,7 @@ TEST(tsc_goes_on_after_a_suspend_that_reset_it)
 	/* Also those who join later, and what is written then. */
 	world.ns += SECOND;
 	EXPECT_EQ(world_guest_tsc(first), world_guest_tsc(world_vcpu(vm)));
-	clock_write_tsc(first, 7777 * HZ, true);
+	clock_set_tsc(first, 7777 * HZ);
 	EXPECT_LT(world_guest_tsc(first) - 7777 * HZ, 1000);
 }
 
@@ -322,14 +323,14 @@ TEST(vcpu_out_of_step_takes_the_stable_bit_from_all)
 
 	enter(first);
 	enter(second);
-	clock_write_tsc_adjust(second, 12345, false);
+	msr_write(second, MSR_IA32_TSC_ADJUST, 12345, false);
 	enter(first);
 	enter(second);
 	EXPECT_EQ(0, page(first)->flags);
 	EXPECT_EQ(0, page(second)->flags);
 	EXPECT_EQ(guest_ns(first), guest_ns(second));
 
-	clock_write_tsc_adjust(second, 0, false);
+	msr_write(second, MSR_IA32_TSC_ADJUST, 0, false);
 	enter(first);
 	enter(second);
 	EXPECT_EQ(PVCLOCK_TSC_STABLE_BIT, page(first)->flags);
@@ -340,7 +341,7 @@ TEST(old_msr_has_no_flags)
 {
 	struct vcpu *vcpu = world_vcpu(world_vm());
 
-	clock_msr_write(vcpu, MSR_KVM_SYSTEM_TIME, CLOCK_GPA(0) | KVM_MSR_ENABLED);
+	msr_write(vcpu, MSR_KVM_SYSTEM_TIME, CLOCK_GPA(0) | KVM_MSR_ENABLED, true);
 	enter(vcpu);
 	EXPECT_NE(0, page(vcpu)->tsc_to_system_mul);
 	EXPECT_EQ(0, page(vcpu)->flags);
@@ -353,7 +354,7 @@ TEST(page_is_left_alone_when_disabled)
 
 	enter(vcpu);
 	version = page(vcpu)->version;
-	clock_msr_write(vcpu, MSR_KVM_SYSTEM_TIME_NEW, CLOCK_GPA(0));
+	msr_write(vcpu, MSR_KVM_SYSTEM_TIME_NEW, CLOCK_GPA(0), true);
 	enter(vcpu);
 	EXPECT_EQ(version, page(vcpu)->version);
 }
@@ -484,7 +485,7 @@ TEST(kvmclock_never_runs_back)
 				enter(vcpu[i]);
 			break;
 		case 2:
-			clock_write_tsc(vcpu[rand_r(&seed) % WORLD_VCPUS], rand_r(&seed), false);
+			msr_write(vcpu[rand_r(&seed) % WORLD_VCPUS], MSR_IA32_TSC, rand_r(&seed), false);
 			break;
 		case 3:
 			world.ns += rand_r(&seed) % SECOND;
@@ -608,7 +609,7 @@ TEST(wall_clock_is_real_time_less_kvmclock)
 	u64 real;
 
 	world.ns += 1234 * SECOND + 567;
-	clock_msr_write(vcpu, MSR_KVM_WALL_CLOCK_NEW, WALL_GPA);
+	msr_write(vcpu, MSR_KVM_WALL_CLOCK_NEW, WALL_GPA, true);
 	real = wall->sec * SECOND + wall->nsec + host_ns(vm);
 	EXPECT_LT(world.ns + WORLD_REAL_NS - real + 10, 20);
 	EXPECT_EQ(0, wall->version % 2);
@@ -619,7 +620,7 @@ TEST(wall_clock_is_real_time_less_kvmclock)
 
 static struct vcpu *with_steal(struct vcpu *vcpu)
 {
-	clock_msr_write(vcpu, MSR_KVM_STEAL_TIME, STEAL_GPA(vcpu->id) | KVM_MSR_ENABLED);
+	msr_write(vcpu, MSR_KVM_STEAL_TIME, STEAL_GPA(vcpu->id) | KVM_MSR_ENABLED, true);
 	return vcpu;
 }
 
@@ -660,7 +661,7 @@ TEST(steal_msr_with_reserved_bits_is_refused)
 {
 	struct vcpu *vcpu = world_vcpu(world_vm());
 
-	EXPECT_EQ(1, clock_msr_write(vcpu, MSR_KVM_STEAL_TIME, STEAL_GPA(0) | 2));
+	EXPECT_EQ(1, msr_write(vcpu, MSR_KVM_STEAL_TIME, STEAL_GPA(0) | 2, true));
 	EXPECT_EQ(0, vcpu->steal_msr);
 }
 
@@ -668,7 +669,7 @@ TEST(steal_page_outside_memory_is_ignored)
 {
 	struct vcpu *vcpu = world_vcpu(world_vm());
 
-	EXPECT_EQ(0, clock_msr_write(vcpu, MSR_KVM_STEAL_TIME, (1ULL << 40) | KVM_MSR_ENABLED));
+	EXPECT_EQ(0, msr_write(vcpu, MSR_KVM_STEAL_TIME, (1ULL << 40) | KVM_MSR_ENABLED, true));
 	enter(vcpu);
 	clock_run_end(vcpu);
 	EXPECT_EQ(0, vcpu->requests);

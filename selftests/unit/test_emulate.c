@@ -207,7 +207,7 @@ TEST(in_real_mode_any_segment_can_be_written)
 	struct guest g;
 
 	guest_with_ram(&g, EMU_MODE_REAL);
-	g.segments[EMU_CS].writable = false;
+	g.segments[EMU_CS].type = TYPE_READABLE_CODE;
 	g.regs[EMU_RBX] = DATA;
 	g.regs[EMU_RAX] = 0x77;
 	ASSERT_EQ(EMU_DONE, RUN(&g, 0x2e, 0x88, 0x07));		/* mov %al,%cs:(%bx) */
@@ -270,8 +270,8 @@ TEST(a_16_bit_stack_pointer_wraps_and_keeps_the_upper_half)
 	struct guest g;
 
 	guest_with_ram(&g, EMU_MODE_PROT32);
-	g.segments[EMU_SS] = (struct emu_segment) {
-		.limit = 0xffff, .writable = true, .readable = true, .present = true };
+	g.segments[EMU_SS] = (struct kvm_segment) {
+		.limit = 0xffff, .type = TYPE_DATA, .s = 1, .present = 1 };
 	g.regs[EMU_RSP] = 0xabcd0000;
 	g.regs[EMU_RAX] = 0x12345678;
 	ASSERT_EQ(EMU_DONE, RUN(&g, 0x50));			/* push %eax */

@@ -47,9 +47,9 @@ int gwalk_read_entry(struct vcpu *vcpu, gpa_t gpa, u64 *entry)
 	return read_entry(gpa, entry, sizeof(u64));
 }
 
-int gwalk_read_entry32(struct vcpu *vcpu, gpa_t gpa, u64 *entry)
+int gwalk_read_entry_slow(struct vcpu *vcpu, gpa_t gpa, u64 *entry, unsigned int size)
 {
-	return read_entry(gpa, entry, sizeof(u32));
+	return read_entry(gpa, entry, size);
 }
 
 int gwalk_cmpxchg_entry(struct vcpu *vcpu, gpa_t gpa, u64 old, u64 new, unsigned int size)

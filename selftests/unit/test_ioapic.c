@@ -624,7 +624,7 @@ TEST(split_irqchip_tells_user_space_the_eoi_of_a_level)
 	EXPECT_EQ(0x71, irq_ack(vcpu));
 	apic_write(vcpu, APIC_EOI, 0);
 	EXPECT_TRUE(vcpu_take_request(vcpu, REQ_EOI_EXIT));
-	EXPECT_EQ(0x71, lapic_eoi_exit_vector(vcpu));
+	EXPECT_EQ(0x71, vcpu->eoi_exit_vector);
 	msi.data = 0x72;
 	irq_send_msi(vm, &msi);
 	irq_ack(vcpu);

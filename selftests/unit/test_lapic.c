@@ -576,9 +576,8 @@ TEST(without_a_local_apic_the_msrs_fault_and_the_base_still_moves)
 	EXPECT_FALSE(lapic_mmio_hit(vcpu, 0xfee00000));
 	EXPECT_EQ(1, lapic_msr_read(vcpu, 0x803, &val));
 	EXPECT_EQ(1, lapic_msr_write(vcpu, 0x808, 0));
-	EXPECT_EQ(0, lapic_msr_read(vcpu, MSR_IA32_TSC_DEADLINE, &val));
-	EXPECT_EQ(0, val);
-	EXPECT_EQ(0, lapic_msr_write(vcpu, MSR_IA32_TSC_DEADLINE, 5));
+	lapic_set_tscdeadline(vcpu, 5);
+	EXPECT_EQ(0, lapic_get_tscdeadline(vcpu));
 	EXPECT_EQ(0, lapic_set_base(vcpu, 0xd0000000 | XAPIC_ENABLE, false));
 	EXPECT_EQ(0xd0000000 | XAPIC_ENABLE, vcpu->apic_base);
 	EXPECT_EQ(-1, irq_pending(vcpu));

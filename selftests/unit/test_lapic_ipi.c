@@ -253,35 +253,35 @@ static void clear_irr(struct vcpu *vcpu)
 	assert(!lapic_set_state(vcpu, &state));
 }
 
-static unsigned int who_is_kicked(struct vm *vm, const struct apic_msg *msg)
+static unsigned int who_is_kicked(struct vm *vm, u32 dest, u32 icr)
 {
 	unsigned int who = 0;
 	int i;
 
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vm->vcpus[i]->kicks = 0;
-	lapic_deliver(vm, NULL, msg);
+	lapic_deliver(vm, NULL, dest, icr);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		who |= !!vm->vcpus[i]->kicks << i;
 	return who;
 }
 
 /* SDM 3A "Determining IPI Destination", said once more, from the registers alone. */
-static bool is_meant(struct vcpu *vcpu, const struct apic_msg *msg)
+static bool is_meant(struct vcpu *vcpu, u32 dest, u32 icr)
 {
 	struct kvm_lapic_state state;
 	const u32 *regs = (u32 *)state.regs;
 	bool x2 = vcpu->apic_base & X2APIC_ENABLE;
-	u32 id, ldr, dest = msg->dest;
+	u32 id, ldr;
 
 	assert(!lapic_get_state(vcpu, &state));
 	id = x2 || vcpu->id > 0xfe ? vcpu->id : regs[APIC_ID / 4] >> 24;
 	ldr = regs[APIC_LDR / 4];
 	if (!(vcpu->apic_base & XAPIC_ENABLE))
 		return false;
-	if (msg->delivery == APIC_DM_FIXED && !(regs[APIC_SPIV / 4] & APIC_SPIV_APIC_ENABLED))
+	if ((icr & APIC_MODE_MASK) == APIC_DM_FIXED && !(regs[APIC_SPIV / 4] & APIC_SPIV_APIC_ENABLED))
 		return false;
-	if (!msg->logical)
+	if (!(icr & APIC_DEST_LOGICAL))
 		return dest == id || (!x2 && dest == 0xff);
 	if (x2)
 		return ldr >> 16 == dest >> 16 && ldr & dest & 0xffff;
@@ -297,9 +297,8 @@ static bool is_meant(struct vcpu *vcpu, const struct apic_msg *msg)
 TEST_F(apic, in_any_configuration_a_message_reaches_those_it_means)
 {
 	struct vm *vm = self->vm;
-	struct apic_msg msg;
 	unsigned int round, i, want, found = 0;
-	u32 dest[6];
+	u32 dests[6], dest, icr;
 
 	world_add_vcpu(vm, 0x11);
 	world_add_vcpu(vm, 0x102);
@@ -313,23 +312,19 @@ TEST_F(apic, in_any_configuration_a_message_reaches_those_it_means)
 			for (i = 0; i < vm->nr_vcpus; i++)
 				lapic_reset(vm->vcpus[i], false);
 		vm->apic_ids_moved &= round != 10000;
-		dest[0] = rand() % 8;
-		dest[1] = rand() % 32;
-		dest[2] = rand() % 256;
-		dest[3] = 0x100 + rand() % 4;
-		dest[4] = (u32)rand() % 32 << 16 | rand() % 64;
-		dest[5] = 0xff;
-		msg = (struct apic_msg) {
-			.dest = dest[rand() % 6],
-			.delivery = rand() % 2 ? APIC_DM_FIXED : APIC_DM_NMI,
-			.logical = rand() % 2,
-			.vector = 0x41,
-		};
+		dests[0] = rand() % 8;
+		dests[1] = rand() % 32;
+		dests[2] = rand() % 256;
+		dests[3] = 0x100 + rand() % 4;
+		dests[4] = (u32)rand() % 32 << 16 | rand() % 64;
+		dests[5] = 0xff;
+		dest = dests[rand() % 6];
+		icr = 0x41 | (rand() % 2 ? APIC_DM_FIXED : APIC_DM_NMI);
+		icr |= rand() % 2 ? APIC_DEST_LOGICAL : 0;
 		for (want = i = 0; i < vm->nr_vcpus; i++)
-			want |= is_meant(vm->vcpus[i], &msg) << i;
-		ASSERT_EQ(want, who_is_kicked(vm, &msg))
-			TH_LOG("round %u: dest %#x logical %d delivery %#x", round, msg.dest,
-			       msg.logical, msg.delivery);
+			want |= is_meant(vm->vcpus[i], dest, icr) << i;
+		ASSERT_EQ(want, who_is_kicked(vm, dest, icr))
+			TH_LOG("round %u: dest %#x icr %#x", round, dest, icr);
 		for (i = 0; i < vm->nr_vcpus; i++)
 			clear_irr(vm->vcpus[i]);
 		found += !!want;

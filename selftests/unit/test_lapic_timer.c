@@ -142,15 +142,12 @@ TEST_F(apic, a_timer_can_become_periodic_while_it_counts)
 
 static void deadline(struct vcpu *vcpu, u64 tsc)
 {
-	assert(!lapic_msr_write(vcpu, MSR_IA32_TSC_DEADLINE, tsc));
+	lapic_set_tscdeadline(vcpu, tsc);
 }
 
 static u64 armed_for(struct vcpu *vcpu)
 {
-	u64 tsc = 1;
-
-	assert(!lapic_msr_read(vcpu, MSR_IA32_TSC_DEADLINE, &tsc));
-	return tsc;
+	return lapic_get_tscdeadline(vcpu);
 }
 
 TEST_F(apic, a_tsc_deadline_fires_at_that_tsc)

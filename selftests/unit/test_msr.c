@@ -21,7 +21,7 @@ static struct vcpu *new_vcpu(void)
 	if (!loaded)
 		msr_module_init();
 	loaded = true;
-	msr_reset(vcpu, false);
+	msr_vcpu_init(vcpu);
 	return vcpu;
 }
 
@@ -76,7 +76,7 @@ FIXTURE_SETUP(lists)
 {
 	new_vcpu();
 	self->user.head.nmsrs = 64;
-	ASSERT_EQ(0, msr_ioctl_index_list(&self->user.head));
+	ASSERT_EQ(0, msr_ioctl_list(&self->user.head, false));
 }
 
 FIXTURE_TEARDOWN(lists)
@@ -116,7 +116,7 @@ TEST_F(lists, too_little_room_tells_how_much)
 	u32 nr = self->user.head.nmsrs;
 
 	self->user.head.nmsrs = nr - 1;
-	EXPECT_EQ(-E2BIG, msr_ioctl_index_list(&self->user.head));
+	EXPECT_EQ(-E2BIG, msr_ioctl_list(&self->user.head, false));
 	EXPECT_EQ(nr, self->user.head.nmsrs);
 }
 
@@ -126,13 +126,13 @@ TEST_F(lists, features_listed_can_be_read_without_a_vcpu)
 	u32 i, nr;
 
 	self->user.head.nmsrs = 8;
-	ASSERT_EQ(0, msr_ioctl_feature_index_list(&self->user.head));
+	ASSERT_EQ(0, msr_ioctl_list(&self->user.head, true));
 	nr = user.head.nmsrs = self->user.head.nmsrs;
 	for (i = 0; i < nr; i++)
 		user.e[i].index = self->user.index[i];
-	EXPECT_EQ(nr, msr_ioctl_get_features(&user.head));
+	EXPECT_EQ(nr, msr_ioctl(NULL, &user.head, false));
 	user.e[1].index = MSR_IA32_TSC;
-	EXPECT_EQ(1, msr_ioctl_get_features(&user.head));
+	EXPECT_EQ(1, msr_ioctl(NULL, &user.head, false));
 }
 
 /* ---- ioctls ---- */
@@ -146,11 +146,11 @@ TEST(set_stops_at_the_first_that_fails)
 	} };
 	struct vcpu *vcpu = full_vcpu();
 
-	EXPECT_EQ(1, msr_ioctl_set(vcpu, &user.head));
+	EXPECT_EQ(1, msr_ioctl(vcpu, &user.head, true));
 	EXPECT_EQ(0x0606060606060606, vcpu->pat);
 	EXPECT_EQ(0, vcpu->mcg_status);
 	user.e[0].data = 0;
-	EXPECT_EQ(1, msr_ioctl_get(vcpu, &user.head));
+	EXPECT_EQ(1, msr_ioctl(vcpu, &user.head, false));
 	EXPECT_EQ(0x0606060606060606, user.e[0].data);
 }
 
@@ -159,10 +159,10 @@ TEST(no_more_than_255_at_once)
 	struct kvm_msrs user = { .nmsrs = 256 };
 	struct vcpu *vcpu = full_vcpu();
 
-	EXPECT_EQ(-E2BIG, msr_ioctl_get(vcpu, &user));
-	EXPECT_EQ(-E2BIG, msr_ioctl_set(vcpu, &user));
+	EXPECT_EQ(-E2BIG, msr_ioctl(vcpu, &user, false));
+	EXPECT_EQ(-E2BIG, msr_ioctl(vcpu, &user, true));
 	user.nmsrs = 0;
-	EXPECT_EQ(0, msr_ioctl_set(vcpu, &user));
+	EXPECT_EQ(0, msr_ioctl(vcpu, &user, true));
 }
 
 /* ---- who may ---- */

@@ -28,4 +28,14 @@ static inline unsigned int bitmap_weight(const unsigned long *map, unsigned int 
 	return weight;
 }
 
+static inline unsigned long find_nth_bit(const unsigned long *map, unsigned long bits, unsigned long n)
+{
+	unsigned long bit;
+
+	for_each_set_bit(bit, map, bits)
+		if (!n--)
+			return bit;
+	return bits;
+}
+
 #endif

@@ -3,6 +3,10 @@
 #ifndef SHIM_MMU_NOTIFIER
 #define SHIM_MMU_NOTIFIER
 
+/* The real one brings these. */
+struct file;
+struct inode;
+
 struct mmu_notifier { void *ops; };
 
 #endif

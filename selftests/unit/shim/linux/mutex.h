@@ -12,8 +12,6 @@ struct mutex { spinlock_t lock; };
 #define mutex_init(mutex)	spin_lock_init(&(mutex)->lock)
 #define mutex_lock(mutex)	spin_lock(&(mutex)->lock)
 #define mutex_unlock(mutex)	spin_unlock(&(mutex)->lock)
-/* guard(mutex)(&lock): until the end of the block */
-#define guard(type)		guard_##type
 #define guard_mutex(it)		struct mutex *guarded __attribute__((cleanup(mutex_unguard))) = \
 					mutex_guard(it)
 #define lockdep_is_held(mutex)	((mutex)->lock.held)

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <linux/cleanup.h>
 #include <linux/gfp.h>
 
 #define kmalloc(size, gfp)	malloc(size)
@@ -25,5 +26,13 @@ struct kmem_cache;
 #define kmemdup(src, size, gfp)	memcpy(malloc(size), src, size)
 
 #define kmalloc_array(n, size, gfp)	malloc((n) * (size))
+
+static inline void __free_kfree(void *p)
+{
+	void *ptr = *(void **)p;
+
+	if ((unsigned long)ptr < -4095UL)	/* no error that memdup_user() gave */
+		kfree(ptr);
+}
 
 #endif

@@ -35,6 +35,10 @@ static inline void spin_unlock(spinlock_t *lock)
 #define raw_spin_lock_irqsave(lock, flags)	((flags) = 0, spin_lock(lock))
 #define raw_spin_unlock_irqrestore(lock, flags)	((void)(flags), spin_unlock(lock))
 
+/* guard(mutex)(&lock): until the end of the block; scoped_guard(mutex, &lock): of a statement */
+#define guard(type)			guard_##type
+#define scoped_guard(type, it)		for (guard_##type(it), *done = NULL; !done; done = (void *)1)
+
 /* For sparse. */
 #ifndef __releases
 #define __releases(lock)
