@@ -19,8 +19,17 @@ lab_build()
 build_kmod()
 {
 	step "building kmod/kvm.ko for $kver"
-	[ "$kmod_tree" = "$top" ] || debug_kernel_tree
+	[ "$kmod_tree" = "$top" ] || build_tree
 	logged make-kmod.log make -C "$kmod_tree" -j"$(nproc)" KDIR="$kdir" kmod
+}
+
+# build_tree: our module's source, where nothing is built for other kernels.
+build_tree()
+{
+	mkdir -p "$kmod_tree"
+	(cd "$top" && find Makefile Kbuild kmod \
+		\( -name '*.[chS]' -o -name Makefile -o -name Kbuild \) \
+		! -name '*.mod.c' ! -name offsets.h | cpio --quiet -pdmu "$kmod_tree")
 }
 
 build_user()

@@ -75,12 +75,3 @@ debug_kernel_has_all()
 	lost=$(grep ^CONFIG_ "$lab/debug_kernel.config" | grep -vxFf "$debug_kernel/out/.config") || return 0
 	die "the debug kernel would lack $lost"
 }
-
-# debug_kernel_tree: our module's source, where nothing is built for others.
-debug_kernel_tree()
-{
-	mkdir -p "$kmod_tree"
-	(cd "$top" && find Makefile Kbuild kmod \
-		\( -name '*.[chS]' -o -name Makefile -o -name Kbuild \) \
-		! -name '*.mod.c' ! -name offsets.h | cpio --quiet -pdmu "$kmod_tree")
-}

@@ -43,6 +43,7 @@ put_modules()
 		done < <(modprobe -d "$kroot" -S "$kver" --show-depends "$module" |
 			grep ^insmod)
 	done
+	find "$root/$dir" -name '*.ko.xz' -exec xz -d {} +
 	depmod -b "$root" "$kver"
 }
 

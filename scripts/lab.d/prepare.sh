@@ -6,7 +6,7 @@
 packages=(
 	acpica-tools binutils bochs bochsbios busybox-static cloc cpio e2fsprogs
 	gcc grub-common grub-pc-bin kmod libc6-dev linux-headers-cloud-amd64
-	linux-source-6.1 make mtools perl qemu-system-x86 shellcheck sparse
+	linux-source-6.1 make mtools pahole perl qemu-system-x86 shellcheck sparse
 	util-linux vgabios xorriso xz-utils
 )
 
@@ -71,12 +71,12 @@ prepare_packages()
 }
 
 # The kernel must be the one whose headers are installed, or its modules and
-# ours would not load together.
+# ours would not load together.  Newer ones may be installed: see kernel.sh.
 prepare_kernel()
 {
 	local headers
 
-	headers=$(printf '%s\n' /usr/src/linux-headers-*-cloud-amd64 | sort -V | tail -n 1)
+	headers=$(printf '%s\n' /usr/src/linux-headers-6.1.*-cloud-amd64 | sort -V | tail -n 1)
 	kver=${headers#/usr/src/linux-headers-}
 	if [ ! -e "$build/kernel/$kver/.done" ] && ! download_kernel "$kver"; then
 		# The archive keeps the newest alone: take it, and its headers.
@@ -96,22 +96,33 @@ prepare_kernel()
 # download_kernel RELEASE: extract its image package under build/.
 download_kernel()
 {
-	local name=linux-image-$1 to=$build/kernel/$1
+	local to=$build/kernel/$1
 
-	step "downloading $name"
+	download_packages "$to" "linux-image-$1" || return
+	depmod -b "$to" "$1"
+	touch "$to/.done"
+}
+
+# download_packages TO PACKAGE...: extract them into the folder TO, made anew.
+download_packages()
+{
+	local to=$1 deb
+
+	shift
+	step "downloading $*"
 	rm -rf "$to"
 	mkdir -p "$to"
-	if ! (cd "$to" && apt-get -q download "$name") >"$to/log" 2>&1; then
+	if ! (cd "$to" && apt-get -q download "$@") >"$to/log" 2>&1; then
 		update_lists
-		if ! (cd "$to" && apt-get -q download "$name") >>"$to/log" 2>&1; then
+		if ! (cd "$to" && apt-get -q download "$@") >>"$to/log" 2>&1; then
 			tail -n 3 "$to/log" >&2
 			return 1
 		fi
 	fi
-	dpkg -x "$to"/*.deb "$to"
+	for deb in "$to"/*.deb; do
+		dpkg -x "$deb" "$to"
+	done
 	rm "$to"/*.deb
-	depmod -b "$to" "$1"
-	touch "$to/.done"
 }
 
 # The kernel's own test harness and style checker, used where they are.

@@ -10,10 +10,11 @@ lab_shell()
 		case $1 in
 		--stock) vm_kvm=stock ;;
 		--with-qemu) qemu=yes ;;
-		--cpu|--timeout)
+		--cpu|--kernel|--timeout)
 			[ $# -ge 2 ] || misuse "option $1 wants a value"
 			case $1 in
 			--cpu) vm_choose "$2" ;;
+			--kernel) kernel_choose "$2" ;;
 			--timeout) check_count "$1" "$2" 1 86400; vm_timeout=$((10#$2)) ;;
 			esac
 			shift
@@ -23,6 +24,7 @@ lab_shell()
 		shift
 	done
 	lab_prepare
+	kernel_use
 	build_what_builds
 	lab_images
 	lab_tmp
