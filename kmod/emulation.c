@@ -527,8 +527,8 @@ static int conclude(struct vcpu *vcpu, int result)
 		vcpu_advance(vcpu, emu->rip);
 	} else if (result == EMU_FAULT) {
 		raise(vcpu, &emu->fault);
-	} else if (vcpu->rflags & X86_EFLAGS_TF) {
-		vcpu_queue_single_step(vcpu);	/* EMU_AGAIN: an iteration of REP is a step */
+	} else if (vcpu->rflags & X86_EFLAGS_TF && !vcpu->exception.pending) {
+		vcpu_queue_single_step(vcpu);	/* EMU_AGAIN: an iteration of REP is a step, a fault is none */
 	}
 	return vcpu->io.nr ? piece_to_user(vcpu) : EXIT_RESUME;
 }

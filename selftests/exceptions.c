@@ -104,6 +104,58 @@ TEST_F(exceptions, a_prefix_forces_emulation_where_the_module_is_told_so)
 	EXPECT_EQ(FAULT(UD_VECTOR, 0), vcpu_call(self->vcpu, forced_add, 7));
 }
 
+enum { TSS_SIZE = 104, TSS_IOMAP = 102 };
+
+/* A TSS whose I/O permission bitmap lies in the page behind it, which is not there. */
+static void tss_without_iomap(struct vcpu *vcpu)
+{
+	static u8 tss[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+	struct kvm_sregs sregs = vcpu_sregs(vcpu);
+
+	memcpy(tss, (void *)sregs.tr.base, TSS_SIZE);
+	*(u16 *)(tss + TSS_IOMAP) = sizeof(tss);
+	vm_map(VM_UNMAPPED, (u64)tss, X86_PTE_P | X86_PTE_W);
+	sregs.tr.base = VM_UNMAPPED;
+	sregs.tr.limit = 0xffff;
+	vcpu_set_sregs(vcpu, &sregs);
+}
+
+extern u8 forced_port_access[];
+static bool stepped_over_port_access;
+
+static void note_step(struct guest_frame *frame)
+{
+	stepped_over_port_access |= frame->rip == (u64)forced_port_access;
+}
+
+static u64 forced_in(u64 port)
+{
+	return fault(guest_try(".byte 0x0f, 0x0b\n\t.ascii \"kvm\"\n"
+			       "forced_port_access: in %%dx, %%al", : "d"(port) : "al"));
+}
+
+static u64 stepped_forced_in(u64 port)
+{
+	guest_handlers[DB_VECTOR] = note_step;
+	return guest_user(forced_in, port, X86_EFLAGS_TF);
+}
+
+/*
+ * An instruction that faults has not been executed: no single-step trap follows.
+ * SDM 3B "Single-Step Exception Condition", SDM 1 "I/O Permission Bit Map".
+ * Stock KVM takes a bitmap that it cannot read for one that forbids, and raises #GP.
+ */
+TEST_F(exceptions, a_fault_at_the_io_bitmap_is_not_lost_to_a_single_step)
+{
+	if (kvm_is_stock())
+		SKIP(return, "stock KVM raises #GP");
+	ASSERT_TRUE(force_emulation("1"));
+	tss_without_iomap(self->vcpu);
+	EXPECT_EQ(FAULT(PF_VECTOR, 0), vcpu_call(self->vcpu, stepped_forced_in, 0x80));
+	EXPECT_FALSE(stepped_over_port_access);
+	ASSERT_TRUE(force_emulation("0"));
+}
+
 static u64 bp_rip;
 
 static void keep_rip(struct guest_frame *frame)
