@@ -282,13 +282,19 @@ test_wants_two()
 	[ "$(vm_emulator)" = qemu ] || grep -qx "cpus_$1=2" "$top/selftests/settings"
 }
 
-# test_build: build the programs among vm and drop those that do not build.
+# test_build: build the programs among vm and drop those that do not build.  The
+# scripts there run others', so one of them wants all.
 test_build()
 {
 	local name target built=() targets=()
 
 	for name in "${vm[@]}"; do
-		[ ! -e "$top/selftests/$name.c" ] || targets+=("$build/selftests/$name")
+		if [ -e "$top/selftests/$name.sh" ]; then
+			mapfile -t targets < <(test_names '' .c)
+			targets=("${targets[@]/#/$build/selftests/}")
+			break
+		fi
+		targets+=("$build/selftests/$name")
 	done
 	if [ ${#targets[@]} -gt 0 ]; then
 		step "building the tests"
