@@ -25,7 +25,7 @@ vm_splat='BUG:|Oops|WARNING:|Kernel panic|Call Trace:|general protection fault'
 vm_splat+='|rcu.*(stall|starved)|INFO: task .* blocked|unchecked MSR|lockup'
 vm_splat+='|UBSAN|KASAN|refcount_t:|Bad page|corruption|list_(add|del)'
 vm_splat+='|scheduling while atomic|sleeping function|suspicious RCU|lockdep is turned off'
-vm_splat+='|non-static key'
+vm_splat+='|non-static key|sysrq: Show'
 
 vm_machines=(amd intel amd-bochs)
 
