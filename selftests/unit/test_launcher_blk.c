@@ -2,13 +2,13 @@
 /* Block requests: what they do to the disk and what they answer. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
 
+#include "scratch_file.h"
 #include "virtio_blk.h"
 
 #define SECTORS 64ULL
@@ -16,7 +16,7 @@
 static u8 buffer[8 * SECTOR_SIZE];
 
 FIXTURE(disk) {
-	char path[32];
+	char path[SCRATCH_PATH_SIZE];
 	struct disk disk;
 	struct virtio_blk_outhdr head;
 	u8 status;
@@ -29,8 +29,7 @@ FIXTURE_SETUP(disk)
 	u8 sector[SECTOR_SIZE];
 	int fd;
 
-	strcpy(self->path, "/tmp/test_launcher_XXXXXX");
-	fd = mkstemp(self->path);
+	fd = scratch_file(self->path, SECTORS * SECTOR_SIZE);
 	ASSERT_LE(0, fd);
 	for (unsigned int i = 0; i < SECTORS; i++) {
 		memset(sector, i, sizeof(sector));

@@ -14,6 +14,7 @@
 
 #include "kselftest_harness.h"
 
+#include "scratch_file.h"
 #include "virtio_blk.h"
 
 #define RAM		(1 * MIB)
@@ -91,7 +92,7 @@ FIXTURE(device) {
 	struct virtio_bus bus;
 	struct disk disk;
 	struct blk *blk;
-	char path[32];
+	char path[SCRATCH_PATH_SIZE];
 	u8 *ram;
 	unsigned int resets;
 	unsigned int common, notify, isr, config;	/* where the BAR has them */
@@ -176,9 +177,8 @@ FIXTURE_SETUP(device)
 	self->ram = aligned_alloc(PAGE_SIZE, RAM);
 	memset(self->ram, 0, RAM);
 	self->mem.range[0] = (struct memory_range){ 0, RAM, self->ram };
-	strcpy(self->path, "/tmp/test_launcher_XXXXXX");
-	fd = mkstemp(self->path);
-	ASSERT_EQ(0, ftruncate(fd, 64 * SECTOR_SIZE));
+	fd = scratch_file(self->path, 64 * SECTOR_SIZE);
+	ASSERT_LE(0, fd);
 	close(fd);
 	disk_open(&self->disk, self->path, false);
 	bus_init(&self->pio);
