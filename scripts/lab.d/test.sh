@@ -318,20 +318,26 @@ test_patience()
 }
 
 # test_rounds CPUS NAME...: one test VM with so many CPUs runs them all; when it
-# dies, another runs the rest.  One that dies before its first test gets a second
-# try: QEMU loses what its CPUs patch into their kernel at the same time, now and then.
+# dies, another runs the rest.  QEMU may be what it died of (see vm_qemu): then the
+# test in which it did, or its boot, gets a second try.
 test_rounds()
 {
-	local left=("${@:2}") name tries=0
+	local left=("${@:2}") name begun again=
 
 	vm_cpus=$1
 	while [ ${#left[@]} -gt 0 ]; do
 		test_round "${left[@]}"
 		mapfile -t begun <"$tmp/begun"
-		if [ ${#begun[@]} -eq 0 ]; then
+		name=boot
+		[ ${#begun[@]} -eq 0 ] || name=${begun[-1]}
+		if [ "$again" != "$name" ] && test_lost_by_qemu "$name"; then
+			again=$name
+			[ "$name" != boot ] || continue
+			unset "begun[-1]"
+		fi
+		test_boot_splat
+		if [ "$name" = boot ]; then
 			tail -n 25 "$vm_log"
-			tries=$((tries + 1))
-			[ $tries -eq 2 ] || { step "the test VM did not come up: once more"; continue; }
 			test_broken "test VM" "did not come up, ${#left[@]} tests did not run"
 			return 0
 		fi
@@ -341,6 +347,17 @@ test_rounds()
 		done
 		left=("${left[@]:${#begun[@]}}")
 	done
+}
+
+# test_lost_by_qemu NAME: did the test VM die or hang in this test, or boot, without
+# a word of our module in its kernel log?  Tells all that there is to tell.
+test_lost_by_qemu()
+{
+	[ "$(vm_emulator)" = qemu ] && ! grep -qF '[kvm]' "$vm_log" || return
+	[ "$1" = boot ] || [ "$(cat "$tmp/result/$1.status")" -eq 125 ] || return
+	printf 'AGAIN %-24s the test VM died in it, and its log does not name kvm\n' "$1"
+	tail -n 100 "$vm_log" | sed 's/^/      kernel | /'
+	[ "$1" = boot ] || tail -n 20 "$tmp/result/$1" | sed 's/^/      | /'
 }
 
 # test_round NAME...: as many of them as one test VM lives for.
@@ -424,8 +441,11 @@ test_splats()
 	$0 ~ splat { left = 40 }
 	left > 0 && name { print >(result name ".splat"); left-- }
 	left > 0 && !name { print; left-- }' "$1" >"$tmp/boot.splat"
-	if [ -s "$tmp/boot.splat" ]; then
-		sed 's/^/      kernel | /' "$tmp/boot.splat"
-		test_broken "test VM" "its kernel complained before the tests"
-	fi
+}
+
+test_boot_splat()
+{
+	[ -s "$tmp/boot.splat" ] || return 0
+	sed 's/^/      kernel | /' "$tmp/boot.splat"
+	test_broken "test VM" "its kernel complained before the tests"
 }
