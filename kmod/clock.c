@@ -136,10 +136,12 @@ static void set_offset_by_line(struct vcpu *vcpu)
 static bool joins_line(const struct vm *vm, u32 khz, u64 val, u64 now_ns, u64 *expected)
 {
 	s64 second = (s64)khz * MSEC_PER_SEC;
+	u32 ns;
+	/* In two steps: a division whose quotient is beyond 64 bits is #DE, of the host. */
+	u64 ms = div_u64_rem(now_ns - vm->tsc_sync_ns, NSEC_PER_MSEC, &ns);
 	s64 error;
 
-	*expected = vm->tsc_sync_value +
-		    mul_u64_u32_div(now_ns - vm->tsc_sync_ns, khz, NSEC_PER_MSEC);
+	*expected = vm->tsc_sync_value + ms * khz + (u64)ns * khz / NSEC_PER_MSEC;
 	error = val - *expected;
 	return vm->tsc_sync_khz == khz && (!val || (error < second && error > -second));
 }

@@ -232,6 +232,25 @@ TEST(scaled_vcpus_count_at_their_frequency_in_step)
 	EXPECT_EQ(-EINVAL, clock_set_tsc_khz(first, 512000000));
 }
 
+/* Of one as fast, 50 days are more cycles than 64 bits hold; a first vCPU counts from the host's boot. */
+TEST(cycles_of_a_long_time_wrap_around)
+{
+	struct vm *vm = world_vm();
+	struct vcpu *first, *second;
+
+	world_has_tsc_scaling(true);
+	vm->guest_khz = 511000000;
+	world.ns = 1000 * 86400 * SECOND;
+	first = world_vcpu(vm);
+	EXPECT_LT(world_guest_tsc(first), 1000);
+	world.ns += 1000 * 86400 * SECOND;
+	second = world_vcpu(vm);
+	EXPECT_EQ(world_guest_tsc(first), world_guest_tsc(second));
+	clock_set_tsc(first, 5000);
+	clock_set_tsc(second, 5000);
+	EXPECT_TRUE(vm->tsc_in_step);
+}
+
 /* A suspend of @ns; the TSC begins again at 0. */
 static void suspend(u64 ns)
 {
