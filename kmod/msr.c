@@ -179,7 +179,8 @@ static int write_reg(struct vcpu *vcpu, const struct msr_reg *reg, u64 val, bool
 	case MSR_KVM_SYSTEM_TIME:
 	case MSR_KVM_SYSTEM_TIME_NEW:
 		vcpu->kvmclock_msr = val;
-		vcpu->kvmclock_new = reg->index == MSR_KVM_SYSTEM_TIME_NEW;
+		/* QEMU restores what the guest wrote to the new one by the old one. */
+		vcpu->kvmclock_new = host || reg->index == MSR_KVM_SYSTEM_TIME_NEW;
 		vcpu_request(vcpu, REQ_CLOCK_UPDATE);
 		break;
 	case MSR_KVM_STEAL_TIME:

@@ -224,6 +224,27 @@ TEST_F(clock, the_clock_is_marked_as_stable_where_the_host_trusts_its_tsc)
 		  vcpu_call(self->vcpus[0], clock_flags, 0) & BIT_TSC_STABLE);
 }
 
+static u64 flags_after_restore(u64 arg)
+{
+	set_and_read(MSR_KVM_SYSTEM_TIME_NEW);
+	guest_sync(1);
+	return clocks[0].flags;
+}
+
+/* As QEMU does after a migration: it knows the old MSR alone. */
+TEST_F(clock, a_clock_that_user_space_restores_is_as_stable_as_before)
+{
+	struct vcpu *vcpu = self->vcpus[0];
+	u64 page;
+
+	vcpu_start(vcpu, flags_after_restore, 0);
+	vcpu_sync(vcpu);
+	page = vcpu_msr(vcpu, MSR_KVM_SYSTEM_TIME);
+	EXPECT_EQ((u64)&clocks[0] | KVM_MSR_ENABLED, page);
+	ASSERT_EQ(1, vcpu_set_msr(vcpu, MSR_KVM_SYSTEM_TIME, page));
+	EXPECT_EQ(host_trusts_tsc() ? BIT_TSC_STABLE : 0, vcpu_finish(vcpu) & BIT_TSC_STABLE);
+}
+
 static u64 compare_tscs(u64 rounds)
 {
 	u64 backwards = 0;

@@ -360,10 +360,19 @@ TEST(old_msr_has_no_flags)
 {
 	struct vcpu *vcpu = world_vcpu(world_vm());
 
-	msr_write(vcpu, MSR_KVM_SYSTEM_TIME, CLOCK_GPA(0) | KVM_MSR_ENABLED, true);
+	msr_write(vcpu, MSR_KVM_SYSTEM_TIME, CLOCK_GPA(0) | KVM_MSR_ENABLED, false);
 	enter(vcpu);
 	EXPECT_NE(0, page(vcpu)->tsc_to_system_mul);
 	EXPECT_EQ(0, page(vcpu)->flags);
+}
+
+TEST(restored_by_the_old_msr_it_has_its_flags)
+{
+	struct vcpu *vcpu = world_vcpu(world_vm());
+
+	msr_write(vcpu, MSR_KVM_SYSTEM_TIME, CLOCK_GPA(0) | KVM_MSR_ENABLED, true);
+	enter(vcpu);
+	EXPECT_EQ(PVCLOCK_TSC_STABLE_BIT, page(vcpu)->flags);
 }
 
 TEST(page_is_left_alone_when_disabled)
