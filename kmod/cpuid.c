@@ -348,6 +348,15 @@ void cpuid_refresh(struct vcpu *vcpu)
 		cpuid_refresh_table(vcpu, vcpu->cpuid);
 }
 
+/* A HLT that makes no exit is the CPU's own: on VT-x no KVM_HC_KICK_CPU would end it. */
+static void cpuid_hide_unhalt(const struct vcpu *vcpu, struct cpuid_table *table)
+{
+	struct kvm_cpuid_entry2 *kvm = cpuid_find_kvm(table);
+
+	if (kvm && vcpu->vm->disabled_exits & KVM_X86_DISABLE_EXITS_HLT)
+		kvm->eax &= ~BIT(KVM_FEATURE_PV_UNHALT);
+}
+
 /* ---- tables from and to user space ---- */
 
 /* Chain the leaves, and note those that change. */
@@ -410,6 +419,7 @@ int cpuid_ioctl_set2(struct vcpu *vcpu, struct kvm_cpuid2 __user *user)
 		return -EFAULT;
 	cpuid_index(table);
 	cpuid_refresh_table(vcpu, table);
+	cpuid_hide_unhalt(vcpu, table);
 	/* Once a vCPU has run, its CPU model stays: only the same again is accepted. */
 	if (vcpu->cpu >= 0)
 		return old && old->nent == nent &&

@@ -426,6 +426,20 @@ TEST_F(monitor, a_guest_that_halts_without_an_exit_still_gets_its_interrupts)
 	EXPECT_EQ(1, vcpu_call(self->vcpu, halt_until_tick, 0));
 }
 
+static u64 pv_features(u64 unused)
+{
+	return cpuid(KVM_CPUID_FEATURES, 0).eax;
+}
+
+/* On VT-x nothing but an event ends such a HLT: a guest must not count on KVM_HC_KICK_CPU. */
+TEST_F(monitor, no_kick_is_offered_to_a_guest_that_halts_without_an_exit)
+{
+	NEED_CAP(KVM_CAP_X86_DISABLE_EXITS);
+	self->vcpu = create_with(&self->vm, VM_IRQCHIP, KVM_CAP_X86_DISABLE_EXITS,
+				 KVM_X86_DISABLE_EXITS_HLT);
+	EXPECT_EQ(0, vcpu_call(self->vcpu, pv_features, 0) >> KVM_FEATURE_PV_UNHALT & 1);
+}
+
 TEST_F(monitor, exits_that_cannot_be_disabled_are_einval)
 {
 	vm_destroy(&self->vm);

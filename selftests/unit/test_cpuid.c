@@ -247,6 +247,20 @@ TEST(kvms_leaves_may_stand_above_another_interfaces)
 	EXPECT_FALSE(vcpu_has(vcpu, CAP_KVM(PV_EOI)));
 }
 
+TEST(no_kick_is_offered_where_hlt_makes_no_exit)
+{
+	struct vm *vm = world_vm();
+	struct vcpu *vcpu = world_vcpu(vm);
+
+	vm->disabled_exits = KVM_X86_DISABLE_EXITS_HLT;
+	ASSERT_EQ(0, SET(vcpu, AMD(1),
+			 { 0x40000000, 0, 0, 0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d },
+			 { 0x40000001, 0, 0, ~0U, 0, 0, 0 }));
+	EXPECT_EQ(~(1U << KVM_FEATURE_PV_UNHALT), ask(vcpu, 0x40000001, 0).eax);
+	EXPECT_FALSE(vcpu_has(vcpu, CAP_KVM(PV_UNHALT)));
+	EXPECT_TRUE(vcpu_has(vcpu, CAP_KVM(PV_SEND_IPI)));
+}
+
 TEST(cr4_needs_guest_and_host)
 {
 	struct vcpu *vcpu = VCPU_WITH(AMD(7), { 7, 0, INDEXED, 0,
