@@ -362,6 +362,11 @@ int msr_write(struct vcpu *vcpu, u32 index, u64 val, bool host)
 		return write_command(index, val, L1D_FLUSH, X86_FEATURE_FLUSH_L1D,
 				     host || vcpu_has(vcpu, CAP_FLUSH_L1D));
 	case MSR_AMD64_DE_CFG: return val == de_cfg() ? MSR_OK : MSR_GP;
+	case MSR_IA32_SYSENTER_ESP:
+	case MSR_IA32_SYSENTER_EIP:
+		if (vcpu_has(vcpu, CAP_AMD_COMPATIBLE))
+			break;	/* 32 bits of them count there */
+		fallthrough;
 	case MSR_FS_BASE:	/* SDM 4 "Model-Specific Registers (MSRs)": addresses */
 	case MSR_GS_BASE:
 	case MSR_KERNEL_GS_BASE:

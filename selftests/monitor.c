@@ -236,6 +236,23 @@ TEST_F(monitor, a_filter_tells_reads_from_writes)
 	EXPECT_EQ(0, vcpu_call(self->vcpu, write_then_read_sysenter, 0x1000));
 }
 
+static u64 write_sysenter(u64 val)
+{
+	return wrmsr_try(MSR_SYSENTER_EIP, val);
+}
+
+/* What the CPU would refuse, were it asked; an entry with it would fail. */
+TEST_F(monitor, under_a_filter_an_address_must_be_canonical_still)
+{
+	u8 none[8] = {};
+
+	NEED_CAP(KVM_CAP_X86_MSR_FILTER);
+	ASSERT_EQ(0, set_filter(&self->vm, 0, KVM_MSR_FILTER_READ, MSR_KERNEL_GS_BASE, 1, none));
+	/* Stock KVM makes it canonical, AMD's CPUs take 32 bits of it. */
+	EXPECT_EQ(kvm_is_stock() || kvm_cpu_is_amd() ? NO_VECTOR : GP_VECTOR,
+		  vcpu_call(self->vcpu, write_sysenter, 1ULL << 63));
+}
+
 /* PAT is allowed by its bit, TSC_ADJUST is in no range. */
 static u64 read_allowed_and_denied(u64 unused)
 {

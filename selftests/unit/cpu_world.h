@@ -30,6 +30,7 @@
 
 #define __user
 #define noinline		__attribute__((noinline))
+#define fallthrough		__attribute__((fallthrough))
 #define __must_check
 #define __read_mostly
 #define static_assert		_Static_assert

@@ -242,6 +242,22 @@ TEST(reserved_bits_are_refused)
 	}
 }
 
+/* SDM 2D "WRMSR". AMD's CPUs have no SYSENTER in long mode. */
+TEST(addresses_are_canonical)
+{
+	static const u32 addresses[] = { MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+		MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_LSTAR, MSR_CSTAR };
+	struct vcpu *vcpu = bare_vcpu();	/* of no vendor */
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(addresses); i++) {
+		EXPECT_EQ(MSR_GP, guest_set(vcpu, addresses[i], 1ULL << 47));
+		EXPECT_EQ(MSR_GP, host_set(vcpu, addresses[i], 1ULL << 63));
+	}
+	EXPECT_EQ(MSR_OK, guest_set(vcpu, MSR_IA32_SYSENTER_ESP, ~0ULL << 47));
+	EXPECT_EQ(MSR_OK, guest_set(full_vcpu(), MSR_IA32_SYSENTER_ESP, 1ULL << 47));
+}
+
 /* ---- EFER, MISC_ENABLE, HWCR ---- */
 
 TEST(efer_lme_is_fixed_while_paging_and_lma_always)
