@@ -85,9 +85,10 @@ int vcpu_set_sregs(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
 {
 	if (!vcpu_sregs_valid(vcpu, sregs) || sregs->efer & ~msr_efer_valid_bits(vcpu))
 		return -EINVAL;
-	if (lapic_set_base(vcpu, sregs->apic_base, true) || vcpu_set_cr8(vcpu, sregs->cr8))
+	if (sregs->cr8 > 0xf || lapic_set_base(vcpu, sregs->apic_base, true))
 		return -EINVAL;
 
+	vcpu_set_cr8(vcpu, sregs->cr8);
 	backend(set_sregs)(vcpu, sregs);
 	vcpu->cr2 = sregs->cr2;
 	backend(set_efer)(vcpu, sregs->efer);
