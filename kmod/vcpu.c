@@ -591,7 +591,6 @@ static long vcpu_run(struct vcpu *vcpu)
 static long vcpu_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 {
 	struct vcpu *vcpu = file->private_data;
-	int srcu;
 	long r;
 
 	if (vcpu->vm->mm != current->mm)
@@ -603,9 +602,9 @@ static long vcpu_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	if (likely(ioctl == KVM_RUN)) {
 		r = arg ? -EINVAL : vcpu_run(vcpu);
 	} else {
-		srcu = srcu_read_lock(&memslot_srcu);
+		memslot_read_lock(vcpu);
 		r = vcpu_state_ioctl(vcpu, ioctl, arg);
-		srcu_read_unlock(&memslot_srcu, srcu);
+		memslot_read_unlock(vcpu);
 	}
 	mutex_unlock(&vcpu->mutex);
 	return r;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Memory slots: what they take, what they refuse, and the dirty log. */
 #include "test.h"
+#include <linux/userfaultfd.h>
+#include <sys/syscall.h>
 
 FIXTURE(slots) {
 	struct vm vm;
@@ -588,6 +590,70 @@ TEST_F(slots, a_slot_deleted_under_the_running_guest_is_mmio)
 	ASSERT_EQ(0, vm_set_slot(&self->vm, SLOT_TEST, VM_RAM, 0, NULL, 0));
 	ASSERT_EQ(0, pthread_join(thread, &reason));
 	EXPECT_EQ(KVM_EXIT_MMIO, (u64)reason);
+}
+
+/* ---- changes beside another VM ---- */
+
+/* A page that nobody brings before give() does. */
+static void *absent_page(int uffd)
+{
+	void *page = anonymous(PAGE_SIZE);
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (u64)page, PAGE_SIZE }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	kvm_do(uffd, UFFDIO_API, &api);
+	kvm_do(uffd, UFFDIO_REGISTER, &reg);
+	return page;
+}
+
+static void give(int uffd, void *page)
+{
+	struct uffdio_zeropage zero = { .range = { (u64)page, PAGE_SIZE } };
+
+	kvm_do(uffd, UFFDIO_ZEROPAGE, &zero);
+}
+
+static struct { struct vcpu *vcpu; void *page; } waiting;
+
+static void *get_regs(void *arg)
+{
+	return (void *)(u64)errno_of(ioctl(waiting.vcpu->fd, KVM_GET_REGS, waiting.page));
+}
+
+static volatile bool deleted;
+
+static void *delete_slot(void *vm)
+{
+	die_unless(!vm_set_slot(vm, SLOT_TEST, VM_RAM, 0, NULL, 0));
+	deleted = true;
+	return NULL;
+}
+
+/* Whoever maps a file of a file system of his own can let a copy wait for as long as he likes. */
+TEST_F(slots, an_ioctl_that_waits_for_its_memory_holds_up_no_other_vm)
+{
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	pthread_t waits, deletes;
+	struct uffd_msg msg;
+	struct vm other;
+	void *error;
+
+	NEED(uffd >= 0, "the kernel has no userfaultfd");
+	vm_create_one(&other, 0);
+	vm_add_ram(&other, SLOT_TEST, VM_RAM, SIZE, 0);
+	waiting.vcpu = self->vcpu;
+	waiting.page = absent_page(uffd);
+	ASSERT_EQ(0, pthread_create(&waits, NULL, get_regs, NULL));
+	ASSERT_EQ(sizeof(msg), read(uffd, &msg, sizeof(msg)));
+	ASSERT_EQ(0, pthread_create(&deletes, NULL, delete_slot, &other));
+	EXPECT_TRUE(wait_until(deleted));
+	give(uffd, waiting.page);
+	pthread_join(waits, &error);
+	EXPECT_EQ(0, (u64)error);
+	pthread_join(deletes, NULL);
+	vm_destroy(&other);
 }
 
 TEST_HARNESS_MAIN

@@ -10,15 +10,15 @@
  *
  * The set of slots of a space is replaced as a whole.  Three kinds of readers:
  *
- *   KVM_RUN		is between memslot_read_lock() and memslot_read_unlock()
- *   other vCPU ioctls,	hold memslot_srcu, for a short time
- *   the mmu notifier
+ *   vCPU ioctls	are between memslot_read_lock() and memslot_read_unlock()
+ *   the mmu notifier	holds memslot_srcu, for a short time: all VMs wait for it, so nothing
+ *			in there may depend on a process, as a copy to or from one does
  *   slot ioctls	hold vm->slots_lock
  *
  * KVM_RUN stays inside while the guest runs, so that an exit costs nothing.
  * Who changes the slots sets REQ_MEMSLOTS: a vCPU takes that request where it
  * has no slot in hand, and only there, so a request that is gone means a
- * reader that is gone.  Helpers below expect one of the first three.
+ * reader that is gone.  Helpers below expect one of the first two.
  *
  * It is published under vm->tdp_lock, so whoever holds that and finds the set he
  * worked with still in place maps nothing that the new one does not have.
@@ -95,14 +95,14 @@ static inline void memslot_mark_dirty(struct vcpu *vcpu, const struct memslot *s
 
 /* ---- memslot.c ---- */
 
-/* KVM_RUN begins to use slots, and ends; not while it sleeps. memslot_srcu is lockdep's name for it. */
+/* An ioctl begins to use slots, and ends; not while its vCPU sleeps. memslot_srcu is lockdep's name for it. */
 static inline void memslot_read_lock(struct vcpu *vcpu)
 {
 	rcu_lock_acquire(&memslot_srcu.dep_map);
 	smp_store_mb(vcpu->reads_slots, true);	/* then look at vm->slots */
 }
 
-/* REQ_MEMSLOTS was taken, or need not be: tell who waits. */
+/* REQ_MEMSLOTS was taken: tell who waits. */
 static inline void memslot_read_pass(struct vcpu *vcpu)
 {
 	wake_up_var(&vcpu->reads_slots);
@@ -112,7 +112,7 @@ static inline void memslot_read_unlock(struct vcpu *vcpu)
 {
 	smp_store_mb(vcpu->reads_slots, false);	/* then look at requests */
 	rcu_lock_release(&memslot_srcu.dep_map);
-	if (unlikely(test_bit(REQ_MEMSLOTS, &vcpu->requests)))
+	if (unlikely(vcpu_take_request(vcpu, REQ_MEMSLOTS)))
 		memslot_read_pass(vcpu);
 }
 
