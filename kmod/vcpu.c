@@ -751,6 +751,8 @@ static int vcpu_publish(struct vcpu *vcpu)
 	char name[24];
 	int fd;
 
+	/* Who guesses the descriptor waits: a vCPU that does not count yet is neither flushed nor waited for. */
+	guard(mutex)(&vcpu->mutex);
 	vcpu->idx = vm->nr_vcpus;
 	vm->vcpus[vcpu->idx] = vcpu;
 	snprintf(name, sizeof(name), "kvm-vcpu:%u", vcpu->id);
