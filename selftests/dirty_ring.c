@@ -295,6 +295,39 @@ TEST_F(ring, room_for_a_few_lets_it_write_a_few)
 	EXPECT_EQ(before, count_dirty(self->ring));
 }
 
+static u64 ins_over_two_pages(u64 gpa)
+{
+	u64 count = PAGE_SIZE + 1;
+
+	asm volatile("rep insb" : "+D"(gpa), "+c"(count) : "d"(0x1234) : "memory");
+	return 0;
+}
+
+static u32 times_dirty(const struct kvm_dirty_gfn *ring, u64 page)
+{
+	u32 count = 0;
+
+	for (u32 i = 0; i < ENTRIES; i++)
+		count += is_dirty(&ring[i]) && ring[i].offset == page;
+	return count;
+}
+
+/* User space gives all that goes into a page at one exit. */
+TEST_F(ring, a_string_from_a_port_does_not_fill_it)
+{
+	struct kvm_run *run = self->vcpu->run;
+
+	vcpu_start(self->vcpu, write_pages, PAGES);
+	ASSERT_EQ(KVM_EXIT_DIRTY_RING_FULL, run_until_full(self->vcpu));
+	collect(self->ring, 0, 100);
+	ASSERT_EQ(100, reset(&self->vm));
+	vcpu_start(self->vcpu, ins_over_two_pages, VM_RAM + (PAGES - 2) * PAGE_SIZE);
+	while (run_until_full(self->vcpu) == KVM_EXIT_IO && run->io.port == 0x1234)
+		;
+	EXPECT_EQ(1, times_dirty(self->ring, PAGES - 2));
+	EXPECT_EQ(1, times_dirty(self->ring, PAGES - 1));
+}
+
 TEST_F(ring, it_goes_round_and_nothing_is_lost)
 {
 	static u8 seen[PAGES];

@@ -58,6 +58,16 @@ static struct kvm_dirty_gfn *dirty_ring_entry(struct vcpu *vcpu, u32 nr)
 	return &vcpu->ring.entry[nr & (vcpu->vm->dirty_ring_entries - 1)];
 }
 
+/* Is it the newest entry, and not collected yet? */
+static bool dirty_ring_has(struct vcpu *vcpu, u32 id, u64 offset)
+{
+	const struct kvm_dirty_gfn *entry = dirty_ring_entry(vcpu, vcpu->ring.pushed - 1);
+
+	smp_mb();	/* what was written to the page comes before this look */
+	return READ_ONCE(entry->flags) == KVM_DIRTY_GFN_F_DIRTY &&
+	       READ_ONCE(entry->slot) == id && READ_ONCE(entry->offset) == offset;
+}
+
 static u32 dirty_ring_room(struct vcpu *vcpu)
 {
 	/* Pairs with dirty_ring_reset(). */
@@ -71,6 +81,8 @@ void dirty_ring_push(struct vcpu *vcpu, const struct memslot *slot, gfn_t gfn)
 	struct kvm_dirty_gfn *entry;
 
 	guard(preempt)();	/* being switched out writes to guest memory, too */
+	if (dirty_ring_has(vcpu, slot->id, gfn - slot->gfn))
+		return;		/* string instructions write to a page thousands of times */
 	if (dirty_ring_room(vcpu)) {
 		entry = dirty_ring_entry(vcpu, vcpu->ring.pushed);
 		WRITE_ONCE(entry->slot, slot->id);
