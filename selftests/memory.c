@@ -108,6 +108,44 @@ TEST_F(memory, after_efault_the_guest_goes_on_when_memory_is_back)
 	EXPECT_EQ(77, vcpu_finish(self->vcpu));
 }
 
+static siginfo_t bus_error;
+
+static void note_bus_error(int signal, siginfo_t *info, void *context)
+{
+	bus_error = *info;
+}
+
+/* From now on the host's page there is a broken one; false if the kernel cannot have it so. */
+static bool break_page(void *page)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY);
+	FILE *f = fopen("/sys/devices/system/memory/hard_offline_page", "w");
+	u64 entry, pfn_bits = (1ULL << 55) - 1;
+
+	die_unless(pread(pagemap, &entry, sizeof(entry), (u64)page / PAGE_SIZE * sizeof(entry)) ==
+		   sizeof(entry));
+	close(pagemap);
+	return f && fprintf(f, "%#llx", (entry & pfn_bits) * PAGE_SIZE) > 0 && !fclose(f);
+}
+
+/* As for the process's own access; a VMM then tells the guest by a machine check, and goes on. */
+TEST_F(memory, access_to_a_broken_page_is_sigbus)
+{
+	struct sigaction action = { .sa_sigaction = note_bus_error, .sa_flags = SA_SIGINFO };
+	u8 *ram = vm_add_ram(&self->vm, SLOT_TEST, VM_RAM, SIZE, 0);
+
+	ASSERT_EQ(0, sigaction(SIGBUS, &action, NULL));
+	vcpu_call(self->vcpu, number_pages, 1000);
+	NEED(break_page(ram), "the kernel knows no broken memory");
+	EXPECT_EQ(EINTR, run_errno(self->vcpu, load, VM_RAM));
+	EXPECT_EQ(BUS_MCEERR_AR, bus_error.si_code);
+	EXPECT_EQ(ram, bus_error.si_addr);
+	ASSERT_EQ(ram, mmap(ram, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	*(u64 *)ram = 77;
+	EXPECT_EQ(77, vcpu_finish(self->vcpu));
+}
+
 TEST_F(memory, backing_moved_away_by_mremap_is_gone)
 {
 	u8 *ram = vm_add_ram(&self->vm, SLOT_TEST, VM_RAM, SIZE, 0);

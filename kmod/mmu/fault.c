@@ -349,11 +349,12 @@ static int fault_in(hva_t hva, bool write)
 
 	if (likely(r == 1))
 		return 0;
-	if (r == -EHWPOISON)
+	if (r == -EHWPOISON) {
+		/* The signal ends KVM_RUN, as any does: monitors know this, and no error. */
 		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)hva, PAGE_SHIFT, current);
-	else if (r == -EFAULT)
-		r = fault_in_special(hva, write);
-	return r;
+		return 0;
+	}
+	return r == -EFAULT ? fault_in_special(hva, write) : r;
 }
 
 int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write)

@@ -193,8 +193,8 @@ enum tdp_fault_result {
  * @gpa: where
  * @write: a write
  *
- * Sleeps.  Return: enum tdp_fault_result; -EFAULT when the process has no
- * memory there, -EHWPOISON when it is broken (SIGBUS is on its way), -ENOMEM,
+ * Sleeps.  Return: enum tdp_fault_result, TDP_FIXED also where memory is broken
+ * and SIGBUS on its way; -EFAULT when the process has no memory there, -ENOMEM,
  * -EINTR when a fatal signal came.
  */
 int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write);
