@@ -89,8 +89,8 @@ static inline void memslot_mark_dirty(struct vcpu *vcpu, const struct memslot *s
 		return;
 	if (vcpu->ring.entry)
 		dirty_ring_push(vcpu, slot, gfn);
-	else if (!test_bit(gfn - slot->gfn, slot->dirty))
-		set_bit(gfn - slot->gfn, slot->dirty);
+	else
+		set_bit(gfn - slot->gfn, slot->dirty);	/* a look first could overtake what was written */
 }
 
 /* ---- memslot.c ---- */
