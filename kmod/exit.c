@@ -444,7 +444,7 @@ int exit_tdp_fault(struct vcpu *vcpu, const struct tdp_exit *fault)
 	trace_kvm_page_fault(vcpu, fault->gpa, fault->error_code);
 	/* The APIC page is the vCPU's own, whatever lies under it. */
 	if (!lapic_mmio_hit(vcpu, fault->gpa) || fault->fetch)
-		r = tdp_fault(vcpu, fault->gpa, fault->write);
+		r = tdp_fault(vcpu, fault->gpa, fault->write, fault->fetch);
 	if (likely(r == TDP_FIXED))
 		return EXIT_RESUME;
 	if (r < 0)

@@ -656,4 +656,47 @@ TEST_F(monitor, exits_are_counted)
 	vm_create(&self->vm, VM_PLAIN);
 }
 
+/* The kernel's word on the erratum of Documentation/admin-guide/hw-vuln/multihit.rst. */
+static bool cpu_has_multihit_erratum(void)
+{
+	FILE *f = fopen("/sys/devices/system/cpu/vulnerabilities/itlb_multihit", "r");
+	char word[32] = "";
+
+	die_unless(f && fgets(word, sizeof(word), f));
+	fclose(f);
+	return strncmp(word, "Not affected", 12);
+}
+
+static u64 call_each_page(u64 count)
+{
+	for (u64 i = 0; i < count; i++)
+		((void (*)(void))(VM_RAM + i * PAGE_SIZE))();
+	return 0;
+}
+
+/* Where a fetch from a large page could stop the host, each page of code faults by itself. */
+TEST_F(monitor, code_in_a_huge_page_is_mapped_in_small_ones_where_the_cpu_needs_it)
+{
+	enum { SIZE = 2 * MiB, COUNT = 100 };
+	u8 *area = mmap(NULL, 2 * SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	u8 *ram = (u8 *)(((u64)area + SIZE - 1) & -(u64)SIZE);
+	int fd = ioctl(self->vcpu->fd, KVM_GET_STATS_FD, 0);
+	u64 faults;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, madvise(ram, SIZE, MADV_HUGEPAGE));
+	memset(ram, 0xc3, SIZE);		/* RET */
+	ASSERT_EQ(0, vm_set_slot(&self->vm, SLOT_TEST, VM_RAM, SIZE, ram, 0));
+	vcpu_call(self->vcpu, call_each_page, 0);
+	faults = read_stat(fd, "pf_taken");
+	vcpu_call(self->vcpu, call_each_page, COUNT);
+	faults = read_stat(fd, "pf_taken") - faults;
+	if (cpu_has_multihit_erratum()) {
+		EXPECT_GE(faults, COUNT);
+	} else {
+		EXPECT_LT(faults, COUNT);
+	}
+	close(fd);
+}
+
 TEST_HARNESS_MAIN

@@ -16,6 +16,7 @@
  *   start() was here, end() was not              may see the old page: tries again
  *   end() was here                               sees the new page table
  */
+#include <linux/cpu.h>
 #include <linux/ioport.h>
 #include <linux/pgtable.h>
 #include <linux/swap.h>
@@ -249,8 +250,18 @@ struct fault {
 	const struct memslot *slot;
 	gfn_t		gfn;
 	hva_t		hva;
-	bool		write;
+	bool		write, fetch;
 };
+
+/*
+ * Some CPUs stop the whole machine where a guest executes from a large leaf and changes its own page
+ * sizes meanwhile.  There, large leaves are not executable, and what is executed is split.
+ * Documentation/admin-guide/hw-vuln/multihit.rst
+ */
+static bool fault_splits_code(void)
+{
+	return boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off();
+}
 
 /* The largest leaf that host, CPU, slot and alignment allow. */
 static unsigned int fault_level(const struct fault *fault, unsigned int level)
@@ -259,7 +270,7 @@ static unsigned int fault_level(const struct fault *fault, unsigned int level)
 	u64 skew = slot->gfn ^ (slot->hva >> PAGE_SHIFT);
 
 	level = min(level, fault->vcpu->space->tdp.format->max_level);
-	if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
+	if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES || (fault->fetch && fault_splits_code()))
 		level = TDP_4K;
 	for (; level > TDP_4K; level--) {
 		u64 pages = tdp_level_pages(level);
@@ -276,11 +287,13 @@ static unsigned int fault_level(const struct fault *fault, unsigned int level)
  * A page that the process may write is given to the guest writable at once,
  * also on a read, unless somebody waits for the first write to it.
  */
-static int fault_prot(const struct fault *fault, const struct host_leaf *leaf)
+static int fault_prot(const struct fault *fault, const struct host_leaf *leaf, unsigned int level)
 {
 	u32 flags = fault->slot->flags;
-	int prot = TDP_READ | TDP_EXEC;
+	int prot = TDP_READ;
 
+	if (level == TDP_4K || !fault_splits_code())
+		prot |= TDP_EXEC;
 	if (leaf->writable && !(flags & KVM_MEM_READONLY) &&
 	    (fault->write || !(flags & KVM_MEM_LOG_DIRTY_PAGES)))
 		prot |= TDP_WRITE;
@@ -299,7 +312,8 @@ static int fault_map(const struct fault *fault, struct list_head *freed)
 	struct vm *vm = fault->vcpu->vm;
 	struct host_leaf leaf;
 	bool flush = false;
-	int prot, lacks;
+	unsigned int level;
+	int lacks;
 
 	if (rcu_access_pointer(fault->vcpu->space->slots) != fault->slots)
 		return -EAGAIN;
@@ -313,9 +327,9 @@ static int fault_map(const struct fault *fault, struct list_head *freed)
 	if (fault->write ? !leaf.writable : !leaf.readable)
 		return -EFAULT;
 
-	prot = fault_prot(fault, &leaf);
-	lacks = tdp_map(tdp, &fault->vcpu->tdp_cache, fault->gfn, leaf.pfn,
-			fault_level(fault, leaf.level), prot, freed, &flush);
+	level = fault_level(fault, leaf.level);
+	lacks = tdp_map(tdp, &fault->vcpu->tdp_cache, fault->gfn, leaf.pfn, level,
+			fault_prot(fault, &leaf, level), freed, &flush);
 	/* No more tables than user space allows: all begin anew. */
 	if (unlikely(lacks && vm->max_tables && tdp->nr_tables + lacks > vm->max_tables))
 		flush |= tdp_zap(tdp, 0, ~0ULL, freed);
@@ -357,10 +371,10 @@ static int fault_in(hva_t hva, bool write)
 	return r == -EFAULT ? fault_in_special(hva, write) : r;
 }
 
-int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write)
+int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write, bool fetch)
 {
 	struct fault fault = {
-		.vcpu = vcpu, .gfn = gpa >> PAGE_SHIFT, .write = write,
+		.vcpu = vcpu, .gfn = gpa >> PAGE_SHIFT, .write = write, .fetch = fetch,
 		.slots = memslot_all(vcpu->space),
 	};
 	bool faulted_in = false;

@@ -192,12 +192,13 @@ enum tdp_fault_result {
  * @vcpu: who faulted; in its own thread
  * @gpa: where
  * @write: a write
+ * @fetch: an instruction fetch
  *
  * Sleeps.  Return: enum tdp_fault_result, TDP_FIXED also where memory is broken
  * and SIGBUS on its way; -EFAULT when the process has no memory there, -ENOMEM,
  * -EINTR when a fatal signal came.
  */
-int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write);
+int tdp_fault(struct vcpu *vcpu, gpa_t gpa, bool write, bool fetch);
 
 /*
  * ---- guest_mem.c: in the vCPU's thread, under its mutex; may sleep (fault pages in) ----
