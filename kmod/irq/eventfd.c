@@ -156,13 +156,16 @@ static int irqfd_add(struct vm *vm, const struct kvm_irqfd *args)
 	return ret;
 }
 
+/* Until it is released the file is held: a hang-up would release it once more. */
 static int irqfd_remove(struct vm *vm, const struct kvm_irqfd *args)
 {
-	struct eventfd_ctx *eventfd = eventfd_ctx_fdget(args->fd);
+	struct file *file __free(fput) = eventfd_fget(args->fd);
+	struct eventfd_ctx *eventfd;
 	struct irqfd *irqfd, *next;
 
-	if (IS_ERR(eventfd))
-		return PTR_ERR(eventfd);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	eventfd = eventfd_ctx_fileget(file);
 	guard(mutex)(&vm->eventfd_lock);
 	list_for_each_entry_safe(irqfd, next, &vm->irqfds, node)
 		if (irqfd->eventfd == eventfd && irqfd->gsi == args->gsi)

@@ -19,6 +19,7 @@ struct file { int fd; };
 struct eventfd_ctx {
 	struct file file;
 	int refs, files;
+	bool closing;		/* another thread has just closed its descriptor */
 	u64 count;
 	wait_queue_head_t queue;
 } fds[NR_FDS];
@@ -34,9 +35,16 @@ struct file *eventfd_fget(int fd)
 	return &fds[fd].file;
 }
 
+static void wake(struct eventfd_ctx *ctx, unsigned long events);
+
 void fput(struct file *file)
 {
-	fds[file->fd].files--;
+	struct eventfd_ctx *ctx = &fds[file->fd];
+
+	if (!--ctx->files && ctx->closing) {
+		ctx->closing = false;
+		wake(ctx, EPOLLHUP);
+	}
 }
 
 struct eventfd_ctx *eventfd_ctx_fileget(struct file *file)
@@ -240,6 +248,17 @@ TEST_F(eventfd, closed_by_all_others_it_goes_away_by_itself)
 	EXPECT_EQ(0, fds[1].refs);
 	EXPECT_EQ(NULL, fds[1].queue.entry);
 	EXPECT_TRUE(list_empty(&self->vm->irqfds));
+}
+
+/* Released by the one, it is not there for the hang-up of the other. */
+TEST_F(eventfd, closed_while_it_is_deassigned_it_goes_away_once)
+{
+	ASSERT_EQ(0, bind_irqfd(self->vm, 1, LINE));
+	fds[1].closing = true;
+	EXPECT_EQ(0, unbind_irqfd(self->vm, 1, LINE));
+	EXPECT_FALSE(fds[1].closing);
+	EXPECT_EQ(NULL, queued);
+	EXPECT_EQ(1, self->vm->refs.refs);
 }
 
 TEST_F(eventfd, a_hang_up_of_a_vm_that_ends_is_left_to_its_end)
