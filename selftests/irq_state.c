@@ -232,10 +232,18 @@ TEST_F(state, a_pic_interrupt_pending_in_one_vm_is_delivered_in_another)
 
 #define IOAPIC_ENTRY (VECTOR | 1ULL << 15 | 1ULL << 56)
 
+#define IOAPIC_ID 0
+
 static u64 set_up_ioapic(u64 arg)
 {
+	ioapic_write(IOAPIC_ID, 0x05000000);
 	ioapic_route(17, IOAPIC_ENTRY);
 	return 0;
+}
+
+static u64 ioapic_id(u64 arg)
+{
+	return ioapic_read(IOAPIC_ID);
 }
 
 TEST_F(state, ioapic_state_round_trip)
@@ -245,10 +253,12 @@ TEST_F(state, ioapic_state_round_trip)
 	vcpu_call(self->vcpu, set_up_ioapic, 0);
 	chip = get_chip(&self->vm, KVM_IRQCHIP_IOAPIC);
 	EXPECT_EQ(IOAPIC_BASE_ADDR, chip.chip.ioapic.base_address);
+	EXPECT_EQ(5, chip.chip.ioapic.id);
 	EXPECT_EQ(IOAPIC_ENTRY, chip.chip.ioapic.redirtbl[17].bits);
 	kvm_do(self->other_vm.fd, KVM_SET_IRQCHIP, &chip);
 	back = get_chip(&self->other_vm, KVM_IRQCHIP_IOAPIC);
 	EXPECT_EQ(0, memcmp(&chip.chip.ioapic, &back.chip.ioapic, sizeof(chip.chip.ioapic)));
+	EXPECT_EQ(0x05000000, vcpu_call(self->other, ioapic_id, 0));
 }
 
 static u64 enable_apic(u64 arg)

@@ -23,7 +23,9 @@ enum { IOAPIC_REGSEL = 0x00, IOAPIC_WINDOW = 0x10, IOAPIC_LENGTH = 0x100 };
 /* 82093AA "IOAPIC Registers" */
 enum { IOAPIC_ID = 0x00, IOAPIC_VER = 0x01, IOAPIC_ARB = 0x02, IOAPIC_REDTBL = 0x10 };
 
-#define IOAPIC_ID_MASK		(0xfu << 24)
+/* KVM_GET_IRQCHIP has the four bits alone, the register has them on top. */
+#define IOAPIC_ID_MASK		0xfu
+#define IOAPIC_ID_SHIFT		24
 #define IOAPIC_VERSION		(0x11 | (IOAPIC_PINS - 1) << 16)
 
 /* One of the 24; the ABI gives the type no name. */
@@ -178,7 +180,7 @@ static u32 ioapic_read_reg(const struct ioapic *ioapic)
 
 	switch (reg) {
 	case IOAPIC_ID:
-	case IOAPIC_ARB: return ioapic->state.id & IOAPIC_ID_MASK;
+	case IOAPIC_ARB: return (ioapic->state.id & IOAPIC_ID_MASK) << IOAPIC_ID_SHIFT;
 	case IOAPIC_VER: return IOAPIC_VERSION;
 	}
 	if (reg < IOAPIC_REDTBL || index >= 2 * IOAPIC_PINS)
@@ -226,7 +228,7 @@ static int ioapic_write_reg(struct vm *vm, struct ioapic *ioapic, u32 val)
 	ioapic_entry old, new;
 
 	if (reg == IOAPIC_ID)
-		ioapic->state.id = val & IOAPIC_ID_MASK;
+		ioapic->state.id = val >> IOAPIC_ID_SHIFT & IOAPIC_ID_MASK;
 	if (reg < IOAPIC_REDTBL || index >= 2 * IOAPIC_PINS)
 		return -1;
 	old = ioapic->state.redirtbl[pin];

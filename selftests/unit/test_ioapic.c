@@ -393,6 +393,7 @@ TEST_F(ioapic, a_restored_chip_goes_on_where_the_saved_one_stood)
 
 	ASSERT_EQ(0, irq_ioctl_get_irqchip(self->vm, &chip));
 	EXPECT_EQ(1 << 9 | 1 << 10, chip.chip.ioapic.irr);
+	EXPECT_EQ(3, chip.chip.ioapic.id);
 	ASSERT_EQ(0, lapic_get_state(self->vcpu, &lapic));
 	ASSERT_EQ(0, lapic_set_state(vcpu, &lapic));
 	ASSERT_EQ(0, irq_ioctl_set_irqchip(other, &chip));
