@@ -256,6 +256,16 @@ TEST_F(pic, a_level_requests_as_long_as_it_is_high)
 	EXPECT_FALSE(pic_pending(self->vm));
 }
 
+TEST_F(pic, an_edge_from_before_is_no_request_of_a_level)
+{
+	line_up(self->vm, 5);
+	pulse(self->vm, 6);
+	outb(self->vm, ELCR, 1 << 5 | 1 << 6);
+	EXPECT_EQ(1 << 5, irr(self->vm, MASTER));
+	line_down(self->vm, 5);
+	EXPECT_FALSE(pic_pending(self->vm));
+}
+
 TEST_F(pic, elcr_leaves_the_timer_keyboard_cascade_rtc_and_fpu_on_edges)
 {
 	outb(self->vm, ELCR, 0xff);
