@@ -185,6 +185,29 @@ TEST_F(lines, a_line_wakes_a_halted_vcpu)
 	EXPECT_EQ(1, taken(self->vcpu, PIC_BASE + 4));
 }
 
+/* SDM 3A "Enabling or Disabling the Local APIC": then INTR is the processor's own pin. */
+static u64 apic_off_with_intr_high(u64 arg)
+{
+	guest_pic_init(PIC_BASE, 1 << 4);
+	xapic_enable();
+	xapic_write(APIC_LVT0, APIC_LVT_MASKED);
+	guest_sync(1);
+	asm volatile("sti");
+	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) & ~APIC_BASE_ENABLE);
+	for (u32 i = 0; i < 100; i++)
+		cpuid(0, 0);
+	return 0;
+}
+
+TEST_F(lines, a_line_that_waits_comes_when_the_local_apic_is_turned_off)
+{
+	vcpu_start(self->vcpu, apic_off_with_intr_high, 0);
+	vcpu_sync(self->vcpu);
+	vm_irq_pulse(&self->vm, 4);
+	vcpu_finish(self->vcpu);
+	EXPECT_EQ(1, taken(self->vcpu, PIC_BASE + 4));
+}
+
 /* ---- I/O APIC ---- */
 
 static u64 entry_of_pin;

@@ -406,6 +406,7 @@ int lapic_set_base(struct vcpu *vcpu, u64 val, bool host)
 	cpuid_refresh(vcpu);
 	if (!vcpu->lapic)
 		return 0;
+	vcpu_request(vcpu, REQ_EVENT);	/* the PIC may be waiting behind LINT0 */
 	/* Disabled, it lost its state. */
 	if (!host && !from) {
 		lapic_set(vcpu->lapic, APIC_ID, SET_XAPIC_DEST_FIELD(vcpu->id));

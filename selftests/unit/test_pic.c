@@ -428,6 +428,16 @@ TEST_F(pic, intr_is_the_processors_pin_when_the_apic_is_off)
 	EXPECT_EQ(BASE_MASTER + 4, irq_ack(self->vcpu));
 }
 
+TEST_F(pic, intr_that_waits_is_looked_for_when_the_apic_goes_off)
+{
+	apic_enable(self->vcpu);
+	apic_write(self->vcpu, APIC_LVT0, APIC_LVT_MASKED);
+	pulse(self->vm, 4);
+	vcpu_take_request(self->vcpu, REQ_EVENT);
+	ASSERT_EQ(0, lapic_set_base(self->vcpu, self->vcpu->apic_base & ~XAPIC_ENABLE, false));
+	EXPECT_TRUE(vcpu_take_request(self->vcpu, REQ_EVENT));
+}
+
 TEST_F(pic, intr_can_be_a_fixed_vector_or_an_nmi)
 {
 	apic_enable(self->vcpu);
