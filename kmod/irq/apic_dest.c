@@ -99,7 +99,8 @@ static void pick_one(struct vm *vm, u8 vector, unsigned long *targets)
 	unsigned int idx, nr;
 
 	for_each_set_bit(idx, targets, VM_MAX_VCPUS)
-		if (!lapic_sw_enabled(vm->vcpus[idx]->lapic))
+		if (!lapic_hw_enabled(vm->vcpus[idx]->lapic) ||
+		    !lapic_sw_enabled(vm->vcpus[idx]->lapic))
 			__clear_bit(idx, targets);
 	nr = bitmap_weight(targets, VM_MAX_VCPUS);
 	if (nr < 2)

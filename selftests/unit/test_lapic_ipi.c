@@ -117,6 +117,7 @@ TEST_F(apic, an_id_that_was_changed_or_is_shared_works)
 TEST_F(apic, lowest_priority_takes_one_and_spreads_by_vector)
 {
 	unsigned int vector, who, all = 0;
+	struct vcpu *off;
 
 	for (vector = 0x40; vector < 0x48; vector++) {
 		ipi(self->vcpu, 0xff, APIC_DM_LOWEST | vector);
@@ -136,6 +137,13 @@ TEST_F(apic, lowest_priority_takes_one_and_spreads_by_vector)
 		all |= who_has(self->vm, vector);
 	}
 	EXPECT_EQ(1 << 1 | 1 << 3, all);
+	/* and who is turned off, whatever its registers say */
+	off = self->vm->vcpus[3];
+	ASSERT_EQ(0, lapic_set_base(off, off->apic_base & ~XAPIC_ENABLE, false));
+	for (vector = 0x50; vector < 0x58; vector++) {
+		ipi(self->vm->vcpus[1], 0xff, APIC_DM_LOWEST | vector);
+		EXPECT_EQ(1 << 1, who_has(self->vm, vector));
+	}
 }
 
 TEST_F(apic, nmi_and_smi_need_no_enabled_apic_and_no_vector)
