@@ -239,7 +239,7 @@ static int lapic_accept_vector(struct lapic *apic, struct vcpu *src, u8 vector, 
 		return -1;
 	}
 	if (unlikely(lapic_test(apic, APIC_TMR, vector) != level))
-		change_bit(lapic_bit(vector), lapic_word(apic, APIC_TMR, vector));
+		assign_bit(lapic_bit(vector), lapic_word(apic, APIC_TMR, vector), level);
 	/* Who found it clear before us tells the vCPU. */
 	if (test_and_set_bit(lapic_bit(vector), lapic_word(apic, APIC_IRR, vector)))
 		return 0;

@@ -3,6 +3,9 @@
  * irq/lapic.c and irq/lapic_irq.c against the manual: SDM 3A "Advanced
  * Programmable Interrupt Controller (APIC)": registers, priorities, modes.
  */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <asm/msr-index.h>
 #include "test_lapic.h"
 
@@ -290,6 +293,59 @@ TEST_F(apic, the_tmr_tells_how_the_last_one_was_triggered)
 	apic_write(self->vcpu, APIC_EOI, 0);
 	apic_interrupt(self->vcpu, 0x51);
 	EXPECT_FALSE(apic_bit(self->vcpu, APIC_TMR, 0x51));
+}
+
+/* Two senders of one vector, each a level: whoever comes first, a level it is. */
+static struct { struct vm *vm; atomic_uint round, done; } race;
+enum { RACES = 20000 };
+
+static void wait_for(atomic_uint *number, unsigned int value)
+{
+	for (unsigned int i = 1; atomic_load(number) != value; i++)
+		if (i % 1024)
+			__builtin_ia32_pause();
+		else
+			sched_yield();
+}
+
+static void send_level(void)
+{
+	irq_send_msi(race.vm, &(struct kvm_msi) {
+		.address_lo = 0xfee00000, .data = 0x51 | APIC_INT_LEVELTRIG });
+}
+
+static void *other_sender(void *arg)
+{
+	for (unsigned int round = 1; round <= RACES; round++) {
+		wait_for(&race.round, round);
+		send_level();
+		atomic_store(&race.done, round);
+	}
+	return NULL;
+}
+
+TEST_F(apic, two_levels_at_once_are_a_level)
+{
+	unsigned int round, delay, edges = 0;
+	pthread_t thread;
+
+	race.vm = self->vm;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, other_sender, NULL));
+	for (round = 1; round <= RACES; round++) {
+		apic_interrupt(self->vcpu, 0x51);
+		irq_ack(self->vcpu);
+		apic_write(self->vcpu, APIC_EOI, 0);
+		atomic_store(&race.round, round);
+		for (delay = 0; delay < round % 256; delay++)
+			asm volatile("nop");
+		send_level();
+		wait_for(&race.done, round);
+		edges += !apic_bit(self->vcpu, APIC_TMR, 0x51);
+		while (irq_ack(self->vcpu) >= 0)
+			apic_write(self->vcpu, APIC_EOI, 0);
+	}
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, edges);
 }
 
 TEST_F(apic, any_order_of_interrupts_is_taken_by_priority)

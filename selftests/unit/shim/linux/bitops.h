@@ -28,13 +28,9 @@ static inline bool test_and_clear_bit(long nr, volatile unsigned long *map)
 	return __atomic_fetch_and(bit_word(nr, map), ~bit_mask(nr), __ATOMIC_SEQ_CST) & bit_mask(nr);
 }
 
-static inline void change_bit(long nr, volatile unsigned long *map)
-{
-	__atomic_fetch_xor(bit_word(nr, map), bit_mask(nr), __ATOMIC_SEQ_CST);
-}
-
 #define set_bit(nr, map)	((void)test_and_set_bit(nr, map))
 #define clear_bit(nr, map)	((void)test_and_clear_bit(nr, map))
+#define assign_bit(nr, map, on)	((on) ? set_bit(nr, map) : clear_bit(nr, map))
 #define __set_bit(nr, map)	((void)(*bit_word(nr, map) |= bit_mask(nr)))
 #define __clear_bit(nr, map)	((void)(*bit_word(nr, map) &= ~bit_mask(nr)))
 
