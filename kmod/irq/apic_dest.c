@@ -156,7 +156,7 @@ int lapic_deliver(struct vm *vm, struct vcpu *src, u32 dest, u32 icr)
  * @dest: as the device wrote it
  * @icr: the rest, without shorthand
  *
- * A destination of eight bits that are all ones is a broadcast, also to
+ * A destination that is all ones is a broadcast, of eight bits too, and also to
  * x2APICs unless user space asked for the letter of the architecture
  * (KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK).
  *
@@ -164,8 +164,9 @@ int lapic_deliver(struct vm *vm, struct vcpu *src, u32 dest, u32 icr)
  */
 int lapic_deliver_from_device(struct vm *vm, u32 dest, u32 icr)
 {
-	if (unlikely(dest == XAPIC_BROADCAST &&
-		     !(vm->x2apic_api & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)))
+	if (unlikely(dest == X2APIC_BROADCAST ||
+		     (dest == XAPIC_BROADCAST &&
+		      !(vm->x2apic_api & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK))))
 		icr |= APIC_DEST_ALLINC;
 	return lapic_deliver(vm, NULL, dest, icr);
 }

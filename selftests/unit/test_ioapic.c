@@ -596,6 +596,14 @@ TEST_F(ioapic, an_msi_has_a_wide_destination_only_if_user_space_said_so)
 	self->vm->x2apic_api = KVM_X2APIC_API_USE_32BIT_IDS;
 	EXPECT_EQ(1, irq_send_msi(self->vm, &msi));
 	EXPECT_EQ(0x71, irq_pending(far));
+	EXPECT_EQ(0x71, irq_ack(far));
+	EXPECT_EQ(0, lapic_msr_write(far, APIC_BASE_MSR + (APIC_EOI >> 4), 0));
+	/* everybody, by 32 bits */
+	msi.address_lo = 0xfeeff000;
+	msi.address_hi = 0xffffff00;
+	self->vm->x2apic_api |= KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK;
+	EXPECT_LE(1, irq_send_msi(self->vm, &msi));
+	EXPECT_EQ(0x71, irq_pending(far));
 	msi.address_hi = 0x101;
 	EXPECT_EQ(-EINVAL, irq_send_msi(self->vm, &msi));
 }
