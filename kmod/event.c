@@ -394,9 +394,9 @@ void event_requeue(struct vcpu *vcpu, u32 event, u32 error_code)
  */
 bool event_wakes(struct vcpu *vcpu)
 {
-	if (vcpu->exception.pending || vcpu->nmi_pending || atomic_read(&vcpu->nmi_queued))
+	if (!vcpu->nmi_masked && (vcpu->nmi_pending || atomic_read(&vcpu->nmi_queued)))
 		return true;
-	if (event_cut_off(vcpu) || vcpu->pv_unhalted)
+	if (vcpu->exception.pending || event_cut_off(vcpu) || vcpu->pv_unhalted)
 		return true;
 	if (!vcpu->smm && (vcpu->smi_pending || test_bit(REQ_SMI, &vcpu->requests)))
 		return true;

@@ -172,6 +172,41 @@ TEST_F(events, nmi_wakes_a_halted_vcpu)
 	EXPECT_EQ(1, vcpu_join(self->apic_vcpu));
 }
 
+enum { WAKER = 0x41 };
+
+static void halting_nmi(struct guest_frame *frame)
+{
+	if (++nmi.count > 1)
+		return;
+	guest_sync(101);
+	wait_for_irq();
+}
+
+static u64 nmi_with_apic(u64 arg)
+{
+	xapic_enable();
+	return sync_and_return(0);
+}
+
+/* SDM 2A "HLT": "an enabled interrupt (including NMI and SMI)" ends it. */
+TEST_F(events, a_masked_nmi_wakes_no_halted_vcpu)
+{
+	guest_handlers[NMI_VECTOR] = halting_nmi;
+	guest_handlers[WAKER] = guest_eoi_xapic;
+	vcpu_start(self->apic_vcpu, nmi_with_apic, 0);
+	vcpu_sync(self->apic_vcpu);
+	send_nmi(self->apic_vcpu);
+	ASSERT_EQ(101, vcpu_sync(self->apic_vcpu));
+	send_nmi(self->apic_vcpu);
+	/* Again, if a busy machine has not let it come to its HLT. */
+	for (int i = 0; i < 20 && vcpu_mp_state(self->apic_vcpu) != KVM_MP_STATE_HALTED; i++)
+		ASSERT_EQ(EINTR, vcpu_enter_interrupted(self->apic_vcpu, 100000));
+	EXPECT_EQ(1, nmi.count);
+	/* An interrupt ends it, and its IRET lets the NMI in. */
+	send_msi(&self->apic_vm, WAKER);
+	EXPECT_EQ(2, vcpu_finish(self->apic_vcpu));
+}
+
 static volatile bool spinning;
 
 static u64 spin_until_nmi(u64 arg)
