@@ -212,8 +212,8 @@ int emu_execute(struct emu *emu);
  * emu_advance() - step over the decoded instruction without executing it
  * @emu: as emu_decode() left it
  *
- * RIP moves by the length, cut to the width of the code segment; RFLAGS.RF is
- * cleared.
+ * RIP moves by the length, cut to 32 bits outside of 64-bit code: only jumps cut
+ * it to 16.  RFLAGS.RF is cleared.
  *
  * Return: EMU_DONE, for it is the last thing that any instruction does.
  */

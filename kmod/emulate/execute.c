@@ -221,9 +221,7 @@ int emu_advance(struct emu *emu)
 {
 	u64 rip = emu->rip + emu->insn.len;
 
-	if (emu->mode != EMU_MODE_LONG)
-		rip = emu->mode == EMU_MODE_PROT32 ? (u32)rip : (u16)rip;
-	emu->rip = rip;
+	emu->rip = emu->mode == EMU_MODE_LONG ? rip : (u32)rip;
 	emu->rflags &= ~(u64)X86_EFLAGS_RF;
 	return EMU_DONE;
 }

@@ -247,22 +247,45 @@ TEST(a_fetch_beyond_the_code_segment_is_gp)
 	ASSERT_EQ(13, g.emu.fault.vector);
 }
 
-TEST(ip_wraps_at_the_width_of_the_code_segment)
+TEST(only_64_bit_code_goes_beyond_4_gib)
 {
 	struct guest g;
 
-	guest_with_ram(&g, EMU_MODE_PROT16);
+	guest_with_ram(&g, EMU_MODE_PROT32);
+	g.segments[EMU_CS].limit = 0xffffffff;
+	g.segments[EMU_CS].base = 0x10000;
 	g.regs[EMU_RBX] = DATA;
-	memcpy(ram + 0xfffe, BYTES(0x88, 0x07));
-	g.emu.rip = 0xfffe;
+	memcpy(ram + 0xfffe, BYTES(0x88, 0x03));
+	g.emu.rip = 0xfffffffe;
 	ASSERT_EQ(EMU_DONE, guest_run(&g));
 	ASSERT_EQ(0, g.emu.rip);
-	memcpy(ram + 0xfffe, BYTES(0x88, 0x03));
-	g.emu.mode = EMU_MODE_PROT32;
-	g.segments[EMU_CS].limit = 0xffffffff;
+	g.emu.mode = EMU_MODE_LONG;
 	g.emu.rip = 0xfffe;
 	ASSERT_EQ(EMU_DONE, guest_run(&g));
 	ASSERT_EQ(0x10000, g.emu.rip);
+}
+
+/* SDM 3B "Segment Wraparound": 64 KiB end at the limit, with #GP, and else not at all. */
+TEST(sixteen_bit_code_goes_on_beyond_64_kib)
+{
+	static const enum emu_mode modes[] = { EMU_MODE_REAL, EMU_MODE_PROT16 };
+	struct guest g;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		guest_with_ram(&g, modes[i]);
+		g.regs[EMU_RBX] = DATA;
+		g.segments[EMU_CS].limit = 0xffffffff;
+		memcpy(ram + 0xfffe, BYTES(0x88, 0x07, 0x88, 0x07));
+		g.emu.rip = 0xfffe;
+		ASSERT_EQ(EMU_DONE, guest_run(&g));
+		ASSERT_EQ(0x10000, g.emu.rip);
+		ASSERT_EQ(EMU_DONE, guest_run(&g));
+		ASSERT_EQ(0x10002, g.emu.rip);
+		g.segments[EMU_CS].limit = 0xffff;
+		ASSERT_EQ(EMU_FAULT, guest_run(&g));
+		ASSERT_EQ(13, g.emu.fault.vector);
+	}
 }
 
 TEST(a_16_bit_stack_pointer_wraps_and_keeps_the_upper_half)
