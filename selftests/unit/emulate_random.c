@@ -142,7 +142,7 @@ static const struct spec specs[] = {
 	TWO("mov", 0, 0xa2, -1, NONE, MOFFS, 0),
 	TWO("mov", 0, 0xc6, 0, IMMZ, 0, 0),
 	WIDTH("mov sreg", 0, 0x8c, 2, SEGREG),
-	WIDTH("movsxd", 0, 0x63, 4, LONG),
+	WIDTH("movsxd", 0, 0x63, 4, LONG | NO66),
 	WIDTH("movzx", 1, 0xb6, 1, 0), WIDTH("movzx", 1, 0xb7, 2, 0),
 	WIDTH("movsx", 1, 0xbe, 1, 0), WIDTH("movsx", 1, 0xbf, 2, 0),
 	ONE("movbe", 2, 0xf0, -1, NONE, MEM, 0),
