@@ -47,6 +47,9 @@ static bool known_gpa(struct vcpu *vcpu, gva_t gva, int access, gpa_t *gpa)
 {
 	if (vcpu->fault_gpa_state == FAULT_GPA_NONE || access & EMU_FETCH)
 		return false;
+	/* A read says nothing of the right to write; the instruction may have changed since. */
+	if (access & (EMU_WRITE | EMU_RMW) && !vcpu->fault_write)
+		return false;
 	if (vcpu->fault_gpa_state == FAULT_GPA_NEW) {
 		if (vcpu->emu.insn.two_memory || offset_in_page(gva) != offset_in_page(vcpu->fault_gpa))
 			return false;
@@ -584,6 +587,7 @@ int vcpu_emulate(struct vcpu *vcpu, const struct tdp_exit *fault)
 	fault = fault ?: &nothing;
 	vcpu->stats.insn_emulation++;
 	vcpu->fault_gpa = fault->gpa;
+	vcpu->fault_write = fault->write;
 	vcpu->fault_gpa_state = fault->operand && !fault->fetch ? FAULT_GPA_NEW : FAULT_GPA_NONE;
 	emulation_begin(vcpu);
 	r = emu_decode(&vcpu->emu, fault->bytes, fault->nbytes);

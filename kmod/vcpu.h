@@ -157,6 +157,7 @@ struct vcpu {
 	int		(*complete)(struct vcpu *vcpu);	/* run first by the next KVM_RUN */
 	gpa_t		fault_gpa;		/* of the memory operand, if the exit told it */
 	gva_t		fault_gva;		/* its linear address, once seen */
+	bool		fault_write;		/* the access was one for which the guest may write there */
 	enum { FAULT_GPA_NONE, FAULT_GPA_NEW, FAULT_GPA_BOUND } fault_gpa_state;
 
 	/* debug registers, guest debugging */

@@ -774,6 +774,20 @@ TEST_F(mmio, a_read_only_page_is_closed_to_stores)
 	EXPECT_EQ(0, self->accesses);
 }
 
+static u64 add_to_read_only(u64 arg)
+{
+	guest_check_eq(PF_VECTOR, guest_try("addl %%eax, (%0)", : "r"(VM_UNMAPPED) : "memory"));
+	return this_cpu()->error;
+}
+
+/* QEMU's TCG reads before it looks whether it may write: the exit speaks of a read. */
+TEST_F(mmio, a_read_only_page_is_closed_to_read_modify_write)
+{
+	vm_map(VM_UNMAPPED, VM_MMIO, X86_PTE_P);
+	EXPECT_EQ(1 | 2, run(self, add_to_read_only, 0));
+	EXPECT_EQ(0, self->accesses);
+}
+
 static u64 accessed_dirty_bits(u64 arg)
 {
 	write32(VM_UNMAPPED, 1);
