@@ -202,7 +202,8 @@ void smm_enter(struct vcpu *vcpu)
 	sregs.idt = (struct kvm_dtable) {};
 	sregs.cr0 &= ~(u64)(X86_CR0_PE | X86_CR0_EM | X86_CR0_TS | X86_CR0_PG);
 	sregs.cr4 = 0;
-	sregs.efer = 0;
+	if (vcpu_has(vcpu, CAP_LM))	/* else nothing has saved it */
+		sregs.efer = 0;
 	vcpu->rip = SMM_ENTRY;
 	vcpu->rflags = X86_EFLAGS_FIXED;
 	vcpu->step_armed = false;

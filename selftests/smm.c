@@ -166,17 +166,23 @@ TEST_F(smm, rsm_outside_of_smm_raises_ud)
 	EXPECT_EQ(UD_VECTOR, vcpu_call(self->vcpu, rsm_here, 0));
 }
 
+static void hide_long_mode(struct vcpu *vcpu)
+{
+	struct kvm_cpuid2 *cpuid = kvm_supported_cpuid();
+	struct kvm_cpuid_entry2 *e = kvm_cpuid_find(cpuid, 0x80000001, 0);
+
+	e->edx &= ~(1 << 29);
+	vcpu_set_cpuid(vcpu, cpuid);
+	e->edx |= 1 << 29;
+}
+
 TEST_F(smm, a_cpu_without_long_mode_saves_the_32_bit_format)
 {
 	extern const u8 protected_arithmetic[];
 	struct vcpu *vcpu = vm_add_reset_vcpu(&self->vm, 1);
-	struct kvm_cpuid2 *cpuid = kvm_supported_cpuid();
-	struct kvm_cpuid_entry2 *e = kvm_cpuid_find(cpuid, 0x80000001, 0);
 
 	NEED(kvm_cap(KVM_CAP_MP_STATE) > 0, "no MP states");
-	e->edx &= ~(1 << 29);
-	vcpu_set_cpuid(vcpu, cpuid);
-	e->edx |= 1 << 29;
+	hide_long_mode(vcpu);
 	vcpu_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 	ASSERT_EQ(1, vcpu_set_msr(vcpu, MSR_SMBASE, SMBASE));
 	vcpu_protected_mode(vcpu, vm_load(&self->vm, 0x2000, protected_arithmetic));
@@ -186,6 +192,27 @@ TEST_F(smm, a_cpu_without_long_mode_saves_the_32_bit_format)
 	EXPECT_EQ(0x2000, (u32)saved(self->smram, LEGACY_EIP));
 	EXPECT_EQ(X86_CR0_PE | X86_CR0_ET | X86_CR0_NE, (u32)saved(self->smram, LEGACY_CR0));
 	EXPECT_EQ(0x0100, vcpu_sync(vcpu));
+}
+
+/* A 32-bit CPU that knows no-execute pages has EFER, but the 32-bit format has no place for it. */
+TEST_F(smm, a_cpu_without_long_mode_keeps_efer)
+{
+	extern const u8 protected_arithmetic[];
+	struct vcpu *vcpu = vm_add_reset_vcpu(&self->vm, 1);
+	struct kvm_sregs sregs;
+
+	NEED(kvm_cap(KVM_CAP_MP_STATE) > 0, "no MP states");
+	hide_long_mode(vcpu);
+	vcpu_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
+	ASSERT_EQ(1, vcpu_set_msr(vcpu, MSR_SMBASE, SMBASE));
+	vcpu_protected_mode(vcpu, vm_load(&self->vm, 0x2000, protected_arithmetic));
+	sregs = vcpu_sregs(vcpu);
+	sregs.efer = EFER_NX;
+	vcpu_set_sregs(vcpu, &sregs);
+	smi(vcpu);
+	ASSERT_EQ(IN_SMM, vcpu_sync(vcpu));
+	EXPECT_EQ(0x0100, vcpu_sync(vcpu));
+	EXPECT_EQ(EFER_NX, vcpu_sregs(vcpu).efer);
 }
 
 /* ---- how an SMI comes ---- */
