@@ -30,7 +30,7 @@ enum {
 
 /* ---- the state-save areas ---- */
 
-/* APM 2 "AMD64 Architecture SMM State-Save Area". */
+/* APM 2 "AMD64 Architecture SMM State-Save Area"; KVM_X86_SHADOW_INT_* is where stock KVM has it. */
 struct smram_segment {
 	u16	selector, attributes;
 	u32	limit;
@@ -39,7 +39,7 @@ struct smram_segment {
 
 struct smram {
 	struct smram_segment segs[EMU_NSEGS], gdt, ldt, idt, tr;
-	u8	io_restart[0x30];
+	u8	io_restart[0x2b], int_shadow, reserved[4];
 	u64	efer;
 	u8	svm[0x24];
 	u32	revision, smbase;
@@ -49,6 +49,7 @@ struct smram {
 };
 
 static_assert(offsetof(struct smram, tr) == 0x90 && offsetof(struct smram, efer) == 0xd0);
+static_assert(offsetof(struct smram, int_shadow) == 0xcb);
 static_assert(offsetof(struct smram, revision) == 0xfc && offsetof(struct smram, cr4) == 0x148);
 static_assert(offsetof(struct smram, regs) == 0x180 && sizeof(struct smram) == 0x200);
 
@@ -66,6 +67,7 @@ static_assert(offsetof(struct smram, regs) == 0x180 && sizeof(struct smram) == 0
 
 static const struct smram_part { u16 legacy, amd64; u8 size; } smram_parts[] = {
 	WORD(0x0f8, smbase), WORD(0x0fc, revision), WORD(0x114, cr4),
+	{ 0x11a, offsetof(struct smram, int_shadow), sizeof(u8) },
 	SEG(0x12c, 0x1b4, segs[EMU_DS]), SEG(0x138, 0x1b8, segs[EMU_FS]),
 	SEG(0x144, 0x1bc, segs[EMU_GS]),
 	WORD(0x154, idt.limit), WORD(0x158, idt.base), SEG(0x15c, 0x1c4, tr),
@@ -113,7 +115,7 @@ static void save(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
 		.gdt = { .limit = sregs->gdt.limit, .base = sregs->gdt.base },
 		.idt = { .limit = sregs->idt.limit, .base = sregs->idt.base },
 		.ldt = save_segment(&sregs->ldt), .tr = save_segment(&sregs->tr),
-		.efer = vcpu->efer, .smbase = vcpu->smbase,
+		.int_shadow = backend(get_shadow)(vcpu), .efer = vcpu->efer, .smbase = vcpu->smbase,
 		.revision = wide ? SMM_REVISION_64 : SMM_REVISION_32,
 		.cr0 = vcpu->cr0, .cr3 = vcpu->cr3, .cr4 = vcpu->cr4,
 		.dr6 = vcpu->dr6, .dr7 = vcpu->dr7,
@@ -159,6 +161,8 @@ static int load(struct vcpu *vcpu, struct kvm_sregs2 *sregs)
 	vcpu->rip = area.rip;
 	vcpu->rflags = area.rflags | X86_EFLAGS_FIXED;
 	vcpu->smbase = area.smbase;
+	/* A HLT behind STI must not find its interrupt served already. */
+	backend(set_shadow)(vcpu, area.int_shadow);
 	return vcpu_set_dr(vcpu, 6, area.dr6) | vcpu_set_dr(vcpu, 7, area.dr7);
 }
 
@@ -228,12 +232,12 @@ int exit_rsm(struct vcpu *vcpu)
 	if (!vcpu->smm)
 		return exit_ud(vcpu);
 	vcpu_get_sregs(vcpu, &sregs);
+	backend(set_shadow)(vcpu, 0);
 	bad = load(vcpu, &sregs);
 	if (!vcpu->smm_inside_nmi)
 		backend(set_nmi_mask)(vcpu, false);
 	change_mode(vcpu, false);
 	vcpu->step_armed = false;
-	backend(set_shadow)(vcpu, 0);
 	if (bad || vcpu_set_sregs(vcpu, &sregs))
 		vcpu_request(vcpu, REQ_TRIPLE_FAULT);
 	if (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)

@@ -215,6 +215,39 @@ TEST_F(smm, a_cpu_without_long_mode_keeps_efer)
 	EXPECT_EQ(EFER_NX, vcpu_sregs(vcpu).efer);
 }
 
+static u64 interrupted_at;
+
+static void note_place(struct guest_frame *frame)
+{
+	interrupted_at = frame->rip;
+	guest_eoi_xapic(frame);
+}
+
+TEST_F(smm, the_shadow_of_sti_outlives_an_smi)
+{
+	struct kvm_vcpu_events events;
+	struct kvm_regs regs;
+
+	guest_handlers[IRQ] = note_place;
+	memcpy(self->smram + SMM_ENTRY, "\x0f\xaa", 2);	/* rsm */
+	to_sync(self->vcpu, survivor);
+	self->vcpu->run->immediate_exit = 1;		/* the OUT is done with */
+	ASSERT_EQ(EINTR, errno_of(ioctl(self->vcpu->fd, KVM_RUN, 0)));
+	self->vcpu->run->immediate_exit = 0;
+	regs = vcpu_regs(self->vcpu);
+	regs.rflags |= X86_EFLAGS_IF;
+	vcpu_set_regs(self->vcpu, &regs);
+	events = vcpu_events(self->vcpu);
+	events.interrupt.shadow = KVM_X86_SHADOW_INT_STI;
+	vcpu_set_events(self->vcpu, &events);
+	smi(self->vcpu);
+	vm_signal_msi(&self->vm, 0, IRQ);
+	EXPECT_EQ(0x1234567890, vcpu_finish(self->vcpu));
+	EXPECT_EQ(1, vcpu_msr(self->vcpu, MSR_SMI_COUNT));
+	/* QEMU's TCG forgets the shadow at VMRUN. */
+	EXPECT_EQ((u64)after_sync + !kvm_cpu_is_tcg(), interrupted_at);
+}
+
 /* ---- how an SMI comes ---- */
 
 static u64 self_smi(u64 arg)
