@@ -78,7 +78,7 @@ struct io_piece {
 	u8	data[8];
 };
 
-#define VCPU_IO_PIECES	4		/* 32 bytes of AVX in pieces of 8 */
+#define VCPU_IO_PIECES	5		/* 32 bytes of AVX in pieces of 8, across two pages */
 
 /*
  * Accesses of one emulated instruction that user space completes.  Writes are

@@ -634,6 +634,27 @@ TEST_F(mmio, a_store_across_pages_reaches_both)
 	EXPECT_EQ((u8)(0x80 + PAGE_SIZE - 4), self->device[PAGE_SIZE - 4]);
 }
 
+static u64 store_vector_across(u64 arg)
+{
+	asm volatile("vmovdqu (%0), %%ymm0; vmovdqu %%ymm0, (%1)"
+		     : : "r"(vectors), "r"(VM_MMIO + PAGE_SIZE - 3) : "memory", "xmm0");
+	return 0;
+}
+
+/* In pieces of 8 bytes at most: one of 3, and four for the 29 in the other page. */
+TEST_F(mmio, an_avx_store_across_pages_reaches_both)
+{
+	NEED(kvm_cpuid_find(kvm_supported_cpuid(), 1, 0)->ecx & BIT_AVX, "no AVX");
+	NEED(!kvm_is_stock(), "stock KVM's emulator has no AVX");
+	enable_avx(self->vcpu);
+	for (u32 i = 0; i < 32; i++)
+		vectors[i] = 0x11 + i;
+	run(self, store_vector_across, 0);
+	EXPECT_EQ(5, self->accesses);
+	EXPECT_EQ(0, memcmp(self->device + PAGE_SIZE - 3, vectors, 32));
+	EXPECT_EQ((u8)(0x80 + PAGE_SIZE + 29), self->device[PAGE_SIZE + 29]);
+}
+
 /* Guest pages side by side whose physical pages are not. */
 TEST_F(mmio, the_second_page_of_an_access_is_translated_by_itself)
 {
