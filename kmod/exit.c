@@ -318,7 +318,8 @@ bool pio_kernel(struct vcpu *vcpu, u16 port, void *data, unsigned int len, bool 
 		}
 		return true;
 	}
-	return !in && ioeventfd_write(vm, true, port, data, len);
+	return !in && (ioeventfd_write(vm, true, port, data, len) ||
+		       coalesced_write(vm, true, port, data, len));
 }
 
 /* Into AL, AX or EAX; as for any 32-bit result, EAX clears the upper half. */

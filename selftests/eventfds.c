@@ -452,6 +452,25 @@ TEST_F(eventfds, coalesced_writes_wait_in_the_ring)
 	EXPECT_TRUE(exits(self->vcpu, ring32, 0));
 }
 
+TEST_F(eventfds, coalesced_port_writes_wait_in_the_ring)
+{
+	struct kvm_coalesced_mmio_zone zone = { .addr = PORT, .size = 2, .pio = 1 };
+	struct kvm_coalesced_mmio_ring *ring;
+
+	NEED_CAP(KVM_CAP_COALESCED_PIO);
+	ring = (void *)((u8 *)self->vcpu->run + kvm_cap(KVM_CAP_COALESCED_MMIO) * PAGE_SIZE);
+	ASSERT_EQ(0, ioctl(self->vm.fd, KVM_REGISTER_COALESCED_MMIO, &zone)) TH_LOG("%m");
+	EXPECT_FALSE(exits(self->vcpu, out16, 0x1234));
+	ASSERT_EQ(1, ring->last);
+	EXPECT_EQ(PORT, ring->coalesced_mmio[0].phys_addr);
+	EXPECT_EQ(2, ring->coalesced_mmio[0].len);
+	EXPECT_EQ(1, ring->coalesced_mmio[0].pio);
+	EXPECT_EQ(0x1234, *(u16 *)ring->coalesced_mmio[0].data);
+	EXPECT_TRUE(exits(self->vcpu, out32, 0));	/* reaches beyond the zone */
+	ASSERT_EQ(0, ioctl(self->vm.fd, KVM_UNREGISTER_COALESCED_MMIO, &zone));
+	EXPECT_TRUE(exits(self->vcpu, out16, 0));
+}
+
 TEST_F(eventfds, a_full_ring_sends_the_write_to_user_space)
 {
 	struct kvm_coalesced_mmio_zone zone = { .addr = DOORBELL, .size = 4 };
