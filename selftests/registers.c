@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Control registers, XCR0 and debug registers as the guest reads and writes them. */
+#include <asm/ldt.h>
+#include <sys/syscall.h>
 #include "test.h"
 
 FIXTURE(regs) {
@@ -676,6 +678,51 @@ TEST_F(regs, single_step_stops_after_an_instruction_that_exits)
 	EXPECT_EQ(5, vcpu_call(self->vcpu, by_ud ? single_step_over_ud : single_step, 0));
 	EXPECT_EQ((u64)(by_ud ? after_vmcall : after_cpuid), step_rips[0]);
 	EXPECT_EQ((u64)(by_ud ? after_nop_2 : after_nop), step_rips[1]);
+}
+
+/* ---- the host's own ---- */
+
+enum { SEL_LDT = 7, LDT_LIMIT_OLD = 0x111, LDT_LIMIT_NEW = 0x222, MODIFY_LDT_WRITE = 0x11 };
+
+static volatile bool guest_runs, ldt_replaced;
+
+static u64 exit_until_replaced(u64 unused)
+{
+	guest_runs = true;
+	while (!ldt_replaced)
+		cpuid(0, 0);
+	return 0;
+}
+
+static void write_ldt(u32 limit)
+{
+	struct user_desc desc = { .limit = limit, .seg_32bit = 1, .useable = 1 };
+
+	die_unless(!syscall(SYS_modify_ldt, MODIFY_LDT_WRITE, &desc, sizeof(desc)));
+}
+
+/* The old LDT is freed: no thread may come out of KVM_RUN with it. */
+static void *replace_ldt(void *unused)
+{
+	use_cpu(1);
+	wait_until(guest_runs);
+	write_ldt(LDT_LIMIT_NEW);
+	ldt_replaced = true;
+	return NULL;
+}
+
+TEST_F(regs, an_ldt_that_another_thread_replaces_is_in_force_after_kvm_run)
+{
+	pthread_t thread;
+	u64 limit = 0;
+
+	use_cpu(0);
+	write_ldt(LDT_LIMIT_OLD);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, replace_ldt, NULL));
+	vcpu_call(self->vcpu, exit_until_replaced, 0);
+	asm volatile("lsl %1, %0" : "+r"(limit) : "r"((u64)SEL_LDT) : "cc");
+	EXPECT_EQ(LDT_LIMIT_NEW, limit);
+	pthread_join(thread, NULL);
 }
 
 TEST_HARNESS_MAIN

@@ -3,6 +3,7 @@
  * AMD-V: detection, the per-CPU switch, and one trip into the guest and back.
  */
 #include <linux/percpu.h>
+#include <asm/desc.h>
 #include <asm/nospec-branch.h>
 #include <asm/spec-ctrl.h>
 #include "../compat.h"
@@ -213,16 +214,19 @@ static void svm_take_cpu(struct svm_vcpu *svm, struct svm_cpu *cpu)
 }
 
 /*
- * Host state that VMRUN does not save; it changes only outside KVM_RUN.  And
+ * Host state that VMRUN does not save; all but LDTR changes only outside KVM_RUN.  And
  * what is done to RIP and RFLAGS for an event, once it does go in: #BP and #OF
  * push the RIP behind their instruction.
  */
 static void svm_prepare(struct svm_vcpu *svm, struct svm_cpu *cpu)
 {
 	struct vmcb_control_area *control = &svm->vmcb->control;
+	u16 ldt;
 
 	svm_asm("vmsave %0", "a" (cpu->host_pa));
-	svm->host_saved = true;
+	/* Another thread may replace an LDT, which frees the old one: that is saved each time. */
+	store_ldt(ldt);
+	svm->host_saved = !ldt;
 	if (event_is_breakpoint(control->event_inj))
 		control->next_rip = ++svm->vcpu.rip;
 	if (svm->vcpu.step_armed && control->event_inj & SVM_EVTINJ_VALID)
