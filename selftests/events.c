@@ -330,6 +330,45 @@ TEST_F(events, second_interrupt_before_an_entry_is_eexist)
 	EXPECT_EQ(EEXIST, errno_of(interrupt(self->vcpu, VECTOR)));
 }
 
+static u64 irqs_taken(u64 unused)
+{
+	cpuid(0, 0);
+	return irq.count;
+}
+
+static void on_signal(int sig)
+{
+}
+
+/* The signal calls off an entry that has the interrupt; it stays user space's to take back. */
+TEST_F(events, an_interrupt_taken_back_after_a_signal_is_not_delivered)
+{
+	struct {
+		struct kvm_signal_mask head;
+		u8 bits[8];
+	} mask = { .head.len = 8 };
+	struct kvm_vcpu_events events;
+	sigset_t blocked;
+
+	guest_handlers[VECTOR] = count_irq;
+	signal(SIGUSR1, on_signal);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+	ASSERT_EQ(0, ioctl(self->vcpu->fd, KVM_SET_SIGNAL_MASK, &mask)) TH_LOG("%m");
+	vcpu_start(self->vcpu, irqs_taken, 0);
+	ASSERT_EQ(0, interrupt(self->vcpu, VECTOR)) TH_LOG("%m");
+	raise(SIGUSR1);
+	EXPECT_EQ(EINTR, errno_of(ioctl(self->vcpu->fd, KVM_RUN, 0)));
+	pthread_sigmask(SIG_UNBLOCK, &blocked, NULL);
+
+	events = vcpu_events(self->vcpu);
+	EXPECT_EQ(1, events.interrupt.injected);
+	events.interrupt.injected = 0;
+	vcpu_set_events(self->vcpu, &events);
+	EXPECT_EQ(0, vcpu_finish(self->vcpu));
+}
+
 TEST_F(events, interrupt_vector_above_255_is_einval)
 {
 	EXPECT_EQ(EINVAL, errno_of(interrupt(self->vcpu, 256)));

@@ -236,6 +236,8 @@ static void svm_prepare(struct svm_vcpu *svm, struct svm_cpu *cpu)
 void svm_run_begin(struct vcpu *vcpu)
 {
 	to_svm(vcpu)->host_saved = false;
+	/* Of an entry that was called off: user space may have taken it back; else it is given again. */
+	to_svm(vcpu)->vmcb->control.event_inj = 0;
 }
 
 /* All that the guest borrowed went back at its exit. */

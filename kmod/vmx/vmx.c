@@ -469,6 +469,8 @@ void vmx_sched_out(struct vcpu *vcpu)
 
 void vmx_run_begin(struct vcpu *vcpu)
 {
+	/* Of an entry that was called off: user space may have taken it back; else it is given again. */
+	to_vmx(vcpu)->inject = 0;
 	vmx_hold(to_vmx(vcpu));
 	vcpu_watch_sched(vcpu);
 	vmx_release(to_vmx(vcpu));
