@@ -162,8 +162,8 @@ static const u16 vmx_zero_fields[] = {
 	VM_EXIT_MSR_STORE_COUNT, VM_EXIT_MSR_LOAD_COUNT, VM_ENTRY_MSR_LOAD_COUNT,
 	VM_ENTRY_INTR_INFO_FIELD,
 	HOST_DS_SELECTOR, HOST_ES_SELECTOR, HOST_FS_SELECTOR, HOST_GS_SELECTOR,
-	/* Guest state that no reset changes; PAT is msr_vcpu_init()'s. 0 is the active state. */
-	GUEST_ACTIVITY_STATE, GUEST_INTERRUPTIBILITY_INFO, GUEST_IA32_DEBUGCTL,
+	/* Guest state that no reset changes; PAT is msr_vcpu_init()'s. */
+	GUEST_INTERRUPTIBILITY_INFO, GUEST_IA32_DEBUGCTL,
 	GUEST_SYSENTER_CS, GUEST_SYSENTER_ESP, GUEST_SYSENTER_EIP,
 };
 
@@ -343,6 +343,8 @@ void vmx_set_sregs(struct vcpu *vcpu, const struct kvm_sregs2 *sregs)
 	vmcs_write(GUEST_GDTR_LIMIT, sregs->gdt.limit);
 	vmcs_write(GUEST_IDTR_BASE, sregs->idt.base);
 	vmcs_write(GUEST_IDTR_LIMIT, sregs->idt.limit);
+	/* INIT, SIPI, SMI: a HLT that did not exit is over. */
+	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 }
 
 /* ---- control registers; the guest's view is in struct vcpu, the CPU's here ---- */
