@@ -165,6 +165,8 @@ static const u16 vmx_zero_fields[] = {
 	/* Guest state that no reset changes; PAT is msr_vcpu_init()'s. */
 	GUEST_INTERRUPTIBILITY_INFO, GUEST_IA32_DEBUGCTL,
 	GUEST_SYSENTER_CS, GUEST_SYSENTER_ESP, GUEST_SYSENTER_EIP,
+	/* As rip_in_vmcs and rsp_in_vmcs have it: vmx_commit() writes only what differs. */
+	GUEST_RIP, GUEST_RSP,
 };
 
 /**
