@@ -79,7 +79,8 @@
 .Lhost_spec_known:
 	movl	PER_CPU_VAR(x86_spec_ctrl_current), %eax
 	cmpl	\spec_ctrl(%rdi), %eax
-	je	.Lhost_spec_done
+	/* Legacy IBRS holds from the moment it is written in the host: also where the two are alike. */
+	ALTERNATIVE "je .Lhost_spec_done", "", X86_FEATURE_KERNEL_IBRS
 	xorl	%edx, %edx
 	wrmsr
 .Lhost_spec_done:
