@@ -4,6 +4,7 @@
  * SDM 3C "VMX Non-Root Operation", appendix "VMX Basic Exit Reasons".
  */
 #include <linux/ratelimit.h>
+#include <asm/cpu.h>
 #include <asm/irq_vectors.h>
 #include <asm/trap_pf.h>
 #include "../compat.h"
@@ -91,6 +92,21 @@ static noinline int vmx_exit_ept_violation(struct vcpu *vcpu)
 	});
 }
 
+/* The guest's own alignment check, or the host's search for split locks, which no entry turns off. */
+static noinline int vmx_exit_ac(struct vcpu *vcpu)
+{
+	if (!boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT) ||
+	    (vcpu->cr0 & X86_CR0_AM && vcpu->rflags & X86_EFLAGS_AC && vcpu_code(vcpu).cpl == 3)) {
+		vcpu_queue_exception_err(vcpu, AC_VECTOR, 0);
+		return EXIT_RESUME;
+	}
+	if (handle_guest_split_lock(vcpu->rip))
+		return EXIT_RESUME;
+	vcpu->run->ex.exception = AC_VECTOR;
+	vcpu->run->ex.error_code = 0;
+	return exit_to_user(vcpu, KVM_EXIT_EXCEPTION);
+}
+
 static int vmx_exit_exception(struct vcpu *vcpu)
 {
 	const struct vmx_exit *exit = &to_vmx(vcpu)->exit;
@@ -106,8 +122,7 @@ static int vmx_exit_exception(struct vcpu *vcpu)
 	case BP_VECTOR:
 		return exit_to_debugger(vcpu, BP_VECTOR, 0);
 	case AC_VECTOR:
-		vcpu_queue_exception_err(vcpu, AC_VECTOR, 0);
-		return EXIT_RESUME;
+		return vmx_exit_ac(vcpu);
 	default:			/* NMI, machine check: vmx_handle_exit_irqoff() */
 		return EXIT_RESUME;
 	}
