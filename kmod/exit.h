@@ -3,6 +3,8 @@
 #ifndef VITRO_EXIT_H
 #define VITRO_EXIT_H
 
+#include <asm/mce.h>
+#include <asm/segment.h>
 #include "backend.h"
 #include "vcpu.h"
 
@@ -91,6 +93,18 @@ static inline struct vcpu_code vcpu_code(struct vcpu *vcpu)
 		    vcpu->rflags & X86_EFLAGS_VM ? EMU_MODE_VM86 :
 		    cs.flags & CODE_DB ? EMU_MODE_PROT32 : EMU_MODE_PROT16;
 	return code;
+}
+
+/*
+ * A machine check that the guest ran into, interrupts off.  To the host it is one of user mode:
+ * the page goes and the VMM gets a signal, where one of the kernel's own would be its end.
+ */
+static inline void exit_machine_check(void)
+{
+	struct pt_regs regs = { .cs = __USER_CS, .flags = X86_EFLAGS_IF };
+
+	if (IS_ENABLED(CONFIG_X86_MCE))
+		do_machine_check(&regs);
 }
 
 /* Out of KVM_RUN: the rest of kvm_run is filled. */

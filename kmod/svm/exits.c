@@ -290,7 +290,7 @@ int svm_handle_exit(struct vcpu *vcpu)
  * @vcpu: just back from the guest; interrupts off
  *
  * The CPU delivers NMIs and interrupts itself, at STGI and STI.  A machine
- * check it only reported: the host's handler is called the way the CPU would.
+ * check it only reported.
  */
 void svm_handle_exit_irqoff(struct vcpu *vcpu)
 {
@@ -299,5 +299,5 @@ void svm_handle_exit_irqoff(struct vcpu *vcpu)
 	if (code == SVM_EXIT_INTR)
 		compat_rcu_note_guest();
 	else if (unlikely(code == SVM_EXIT_EXCP_BASE + MC_VECTOR))
-		asm volatile("int %0" : : "i" (MC_VECTOR));
+		exit_machine_check();
 }

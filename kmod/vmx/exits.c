@@ -281,8 +281,8 @@ int vmx_handle_exit(struct vcpu *vcpu)
  * @vcpu: just back from the guest; interrupts off
  *
  * An interrupt is still pending: the CPU delivers it at STI.  An NMI and a
- * machine check it only reported: the host's handlers are called the way the
- * CPU would.  NMIs are masked since the exit, and the handler's IRET opens them.
+ * machine check it only reported: the NMI's handler is called the way the CPU
+ * would.  NMIs are masked since the exit, and the handler's IRET opens them.
  */
 void vmx_handle_exit_irqoff(struct vcpu *vcpu)
 {
@@ -293,12 +293,12 @@ void vmx_handle_exit_irqoff(struct vcpu *vcpu)
 	if (reason == EXIT_REASON_EXTERNAL_INTERRUPT)
 		compat_rcu_note_guest();
 	else if (unlikely((u16)reason == EXIT_REASON_MCE_DURING_VMENTRY))
-		asm volatile("int %0" : : "i" (MC_VECTOR));
+		exit_machine_check();
 	if (likely(reason != EXIT_REASON_EXCEPTION_NMI))
 		return;
 	vector = exit->intr_info & INTR_INFO_VECTOR_MASK;
 	if (vector == NMI_VECTOR)
 		asm volatile("int %0" : : "i" (NMI_VECTOR));
 	else if (vector == MC_VECTOR)
-		asm volatile("int %0" : : "i" (MC_VECTOR));
+		exit_machine_check();
 }
