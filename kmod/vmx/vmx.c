@@ -587,6 +587,17 @@ static noinline void vmx_take_debug_regs(struct vmx_vcpu *vmx)
 	vmx->proc |= CPU_BASED_MOV_DR_EXITING;
 }
 
+/*
+ * The host's counters that do not count here, or write by PEBS: that goes to linear
+ * addresses, which are the guest's by then.  SDM 3B "PEBS Data Linear Addresses".
+ */
+static void vmx_switch_counters(const struct perf_guest_switch_msr *msrs, int nr, bool guest)
+{
+	for (; msrs && nr--; msrs++)
+		if (unlikely(msrs->host != msrs->guest))
+			wrmsrl(msrs->msr, guest ? msrs->guest : msrs->host);
+}
+
 /**
  * vmx_run() - one entry into the guest, up to its exit
  * @vcpu: its events are injected, its requests done
@@ -600,6 +611,8 @@ bool vmx_run(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
+	struct perf_guest_switch_msr *counters;
+	int nr_counters;
 
 	if (unlikely(vmx->cpu != cpu))
 		return false;
@@ -622,12 +635,15 @@ bool vmx_run(struct vcpu *vcpu)
 		vmx_load_tsc_aux(vmx);
 	vmx_commit(vmx);
 
+	counters = perf_guest_get_msrs(&nr_counters, NULL);
+	vmx_switch_counters(counters, nr_counters, true);
 	fpu_enter(vcpu);
 	/* L1TF: nothing of the host's may be left in the L1 data cache. SDM 3A "Mitigation" of that name is EPT's. */
 	if (static_cpu_has(X86_FEATURE_FLUSH_L1D) && boot_cpu_has_bug(X86_BUG_L1TF))
 		wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 	vmx_switch(vmx);
 	fpu_leave(vcpu);
+	vmx_switch_counters(counters, nr_counters, false);
 
 	vmx_fetch(vmx);
 	if (unlikely(vmx->dr_owned))
