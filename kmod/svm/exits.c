@@ -186,7 +186,7 @@ static noinline int svm_exit_failed(struct vcpu *vcpu)
 	const struct svm_check_caps caps = {
 		.cr4_reserved = vcpu->cr4_reserved & ~X86_CR4_MCE,
 		.efer_reserved = ~(msr_efer_valid_bits(vcpu) | EFER_SVME),
-		.maxphyaddr = boot_cpu_data.x86_phys_bits,
+		.maxphyaddr = max_t(u8, boot_cpu_data.x86_phys_bits, fls64(sme_me_mask)),
 	};
 	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
 

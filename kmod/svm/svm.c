@@ -48,7 +48,7 @@ int svm_enable_cpu(void)
 	if (efer & EFER_SVME)
 		return -EBUSY;			/* somebody else's */
 	wrmsrl(MSR_EFER, efer | EFER_SVME);
-	wrmsrl(MSR_VM_HSAVE_PA, __pa(cpu->pages->hsave));
+	wrmsrl(MSR_VM_HSAVE_PA, __sme_pa(cpu->pages->hsave));
 	compat_reduce_speculation(true);
 
 	cpu->current_vcpu = NULL;
@@ -102,6 +102,9 @@ static int svm_hardware_setup(void)
 
 	svm_tdp_format.levels = pgtable_l5_enabled() ? 5 : 4;
 	svm_tdp_format.address = PHYSICAL_PAGE_MASK;
+	/* On a host that encrypts its memory (SME), a bit in each address says so; devices are not. */
+	svm_tdp_format.table |= sme_me_mask;
+	svm_tdp_format.ram = sme_me_mask;
 	if (boot_cpu_has(X86_FEATURE_GBPAGES))
 		svm_tdp_format.max_level = TDP_1G;
 
@@ -113,7 +116,7 @@ static int svm_hardware_setup(void)
 		if (!cpu->pages)
 			r = -ENOMEM;
 		else
-			cpu->host_pa = __pa(cpu->pages->host);
+			cpu->host_pa = __sme_pa(cpu->pages->host);
 	}
 	if (r)
 		svm_hardware_unsetup();
@@ -180,7 +183,7 @@ void svm_flush_tlb(struct vcpu *vcpu, bool all)
 	struct svm_vcpu *svm = to_svm(vcpu);
 
 	svm->flush = true;
-	svm->vmcb->control.nested_cr3 = vcpu->space->tdp.root_hpa;
+	svm->vmcb->control.nested_cr3 = __sme_set(vcpu->space->tdp.root_hpa);
 	svm_dirty(svm, SVM_CLEAN_NPT);
 }
 

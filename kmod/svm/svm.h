@@ -3,6 +3,7 @@
 #ifndef SVM_SVM_H
 #define SVM_SVM_H
 
+#include <linux/mem_encrypt.h>
 #include <asm/svm.h>
 #include "../backend.h"
 

@@ -120,7 +120,7 @@ int svm_vcpu_init(struct vcpu *vcpu)
 	svm->vmcb = (struct vmcb *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!svm->vmcb)
 		return -ENOMEM;
-	svm->vmcb_pa = __pa(svm->vmcb);
+	svm->vmcb_pa = __sme_pa(svm->vmcb);
 	control = &svm->vmcb->control;
 	for (i = 0; i < ARRAY_SIZE(svm_intercepts); i++)
 		__set_bit(svm_intercepts[i], (unsigned long *)control->intercepts);
@@ -135,11 +135,11 @@ int svm_vcpu_init(struct vcpu *vcpu)
 		svm_intercept(svm, INTERCEPT_PAUSE, true);
 		control->pause_filter_count = SVM_PAUSES;
 	}
-	control->iopm_base_pa = __pa(svm_maps->io);
-	control->msrpm_base_pa = __pa(svm_maps->msr);
+	control->iopm_base_pa = __sme_pa(svm_maps->io);
+	control->msrpm_base_pa = __sme_pa(svm_maps->msr);
 	control->int_ctl = V_INTR_MASKING_MASK;
 	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
-	control->nested_cr3 = vcpu->space->tdp.root_hpa;
+	control->nested_cr3 = __sme_set(vcpu->space->tdp.root_hpa);
 	control->asid = 1;
 	return 0;
 }
@@ -154,7 +154,7 @@ static void svm_choose_msrpm(struct svm_vcpu *svm)
 
 	if (rcu_access_pointer(svm->vcpu.vm->msr_filter))
 		map = svm_maps->io;
-	svm->vmcb->control.msrpm_base_pa = __pa(map);
+	svm->vmcb->control.msrpm_base_pa = __sme_pa(map);
 	svm_dirty(svm, SVM_CLEAN_MAPS);
 }
 
