@@ -369,12 +369,12 @@ bool svm_run(struct vcpu *vcpu)
 	fpu_leave(vcpu);
 	svm_asm("stgi");
 
-	if (unlikely(svm->dr_owned))
-		svm_take_debug_regs(svm);
 	svm->vmcb->control.tlb_ctl = TLB_CONTROL_DO_NOTHING;
 	if (unlikely(svm->sregs_set) && svm_refused(svm, cpu))
 		return true;
-	svm->vmcb->control.clean = SVM_CLEAN_ALL;
+	svm->vmcb->control.clean = SVM_CLEAN_ALL;	/* before all that changes the VMCB */
+	if (unlikely(svm->dr_owned))
+		svm_take_debug_regs(svm);
 	svm_fetch(svm);
 	svm_events_after_exit(svm);
 	return true;
