@@ -369,6 +369,38 @@ TEST_F(events, an_interrupt_taken_back_after_a_signal_is_not_delivered)
 	EXPECT_EQ(0, vcpu_finish(self->vcpu));
 }
 
+static volatile u64 irq_flags;
+
+static void keep_flags(struct guest_frame *frame)
+{
+	irq.count++;
+	irq_flags = frame->rflags;
+}
+
+static u64 nmis_taken(u64 unused)
+{
+	cpuid(0, 0);
+	return nmi.count;
+}
+
+/* The NMI waits for the interrupt to go in, which nothing on the guest's stack may tell. */
+TEST_F(events, an_nmi_behind_an_interrupt_leaves_no_trap_flag_on_its_stack)
+{
+	struct kvm_regs regs;
+
+	guest_handlers[VECTOR] = keep_flags;
+	guest_handlers[NMI_VECTOR] = count_nmi;
+	vcpu_start(self->vcpu, nmis_taken, 0);
+	regs = vcpu_regs(self->vcpu);
+	regs.rflags |= X86_EFLAGS_IF;
+	vcpu_set_regs(self->vcpu, &regs);
+	ASSERT_EQ(0, interrupt(self->vcpu, VECTOR)) TH_LOG("%m");
+	send_nmi(self->vcpu);
+	EXPECT_EQ(1, vcpu_finish(self->vcpu));
+	EXPECT_EQ(1, irq.count);
+	EXPECT_EQ(0, irq_flags & X86_EFLAGS_TF);
+}
+
 TEST_F(events, interrupt_vector_above_255_is_einval)
 {
 	EXPECT_EQ(EINVAL, errno_of(interrupt(self->vcpu, 256)));

@@ -87,6 +87,7 @@ void svm_tpr_window(struct vcpu *vcpu, bool on)
  *   an NMI before, IRET not seen	the IRET intercept, set since that NMI
  *   that IRET, not yet executed	single-step over it
  *   STI or MOV SS			single-step over the shadow
+ *   an event that goes in first		an interrupt of the host's, see svm_prepare()
  */
 void svm_nmi_window(struct vcpu *vcpu)
 {
@@ -97,6 +98,7 @@ void svm_nmi_window(struct vcpu *vcpu)
 	if (!svm->nmi_step)
 		svm->step_tf_was = vcpu_guest_rflags(vcpu) & X86_EFLAGS_TF;
 	svm->nmi_step = true;
+	svm->host_saved = false;		/* for svm_prepare() */
 	vcpu->rflags |= X86_EFLAGS_TF;
 }
 

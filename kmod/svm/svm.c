@@ -232,8 +232,11 @@ static void svm_prepare(struct svm_vcpu *svm, struct svm_cpu *cpu)
 	svm->host_saved = !ldt;
 	if (event_is_breakpoint(control->event_inj))
 		control->next_rip = ++svm->vcpu.rip;
-	if (svm->vcpu.step_armed && control->event_inj & SVM_EVTINJ_VALID)
+	if (control->event_inj & SVM_EVTINJ_VALID && (svm->vcpu.step_armed || svm->nmi_step)) {
+		if (svm->nmi_step)
+			svm_nmi_step_end(svm);
 		event_step_in_event(&svm->vcpu);
+	}
 }
 
 void svm_run_begin(struct vcpu *vcpu)
