@@ -254,6 +254,7 @@ void svm_sched_out(struct vcpu *vcpu)
 static noinstr void svm_switch(struct svm_vcpu *svm, hpa_t host_pa)
 {
 	guest_mode_enter();
+	amd_clear_divider();		/* Zen 1: a division by zero shows the quotient of the last one */
 	raw_local_irq_enable();		/* GIF is 0: none is taken before VMRUN */
 	svm_world_switch(svm, host_pa);
 	raw_local_irq_disable();
