@@ -201,6 +201,22 @@ TEST_F(debug, a_popf_that_clears_tf_does_not_end_stepping)
 	EXPECT_EQ(7, vcpu_finish(self->vcpu));
 }
 
+TEST_F(debug, what_the_guest_has_in_dr6_is_not_the_debuggers)
+{
+	struct kvm_debugregs regs;
+
+	kvm_do(self->vcpu->fd, KVM_GET_DEBUGREGS, &regs);
+	regs.dr6 = DR6_FIXED | DR6_BD;
+	kvm_do(self->vcpu->fd, KVM_SET_DEBUGREGS, &regs);
+	sync_and_step(self->vcpu, step_popf, 0, 0);
+	EXPECT_NE(0, steps_to(self->vcpu, popf_end));
+	EXPECT_EQ(DR6_FIXED | DR6_TOLD(DR6_BS), seen(self->vcpu)->dr6);
+	set_debug(self->vcpu, 0);
+	EXPECT_EQ(7, vcpu_finish(self->vcpu));
+	kvm_do(self->vcpu->fd, KVM_GET_DEBUGREGS, &regs);
+	EXPECT_EQ(DR6_FIXED | DR6_BD, regs.dr6);
+}
+
 extern u8 mov_ss_end[];
 
 static u64 step_mov_ss(u64 arg)

@@ -120,11 +120,14 @@ static int svm_exit_iret(struct vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
+/* The CPU adds to DR6 and clears nothing: what it finds there is not the guest's old bits. */
 static int svm_exit_db(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	u64 dr6 = svm->vmcb->save.dr6;
 
+	svm->vmcb->save.dr6 = DR6_RESERVED;
+	svm_dirty(svm, SVM_CLEAN_DR);
 	if (svm->nmi_step) {
 		bool guest_step = svm->step_tf_was;
 
@@ -174,8 +177,9 @@ static int svm_exit_dr(struct vcpu *vcpu)
 	if (vcpu->guest_debug & KVM_GUESTDBG_ENABLE)
 		return exit_mov_dr(vcpu);
 	svm->dr_owned = true;
+	svm->vmcb->save.dr6 = vcpu->dr6;
 	svm->vmcb->control.intercepts[INTERCEPT_DR] = 0;
-	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
+	svm_dirty(svm, SVM_CLEAN_INTERCEPTS | SVM_CLEAN_DR);
 	return EXIT_RESUME;
 }
 

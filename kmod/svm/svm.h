@@ -5,6 +5,7 @@
 
 #include <linux/mem_encrypt.h>
 #include <asm/svm.h>
+#include <uapi/asm/debugreg.h>
 #include "../backend.h"
 
 /*

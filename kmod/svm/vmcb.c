@@ -173,7 +173,7 @@ void svm_update_intercepts(struct vcpu *vcpu)
 	/* TPR is user space's own where there is no local APIC: it must hear of changes. */
 	svm_intercept(svm, INTERCEPT_CR8_WRITE, !vcpu->lapic);
 
-	svm->vmcb->save.dr6 = vcpu->dr6;
+	svm->vmcb->save.dr6 = DR6_RESERVED;	/* as long as the guest does not own it: svm_exit_db() */
 	svm->vmcb->save.dr7 = debug & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug_dr7 : vcpu->dr7;
 	svm_dirty(svm, SVM_CLEAN_DR);
 }
