@@ -355,8 +355,10 @@ bool svm_run(struct vcpu *vcpu)
 		svm_flush_at_entry(svm, cpu);
 	if (unlikely(!svm->host_saved))
 		svm_prepare(svm, cpu);
-	if (unlikely(svm->dr_owned || svm->vmcb->save.dr7 & DR_ENABLED))
+	if (unlikely(svm->dr_owned || svm->vmcb->save.dr7 & DR_ENABLED)) {
+		set_debugreg(0, 7);	/* no breakpoint of the host's at addresses of the guest's */
 		vcpu_load_debug_regs(vcpu);
+	}
 	if (vcpu_has(vcpu, CAP_TSC_AUX))
 		host_msr_load(HOST_MSR_TSC_AUX, vcpu->tsc_aux);
 	svm_commit(svm);
