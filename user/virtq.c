@@ -91,6 +91,7 @@ static int chain_walk(const struct virtq *q, const struct memory *mem,
 {
 	const u8 *table = q->desc;
 	unsigned int entries = q->size, i = chain->head;
+	bool indirect = false;
 
 	for (;;) {
 		struct vring_desc d;
@@ -99,9 +100,11 @@ static int chain_walk(const struct virtq *q, const struct memory *mem,
 			return -EINVAL;
 		memcpy(&d, table + i * sizeof(d), sizeof(d));
 		if (d.flags & VRING_DESC_F_INDIRECT) {
-			if (!q->indirect || table != q->desc || !d.len ||
+			/* By a flag: the guest may tell the queue's own table again. */
+			if (!q->indirect || indirect || !d.len ||
 			    d.len % sizeof(d) || (d.flags & VRING_DESC_F_NEXT))
 				return -EINVAL;
+			indirect = true;
 			table = guest_ptr(mem, d.addr, d.len);
 			if (!table)
 				return -EINVAL;

@@ -218,6 +218,14 @@ TEST_F(queue, an_indirect_table_within_another_is_broken)
 	ASSERT_EQ(-EINVAL, pop(self));
 }
 
+/* The queue's own table, told as an indirect one, must not pass for the first again. */
+TEST_F(queue, an_indirect_table_that_is_the_queues_own_ends)
+{
+	set(&self->desc[0], DESC, ENTRIES * sizeof(struct vring_desc), VRING_DESC_F_INDIRECT, 0);
+	offer(self, 0);
+	ASSERT_EQ(-EINVAL, pop(self));
+}
+
 TEST_F(queue, an_indirect_table_that_was_not_agreed_on_is_broken)
 {
 	self->q.indirect = false;
