@@ -101,20 +101,18 @@ void loop_change(struct loop *loop, struct loop_watch *watch, u32 events)
 void loop_run(struct loop *loop)
 {
 	for (;;) {
-		struct epoll_event e[16];
-		int n = epoll_wait(loop->epoll, e, ARRAY_SIZE(e), -1);
+		struct loop_watch *watch;
+		struct epoll_event e;
 
-		for (int i = 0; i < n; i++) {
-			struct loop_watch *watch = e[i].data.ptr;
-
-			if (watch) {
-				watch->ready(watch, e[i].events);
-			} else {
-				event_drain(loop->wake);
-				return;
-			}
-		}
+		/* One at a time: what is taken (EPOLLONESHOT) does not come again. */
+		if (epoll_wait(loop->epoll, &e, 1, -1) != 1)
+			continue;
+		watch = e.data.ptr;
+		if (!watch)
+			break;
+		watch->ready(watch, e.events);
 	}
+	event_drain(loop->wake);
 }
 
 /**
