@@ -38,9 +38,19 @@ static void machine_reset(void *arg)
 	machine_stop(arg, MACHINE_RESET);
 }
 
+/* Somebody wants vitro to end: the guest's reset just now does not call that off. */
+static void machine_leave(struct machine *m, enum machine_end end)
+{
+	enum machine_end reset = MACHINE_RESET;
+
+	if (!machine_stop(m, end))
+		__atomic_compare_exchange_n(&m->end, &reset, end, false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_RELAXED);
+}
+
 static void machine_quit(void *arg)
 {
-	machine_stop(arg, MACHINE_QUIT);
+	machine_leave(arg, MACHINE_QUIT);
 }
 
 static bool machine_crashed(struct vcpu_world *world)
@@ -62,7 +72,7 @@ static void machine_signalled(struct loop_watch *watch, u32 events __attribute__
 		return;
 	}
 	m->signal = info.ssi_signo;
-	machine_stop(m, MACHINE_SIGNALLED);
+	machine_leave(m, MACHINE_SIGNALLED);
 }
 
 /* Have signals that would kill vitro end it in good order. */
