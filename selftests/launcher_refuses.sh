@@ -45,6 +45,7 @@ kernel=$GUEST_KERNEL
 refuses "no command line at all but run" "which kernel" run
 refuses "an unknown command" "fly" fly
 refuses "an unknown option" "--fly" run --fly "$kernel"
+refuses "an unknown letter before others" "-z: no such option" run -zv "$kernel"
 refuses "an option without its value" "-m" run "$kernel" -m
 refuses "two kernels" "one kernel" run "$kernel" "$kernel"
 

@@ -34,6 +34,8 @@ enum {
 	HUGE_PAGE = 2 << 20,
 };
 
+static const char letters[] = ":c:m:i:d:a:vh";
+
 static const struct option options[] = {
 	{ "cpus", required_argument, NULL, 'c' },
 	{ "memory", required_argument, NULL, 'm' },
@@ -80,6 +82,15 @@ static void add_disk(struct machine_config *config, char *text)
 	config->disk[config->nr_disks++].readonly = readonly;
 }
 
+__attribute__((noreturn))
+static void wrong_option(const char *word)
+{
+	/* Of several letters in a word, getopt has not passed the word yet. */
+	if (optopt && optopt < OPT_DEVICE && !strchr(letters, optopt))
+		die("-%c: no such option; see vitro run --help", optopt);
+	die("%s: no such option; see vitro run --help", word);
+}
+
 static void set_option(struct machine_config *config, int option, char **argv)
 {
 	switch (option) {
@@ -116,7 +127,7 @@ static void set_option(struct machine_config *config, int option, char **argv)
 	case ':':
 		die("%s: a value is missing; see vitro run --help", argv[optind - 1]);
 	default:
-		die("%s: no such option; see vitro run --help", argv[optind - 1]);
+		wrong_option(argv[optind - 1]);
 	}
 }
 
@@ -133,7 +144,7 @@ void run_parse(struct machine_config *config, int argc, char **argv)
 	*config = (struct machine_config){
 		.cpus = 1, .memory = 512 * MIB, .device = "/dev/kvm",
 	};
-	while ((option = getopt_long(argc, argv, ":c:m:i:d:a:vh", options, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, letters, options, NULL)) != -1)
 		set_option(config, option, argv);
 	if (optind == argc)
 		die("which kernel? see vitro run --help");
