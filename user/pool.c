@@ -44,6 +44,7 @@ static void *pool_thread(void *arg)
 		if (!pool->first)
 			pool->last = &pool->first;
 		work->queued = false;
+		pool->waiting--;
 		pthread_mutex_unlock(&pool->lock);
 		work->run(work);
 		pthread_mutex_lock(&pool->lock);
@@ -79,7 +80,8 @@ void pool_submit(struct pool *pool, struct pool_work *work)
 		work->next = NULL;
 		*pool->last = work;
 		pool->last = &work->next;
-		if (pool->idle)
+		/* One that is idle may have been called already, for the work before. */
+		if (++pool->waiting <= pool->idle)
 			pthread_cond_signal(&pool->wake);
 		else if (pool->threads < POOL_THREADS &&
 			 thread_start(&thread, pool_thread, pool) == 0)

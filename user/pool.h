@@ -22,6 +22,7 @@ struct pool {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct pool_work *first, **last;	/* lock; work that waits */
+	unsigned int waiting;			/* lock; how much */
 	unsigned int threads, idle;		/* lock */
 };
 
