@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # The launcher boots Debian's kernel: CPUs, disks, console, and every way in
 # which a guest ends.  The guest is the lab's; lines are typed into its shell.
-# shellcheck disable=SC2016,SC2317 # dollar signs for the guest's shell; claim calls
+# shellcheck disable=SC2016,SC2317,SC3045 # dollar signs for the guest; claim calls; ulimit -S
 
 number=0
 failed=0
@@ -131,10 +131,13 @@ for i in 0 1 2 3; do taskset -c $i sh -c 'echo on=$(sed -E "s/.*\) //" /proc/sel
 echo package=$(sort -u /sys/devices/system/cpu/cpu?/topology/physical_package_id | tr '\n' ' ')
 echo cores=$(sort -u /sys/devices/system/cpu/cpu?/topology/core_id | wc -l)
 echo lines=$(grep -c 'IO-APIC.*virtio' /proc/interrupts) messages=$(grep -c MSI.*virtio /proc/interrupts)
+dd if=/dev/zero of=/dev/vda bs=64k seek=96 count=1 conv=fsync 2>/dev/null || echo vda takes no more
 (dd if=/dev/vda of=/dev/null bs=64k 2>/dev/null; echo vda is read) & (dd if=/dev/vdb of=/dev/null bs=64k 2>/dev/null; echo vdb is read) & wait
 poweroff
 END
+ulimit -S -f 8192		# blocks of 512 bytes
 guest -c 4 -d disk -d numbers
+ulimit -S -f unlimited
 claim "a guest with four CPUs powers off with status 0" status_is 0
 claim "it has four CPUs" answer "cpus=4"
 claim "all are online" answer "online=0-3"
@@ -142,6 +145,7 @@ claim "each of them runs programs" answer "on=3"
 claim "they are in one package" answer "package=0"
 claim "each is a core" answer "cores=4"
 claim "without MSI, disks interrupt by their lines" answer "lines=2 messages=0"
+claim "beyond the host's limit of a file's size a write is an error" answer "vda takes no more"
 claim "one disk is read beside the other" answer "vdb is read"
 
 # ---- Ends ----

@@ -209,6 +209,7 @@ FIXTURE_VARIANT_ADD(killed, by_sigquit) { .signal = SIGQUIT };
 FIXTURE_VARIANT_ADD(killed, by_sigsegv) { .signal = SIGSEGV };
 FIXTURE_VARIANT_ADD(killed, by_sigabrt) { .signal = SIGABRT };
 FIXTURE_VARIANT_ADD(killed, by_sigbus) { .signal = SIGBUS };
+FIXTURE_VARIANT_ADD(killed, by_sigxcpu) { .signal = SIGXCPU };
 
 FIXTURE_SETUP(killed)
 {

@@ -89,6 +89,7 @@ static void machine_watch_signals(struct machine *m)
 			sigaddset(&set, signals[i]);
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* a disk beyond the limit: the write's error tells */
 	sigprocmask(SIG_BLOCK, &set, &m->signals_before);
 	m->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	m->signals.ready = machine_signalled;

@@ -11,7 +11,7 @@ static struct termios cooked;
 static volatile sig_atomic_t raw;
 
 /* Signals by which a process falls over without passing through exit(). */
-static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGXCPU };
 
 static void term_crash(int sig)
 {
