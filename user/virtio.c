@@ -42,12 +42,12 @@ static void virtio_update_intx(struct virtio_device *dev)
 
 static void virtio_interrupt(struct virtio_device *dev, u16 vector, u8 isr)
 {
-	if (!dev->msix.enabled) {
+	if (!dev->msix.enabled || isr == ISR_CONFIG)
 		dev->isr |= isr;
+	if (!dev->msix.enabled)
 		virtio_update_intx(dev);
-	} else if (vector != VIRTIO_MSI_NO_VECTOR) {
+	else if (vector != VIRTIO_MSI_NO_VECTOR)
 		msix_notify(&dev->msix, vector);
-	}
 }
 
 /* The driver broke the rules: nothing works until it resets the device. */

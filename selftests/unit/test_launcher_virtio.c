@@ -684,6 +684,18 @@ TEST_F(device, an_interrupt_goes_to_its_vector_and_not_to_the_line)
 	ASSERT_EQ(1, signals(irqfds[0].fd));
 }
 
+/* VIRTIO 1.2, "ISR status capability": the bit of changes is set with MSI-X, too. */
+TEST_F(device, with_msix_isr_tells_that_a_reset_is_needed_and_the_line_is_silent)
+{
+	start_driver(self);
+	enable_msix(self, PCI_MSIX_FLAGS_ENABLE);
+	offer_read(self, 0, RAM);
+	KICK_UNTIL(self, device_status(self) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	ASSERT_FALSE(intx(self));
+	ASSERT_EQ(VIRTIO_PCI_ISR_CONFIG, mmio_read(self, BAR + self->isr, 1));
+	ASSERT_EQ(0, mmio_read(self, BAR + self->isr, 1));
+}
+
 TEST_F(device, a_masked_vector_pends_and_fires_when_unmasked)
 {
 	start_driver(self);
