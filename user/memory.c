@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <linux/mman.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -13,14 +14,14 @@ static void *memory_map(u64 size, bool hugepages)
 	 * Huge pages are reserved here and now, so that a shortage is an error
 	 * message and no SIGBUS in the middle of the guest's work.
 	 */
-	int how = hugepages ? MAP_HUGETLB : MAP_NORESERVE;
+	int how = hugepages ? MAP_HUGETLB | MAP_HUGE_2MB : MAP_NORESERVE;
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | how, -1, 0);
 
 	if (p != MAP_FAILED)
 		return p;
 	if (hugepages)
-		die("cannot reserve %llu huge pages of 2 MiB: %s; see /proc/sys/vm/nr_hugepages",
+		die("cannot reserve %llu huge pages of 2 MiB: %s; see /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
 		    size / HUGE_PAGE, strerror(errno));
 	die("cannot map %llu MiB of guest memory: %s", size / MIB, strerror(errno));
 }
