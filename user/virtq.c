@@ -164,8 +164,9 @@ int virtq_pop(struct virtq *q, const struct memory *mem, struct virtq_chain *cha
 		return -EINVAL;
 	chain->head = load16(&q->avail[RING_ENTRIES + q->next_avail % q->size]);
 	chain->out = chain->in = 0;
-	chain->more = waiting > 1;
 	q->next_avail++;
+	/* It may take long, and what comes meanwhile is for another thread. */
+	chain->more = waiting > 1 || virtq_want_kick(q);
 	if (chain_walk(q, mem, chain) < 0)
 		return -EINVAL;
 	return 1;

@@ -323,6 +323,22 @@ TEST_F(queue, with_event_indexes_an_empty_queue_asks_for_the_next_kick)
 	ASSERT_EQ(1, *avail_event);
 }
 
+/* Whoever took the last chain may be busy with it for long. */
+TEST_F(queue, with_event_indexes_the_last_chain_taken_asks_for_the_next_kick)
+{
+	u16 *avail_event = (u16 *)&self->used->ring[ENTRIES];
+
+	self->q.event_idx = true;
+	set(&self->desc[0], DATA, 16, 0, 0);
+	offer(self, 0);
+	offer(self, 0);
+	ASSERT_EQ(1, pop(self));
+	ASSERT_TRUE(self->chain.more);
+	ASSERT_EQ(1, pop(self));
+	ASSERT_FALSE(self->chain.more);
+	ASSERT_EQ(2, *avail_event);
+}
+
 TEST_F(queue, a_queue_that_was_reset_touches_memory_no_more)
 {
 	offer(self, 0);
