@@ -372,6 +372,18 @@ static void virtio_config_before_read(struct pci_device *pci, unsigned int offse
 	}
 }
 
+/* PCI's command register; without bus mastering requests wait in the queue. */
+static void virtio_command(struct virtio_device *dev, u16 command)
+{
+	dev->intx_disabled = command & PCI_COMMAND_INTX_DISABLE;
+	dev->master = command & PCI_COMMAND_MASTER;
+	if (dev->master)
+		event_signal(dev->kick.fd);
+	/* Those under way end before the guest goes on. */
+	while (!dev->master && dev->inflight)
+		pthread_cond_wait(&dev->idle, &dev->lock);
+}
+
 static void virtio_config_written(struct pci_device *pci, unsigned int offset, unsigned int len)
 {
 	struct virtio_device *dev = container_of(pci, struct virtio_device, pci);
@@ -382,7 +394,7 @@ static void virtio_config_written(struct pci_device *pci, unsigned int offset, u
 		msix = pci->config[msix] + PCI_MSIX_FLAGS;
 	pthread_mutex_lock(&dev->lock);
 	if (touches(offset, len, PCI_COMMAND, 2))
-		dev->intx_disabled = pci_get16(pci, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE;
+		virtio_command(dev, pci_get16(pci, PCI_COMMAND));
 	if (msix != PCI_CAPABILITY_LIST && touches(offset, len, msix, 2))
 		msix_control(&dev->msix, pci_get16(pci, msix));
 	virtio_update_intx(dev);
@@ -518,7 +530,7 @@ bool virtio_pop(struct virtio_device *dev, struct virtq_chain *chain)
 	int got = 0;
 
 	pthread_mutex_lock(&dev->lock);
-	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
+	if (dev->master && (dev->status & VIRTIO_CONFIG_S_DRIVER_OK))
 		got = virtq_pop(&dev->queue, dev->bus->mem, chain);
 	if (got < 0)
 		virtio_break(dev, "a bad descriptor chain or ring");

@@ -43,6 +43,7 @@ struct virtio_device {
 	u8 status;
 	u8 isr;
 	bool intx_disabled;
+	bool master;			/* may touch memory */
 	struct virtq queue;
 };
 

@@ -255,8 +255,14 @@ static void driver_ok(FIXTURE_DATA(device) *self)
 		     device_status(self) | VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
+static void set_command(FIXTURE_DATA(device) *self, u16 command)
+{
+	config_write(self, SLOT, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | command);
+}
+
 static void start_driver(FIXTURE_DATA(device) *self)
 {
+	set_command(self, PCI_COMMAND_MASTER);
 	accept_features(self, VERSION_1);
 	set_queue(self, USED);
 	driver_ok(self);
@@ -339,6 +345,12 @@ static void unmask(FIXTURE_DATA(device) *self, unsigned int vector, u32 address,
 	mmio_write(self, entry + PCI_MSIX_ENTRY_LOWER_ADDR, 4, address);
 	mmio_write(self, entry + PCI_MSIX_ENTRY_DATA, 4, data);
 	mmio_write(self, entry + PCI_MSIX_ENTRY_VECTOR_CTRL, 4, 0);
+}
+
+static void *end_mastering(void *arg)
+{
+	set_command(arg, 0);
+	return NULL;
 }
 
 /* ---- PCI ---- */
@@ -481,6 +493,42 @@ TEST_F(device, a_request_from_before_driver_ok_is_not_forgotten)
 	ASSERT_EQ(1, signals(kick->fd));
 }
 
+/* As Linux takes it away before kexec: the next kernel's memory is not the old one's. */
+TEST_F(device, without_bus_mastering_it_leaves_memory_alone)
+{
+	struct loop_watch *kick = &self->blk->vdev.kick;
+
+	start_driver(self);
+	set_command(self, 0);
+	memset(self->ram + DATA, 0xee, SECTOR_SIZE);
+	offer_read(self, 0, DATA);
+	kick->ready(kick, 0);
+	usleep(20000);
+	ASSERT_EQ(0, used_index(self));
+	ASSERT_EQ(0xee, self->ram[DATA]);
+	set_command(self, PCI_COMMAND_MASTER);
+	ASSERT_EQ(1, signals(kick->fd));
+	KICK_UNTIL(self, used_index(self) == 1);
+	ASSERT_EQ(0, self->ram[DATA]);
+}
+
+TEST_F(device, a_request_under_way_ends_before_bus_mastering_does)
+{
+	struct virtq_chain chain;
+	struct virtio_device *vdev = &self->blk->vdev;
+	pthread_t ender;
+
+	start_driver(self);
+	offer_read(self, 0, DATA);
+	ASSERT_TRUE(virtio_pop(vdev, &chain));
+	ASSERT_EQ(0, pthread_create(&ender, NULL, end_mastering, self));
+	usleep(20000);
+	ASSERT_NE(0, pthread_tryjoin_np(ender, NULL));
+	virtio_push(vdev, chain.head, 0);
+	ASSERT_EQ(0, pthread_join(ender, NULL));
+	ASSERT_EQ(1, used_index(self));
+}
+
 TEST_F(device, without_msix_it_interrupts_by_its_line_until_isr_is_read)
 {
 	start_driver(self);
@@ -497,11 +545,11 @@ TEST_F(device, without_msix_it_interrupts_by_its_line_until_isr_is_read)
 TEST_F(device, a_disabled_line_is_silent_until_it_is_enabled)
 {
 	start_driver(self);
-	config_write(self, SLOT, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
+	set_command(self, PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
 	offer_read(self, 0, DATA);
 	KICK_UNTIL(self, used_index(self) == 1);
 	ASSERT_FALSE(intx(self));
-	config_write(self, SLOT, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	set_command(self, PCI_COMMAND_MASTER);
 	ASSERT_TRUE(intx(self));
 }
 
