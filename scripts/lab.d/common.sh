@@ -106,6 +106,7 @@ check_file()
 {
 	[ -e "$2" ] || misuse "$1 $2: no such file"
 	[ ! -d "$2" ] || misuse "$1 $2: is a directory"
+	[ ! -c "$2" ] || misuse "$1 $2: is a character device"
 	[ -r "$2" ] || misuse "$1 $2: no permission to read it"
 	[ ! -f "$2" ] || [ -s "$2" ] || misuse "$1 $2: the file is empty"
 }
