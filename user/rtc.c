@@ -2,7 +2,8 @@
 /*
  * MC146818 data sheet.  The guest's time is the host's plus an offset, which
  * the guest changes by setting the clock; nothing ticks unless an interrupt
- * is enabled.  The flags of register C are worked out when it is read.
+ * is enabled.  The flags of register C are worked out when it is read, those of
+ * all seconds since the last time.
  *
  * NOTDONE: daylight saving (register B, DSE) and the square wave.
  */
@@ -30,6 +31,7 @@ enum {
 
 	UIP_NS = 244000,
 	SECOND_NS = 1000000000,
+	DAY_SECONDS = 24 * 60 * 60,
 };
 
 static s64 host_ns(void)
@@ -81,27 +83,26 @@ static bool is_time(u8 index)
 	       (index >= WEEKDAY && index <= YEAR) || index == RTC_CENTURY;
 }
 
-static u8 rtc_read_time(const struct rtc *rtc, u8 index)
+/* A register of the time @t. */
+static u8 encode_time(const struct rtc *rtc, const struct tm *t, u8 index)
 {
-	struct tm t = rtc_time(rtc);
-
 	switch (index) {
 	case SECONDS:
-		return encode(rtc, t.tm_sec);
+		return encode(rtc, t->tm_sec);
 	case MINUTES:
-		return encode(rtc, t.tm_min);
+		return encode(rtc, t->tm_min);
 	case HOURS:
-		return encode_hours(rtc, t.tm_hour);
+		return encode_hours(rtc, t->tm_hour);
 	case WEEKDAY:
-		return encode(rtc, t.tm_wday + 1);
+		return encode(rtc, t->tm_wday + 1);
 	case DAY:
-		return encode(rtc, t.tm_mday);
+		return encode(rtc, t->tm_mday);
 	case MONTH:
-		return encode(rtc, t.tm_mon + 1);
+		return encode(rtc, t->tm_mon + 1);
 	case YEAR:
-		return encode(rtc, t.tm_year % 100);
+		return encode(rtc, t->tm_year % 100);
 	default:
-		return encode(rtc, (t.tm_year + 1900) / 100);
+		return encode(rtc, (t->tm_year + 1900) / 100);
 	}
 }
 
@@ -156,7 +157,7 @@ static u64 rtc_period_ns(const struct rtc *rtc)
 	return (1ULL << (rate - 1)) * SECOND_NS / 32768;
 }
 
-static bool rtc_alarm_matches(const struct rtc *rtc)
+static bool rtc_alarm_matches(const struct rtc *rtc, const struct tm *t)
 {
 	static const u8 pair[][2] = {
 		{ SECONDS, SECONDS_ALARM }, { MINUTES, MINUTES_ALARM }, { HOURS, HOURS_ALARM },
@@ -165,25 +166,43 @@ static bool rtc_alarm_matches(const struct rtc *rtc)
 	for (unsigned int i = 0; i < ARRAY_SIZE(pair); i++) {
 		u8 alarm = rtc->cmos[pair[i][1]];
 
-		if ((alarm & ALARM_ANY) != ALARM_ANY && alarm != rtc_read_time(rtc, pair[i][0]))
+		if ((alarm & ALARM_ANY) != ALARM_ANY && alarm != encode_time(rtc, t, pair[i][0]))
 			return false;
 	}
 	return true;
 }
 
+/* Did the alarm's time come since the last look, up to the host's second @now? */
+static bool rtc_alarm_came(const struct rtc *rtc, s64 now)
+{
+	s64 second = now - DAY_SECONDS + 1;		/* it comes once a day */
+
+	if (rtc->last_second >= second)
+		second = rtc->last_second < now ? rtc->last_second + 1 : now;
+	for (; second <= now; second++) {
+		time_t guest = second + rtc->offset;
+		struct tm t;
+
+		gmtime_r(&guest, &t);
+		if (rtc_alarm_matches(rtc, &t))
+			return true;
+	}
+	return false;
+}
+
 /* Raise the flags that are due, and the line if one of them is enabled. */
 static void rtc_update(struct rtc *rtc)
 {
-	s64 now = host_ns();
+	s64 now = host_ns(), second = now / SECOND_NS;
 	u64 period = rtc_period_ns(rtc);
 	u8 *c = &rtc->cmos[REG_C];
 
-	if (now / SECOND_NS != rtc->last_second && !(rtc->cmos[REG_B] & B_SET)) {
-		rtc->last_second = now / SECOND_NS;
+	if (second != rtc->last_second && !(rtc->cmos[REG_B] & B_SET)) {
 		*c |= C_UF;
-		if (rtc_alarm_matches(rtc))
+		if (rtc_alarm_came(rtc, second))
 			*c |= C_AF;
 	}
+	rtc->last_second = second;
 	if (period && now / period != rtc->last_period) {
 		rtc->last_period = now / period;
 		*c |= C_PF;
@@ -227,9 +246,10 @@ static void rtc_expired(struct loop_watch *watch, u32 events __attribute__((unus
 static u8 rtc_read_data(struct rtc *rtc)
 {
 	u8 index = rtc->index, value = rtc->cmos[index];
+	struct tm t = rtc_time(rtc);
 
 	if (is_time(index))
-		return rtc_read_time(rtc, index);
+		return encode_time(rtc, &t, index);
 	if (index == REG_A && host_ns() % SECOND_NS >= SECOND_NS - UIP_NS &&
 	    !(rtc->cmos[REG_B] & B_SET))
 		return value | A_UIP;
@@ -255,6 +275,7 @@ static void rtc_write_b(struct rtc *rtc, u8 value)
 
 static void rtc_write_data(struct rtc *rtc, u8 value)
 {
+	rtc_update(rtc);		/* what was due was so by the registers till now */
 	switch (rtc->index) {
 	case REG_A:
 		rtc->cmos[REG_A] = value & ~A_UIP;
@@ -321,6 +342,7 @@ void rtc_init(struct rtc *rtc, struct loop *loop, struct irq_router *irq)
 	rtc->cmos[REG_A] = A_DIVIDER_32KHZ | 6;		/* 1,024 Hz, as firmware does */
 	rtc->cmos[REG_B] = B_24H;
 	rtc->cmos[REG_D] = D_VALID;
+	rtc->last_second = host_ns() / SECOND_NS;
 }
 
 /**
@@ -336,6 +358,7 @@ void rtc_reset(struct rtc *rtc)
 	rtc->index = 0;
 	rtc->cmos[REG_B] &= ~(B_SET | B_PIE | B_AIE | B_UIE);
 	rtc->cmos[REG_C] = 0;
+	rtc->last_second = host_ns() / SECOND_NS;
 	rtc_set_time(rtc, &t);
 	rtc_schedule(rtc);
 	pthread_mutex_unlock(&rtc->lock);

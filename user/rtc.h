@@ -22,7 +22,7 @@ struct rtc {
 	u8 cmos[128];			/* registers A to D, alarm, memory; not the time */
 	s64 offset;			/* guest's time minus the host's, in seconds */
 	struct tm frozen;		/* the time while the guest sets it */
-	s64 last_second;		/* host second of the last update flag */
+	s64 last_second;		/* host second up to which the flags are told */
 	u64 last_period;		/* periods since 1970 of the last periodic flag */
 };
 

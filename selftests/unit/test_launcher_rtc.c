@@ -194,6 +194,40 @@ TEST_F(rtc, an_alarm_comes_when_all_its_fields_match)
 	ASSERT_EQ(1, get(self, SECONDS));
 }
 
+static void set_alarm(FIXTURE_DATA(rtc) *self, u8 second)
+{
+	set(self, SECONDS_ALARM, second);
+	set(self, MINUTES_ALARM, 59);
+	set(self, HOURS_ALARM, 23);
+	set(self, REG_B, BINARY | H24);
+	get(self, REG_C);
+}
+
+/* The flag stays until it is read, and so does an alarm that nobody could look at. */
+TEST_F(rtc, an_alarm_that_came_some_seconds_ago_is_told)
+{
+	set_century_end(self);
+	set_alarm(self, 2);
+	sleep(4);
+	ASSERT_EQ(AF, get(self, REG_C) & AF);
+	ASSERT_EQ(0, get(self, REG_C) & AF);
+}
+
+TEST_F(rtc, what_came_before_it_was_set_is_no_alarm)
+{
+	set_century_end(self);
+	set_alarm(self, 30);
+	sleep(2);
+	set(self, SECONDS_ALARM, 1);
+	ASSERT_EQ(0, get(self, REG_C) & AF);
+	set(self, REG_B, SET | BINARY | H24);
+	sleep(2);
+	set(self, SECONDS, 10);
+	set(self, SECONDS_ALARM, 9);
+	set(self, REG_B, BINARY | H24);
+	ASSERT_EQ(0, get(self, REG_C) & AF);
+}
+
 TEST_F(rtc, an_alarm_of_another_hour_does_not_come)
 {
 	set_century_end(self);
