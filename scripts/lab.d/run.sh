@@ -60,6 +60,8 @@ run_check()
 	[ -z "$run_keep" ] || [ -t 0 ] || misuse "--keep wants a terminal"
 	spare=$(awk '/^MemAvailable:/ { print int($2 / 1024) - 1024 }' /proc/meminfo)
 	[ "$run_memory" -ge 32 ] || misuse "--memory: a guest wants 32M at least"
+	[ "$(vm_emulator)" = qemu ] || [ "$run_memory" -le 1024 ] ||
+		misuse "--memory: a guest in Bochs may have 1024M at most"
 	[ "$run_memory" -le "$spare" ] ||
 		misuse "--memory: this machine has ${spare}M to spare"
 }
@@ -86,5 +88,6 @@ run_job()
 	# Room for the guest, and for its files both packed and unpacked.
 	size=$(du -smL "$job" | cut -f 1)
 	vm_memory=$((run_memory + 1024 + 3 * size))
-	[ $vm_memory -ge 2048 ] || vm_memory=2048
+	# Bochs has no more than that.
+	if [ $vm_memory -lt 2048 ] || [ "$(vm_emulator)" = bochs ]; then vm_memory=2048; fi
 }
