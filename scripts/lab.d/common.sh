@@ -79,9 +79,12 @@ lab_unlock()
 lab_tmp()
 {
 	mkdir -p "$build/run"
-	# What a lab that was killed could not remove.
-	find "$build/run" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {} +
+	# What a lab that was killed could not remove: no process of one has it open.
+	find "$build/run" -mindepth 1 -maxdepth 1 -mtime +0 \
+		-exec flock --nonblock {} rm -rf {} \;
 	tmp=$(mktemp -d -p "$build/run")
+	exec {tmp_fd}<"$tmp"
+	flock --shared "$tmp_fd"
 	trap lab_cleanup EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
