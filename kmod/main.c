@@ -91,6 +91,7 @@ static int cpu_goes_offline(unsigned int cpu)
 static int suspend_last_cpu(COMPAT_SYSCORE_DATA)
 {
 	clock_suspend();
+	host_msr_restore();
 	backend(disable_cpu)();
 	return 0;
 }
