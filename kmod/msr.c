@@ -389,7 +389,7 @@ int msr_write(struct vcpu *vcpu, u32 index, u64 val, bool host)
  *
  * SDM 3A "Processor State After Reset".  The TSC has been set by
  * clock_vcpu_init(), IA32_APIC_BASE is the local APIC's.  An INIT leaves MSRs
- * as they are, but for EFER: see vcpu_reset().
+ * as they are, but for EFER and those by which we write to memory: see vcpu_reset().
  */
 void msr_vcpu_init(struct vcpu *vcpu)
 {

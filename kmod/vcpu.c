@@ -165,7 +165,7 @@ static void reset_registers(struct vcpu *vcpu)
 /**
  * vcpu_reset() - RESET or INIT
  * @vcpu: under its mutex
- * @init: INIT: MSRs, FPU state and caching (CR0.CD, CR0.NW) stay
+ * @init: INIT: MSRs (but clock and steal time), FPU state and caching (CR0.CD, CR0.NW) stay
  */
 void vcpu_reset(struct vcpu *vcpu, bool init)
 {
@@ -177,6 +177,7 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 	vcpu->nmi_pending = 0;
 	vcpu->nmi_injected = vcpu->nmi_masked = false;
 	vcpu->pv_unhalted = false;
+	vcpu->kvmclock_msr = vcpu->steal_msr = 0;	/* those pages are for other things now */
 	vcpu->smi_pending = false;
 	vcpu->complete = NULL;
 

@@ -429,6 +429,8 @@ TEST_F(ipi, init_resets_a_running_vcpu)
 	interrupt_thread(thread);
 }
 
+static u8 pv_page[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+
 static u64 send_init_only(u64 arg)
 {
 	start_ap(0);
@@ -445,6 +447,8 @@ TEST_F(ipi, after_init_a_vcpu_waits_with_its_registers_reset)
 	pthread_t thread;
 
 	vm_load(&self->vm, AP_CODE, ap_spin);
+	ASSERT_EQ(1, vcpu_set_msr(ap, MSR_KVM_SYSTEM_TIME_NEW, (u64)pv_page | KVM_MSR_ENABLED));
+	ASSERT_EQ(1, vcpu_set_msr(ap, MSR_KVM_STEAL_TIME, (u64)pv_page | KVM_MSR_ENABLED));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, run_ap, ap));
 	EXPECT_EQ(3, vcpu_call(self->vcpus[0], send_init_only, 0));
 	usleep(20000);
@@ -453,6 +457,9 @@ TEST_F(ipi, after_init_a_vcpu_waits_with_its_registers_reset)
 	sregs = vcpu_sregs(ap);
 	EXPECT_EQ(0xf000, sregs.cs.selector);
 	EXPECT_EQ(0xfff0, vcpu_regs(ap).rip);
+	/* The host writes no more to pages of whom the vCPU ran before. */
+	EXPECT_EQ(0, vcpu_msr(ap, MSR_KVM_SYSTEM_TIME_NEW));
+	EXPECT_EQ(0, vcpu_msr(ap, MSR_KVM_STEAL_TIME));
 }
 
 TEST_HARNESS_MAIN
