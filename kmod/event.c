@@ -205,7 +205,7 @@ void event_deliver_payload(struct vcpu *vcpu)
 	if (ex->vector == PF_VECTOR) {
 		vcpu->cr2 = ex->payload;
 	} else if (ex->vector == DB_VECTOR) {
-		vcpu->dr6 &= ~(u64)(DR_TRAP_BITS | DR_STEP);
+		vcpu->dr6 &= ~(u64)DR_TRAP_BITS;
 		vcpu->dr6 |= DR6_RESERVED | ex->payload;
 		vcpu->dr7 &= ~(u64)DR7_GD;
 		backend(update_intercepts)(vcpu);
@@ -213,13 +213,16 @@ void event_deliver_payload(struct vcpu *vcpu)
 	ex->has_payload = false;
 }
 
+/* Traps and aborts; what #DB is depends on what it tells. */
+enum { NO_FAULTS = BIT(DB_VECTOR) | BIT(BP_VECTOR) | BIT(OF_VECTOR) | BIT(DF_VECTOR) | BIT(MC_VECTOR) };
+
 /* One that is pending, or that was injected and must be again. */
 static void inject_exception(struct vcpu *vcpu)
 {
 	struct vcpu_exception *ex = &vcpu->exception;
 
 	/* A fault restarts its instruction: RF keeps a breakpoint there from firing twice. */
-	if (!ex->injected && exception_class(ex->vector) != EXC_BENIGN && ex->vector != DF_VECTOR)
+	if (!ex->injected && !(NO_FAULTS & BIT(ex->vector)))
 		vcpu->rflags |= X86_EFLAGS_RF;
 	event_deliver_payload(vcpu);
 	ex->pending = false;

@@ -47,6 +47,27 @@ TEST_F(exceptions, ud2_raises_ud)
 	EXPECT_EQ(FAULT(UD_VECTOR, 0), vcpu_call(self->vcpu, undefined, 0));
 }
 
+static u64 pushed_rflags;
+
+static void keep_rflags(struct guest_frame *frame)
+{
+	pushed_rflags = frame->rflags;
+	frame->rip = this_cpu()->fixup;
+}
+
+static u64 undefined_with_rflags(u64 arg)
+{
+	guest_handlers[UD_VECTOR] = keep_rflags;
+	guest_try("ud2");
+	return pushed_rflags;
+}
+
+/* SDM 3B "Instruction-Breakpoint Exception Condition": else a breakpoint there would fire again. */
+TEST_F(exceptions, a_fault_pushes_rf)
+{
+	EXPECT_TRUE(vcpu_call(self->vcpu, undefined_with_rflags, 0) & X86_EFLAGS_RF);
+}
+
 static u64 load_selector(u64 selector)
 {
 	return fault(guest_try("mov %0, %%es", : "r"(selector)));
@@ -497,6 +518,37 @@ TEST_F(exceptions, a_page_fault_that_was_dropped_leaves_cr2_to_the_next)
 	events.exception_payload = 0xabcd000;
 	vcpu_set_events(self->vcpu, &events);
 	EXPECT_EQ(64, vcpu_call(self->vcpu, faults_on_new_stacks, 64));
+}
+
+static u64 dr6_at_db;
+
+static void keep_dr6(struct guest_frame *frame)
+{
+	dr6_at_db = read_dr6();
+}
+
+/* SDM 3B "Debug Status Register (DR6)": of what is there a #DB may clear B0 to B3, and nothing else. */
+TEST_F(exceptions, a_db_leaves_bs_of_an_older_one)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXCEPTION_PAYLOAD, .args = { 1 } };
+	struct kvm_vcpu_events events;
+	struct kvm_debugregs regs;
+
+	kvm_do(self->vm.fd, KVM_ENABLE_CAP, &cap);
+	guest_handlers[DB_VECTOR] = keep_dr6;
+	kvm_do(self->vcpu->fd, KVM_GET_DEBUGREGS, &regs);
+	regs.dr6 |= DR6_BS | DR6_B0 << 1;
+	kvm_do(self->vcpu->fd, KVM_SET_DEBUGREGS, &regs);
+	vcpu_start(self->vcpu, undefined, 0);
+	events = vcpu_events(self->vcpu);
+	events.flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	events.exception.pending = 1;
+	events.exception.nr = DB_VECTOR;
+	events.exception_has_payload = 1;
+	events.exception_payload = DR6_B0;
+	vcpu_set_events(self->vcpu, &events);
+	vcpu_finish(self->vcpu);
+	EXPECT_EQ(DR6_BS | DR6_B0, dr6_at_db & (DR6_BS | 0xf));
 }
 
 static u64 int_on_new_stacks(u64 pages)
