@@ -244,8 +244,10 @@ TEST_F(smm, the_shadow_of_sti_outlives_an_smi)
 	vm_signal_msi(&self->vm, 0, IRQ);
 	EXPECT_EQ(0x1234567890, vcpu_finish(self->vcpu));
 	EXPECT_EQ(1, vcpu_msr(self->vcpu, MSR_SMI_COUNT));
-	/* QEMU's TCG forgets the shadow at VMRUN. */
-	EXPECT_EQ((u64)after_sync + !kvm_cpu_is_tcg(), interrupted_at);
+	/* QEMU's TCG forgets the shadow at VMRUN; Bochs's AMD-V looks for interrupts after a jump only. */
+	EXPECT_TRUE(kvm_cpu_is_tcg() || interrupted_at != (u64)after_sync);
+	EXPECT_TRUE(kvm_cpu_is_bochs_amd() ||
+		    interrupted_at == (u64)after_sync + !kvm_cpu_is_tcg());
 }
 
 /* ---- how an SMI comes ---- */
