@@ -3,6 +3,7 @@
  * AMD-V: detection, the per-CPU switch, and one trip into the guest and back.
  */
 #include <linux/percpu.h>
+#include <asm/debugreg.h>
 #include <asm/desc.h>
 #include <asm/nospec-branch.h>
 #include <asm/spec-ctrl.h>
