@@ -682,7 +682,8 @@ TEST_F(regs, single_step_stops_after_an_instruction_that_exits)
 
 /* ---- the host's own ---- */
 
-enum { SEL_LDT = 7, LDT_LIMIT_OLD = 0x111, LDT_LIMIT_NEW = 0x222, MODIFY_LDT_WRITE = 0x11 };
+enum { SEL_LDT = 7, LDT_LIMIT_OLD = 0x111, LDT_LIMIT_NEW = 0x222 };
+enum { MODIFY_LDT_READ = 0, MODIFY_LDT_WRITE = 0x11 };
 
 static volatile bool guest_runs, ldt_replaced;
 
@@ -716,6 +717,8 @@ TEST_F(regs, an_ldt_that_another_thread_replaces_is_in_force_after_kvm_run)
 	pthread_t thread;
 	u64 limit = 0;
 
+	if (syscall(SYS_modify_ldt, MODIFY_LDT_READ, NULL, 0) && errno == ENOSYS)
+		SKIP(return, "a kernel without modify_ldt()");
 	use_cpu(0);
 	write_ldt(LDT_LIMIT_OLD);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, replace_ldt, NULL));
