@@ -305,11 +305,14 @@ void pic_port_read(struct vm *vm, u16 port, u8 *val)
 	raw_spin_unlock_irq(&pic->lock);
 }
 
-/* A level requests as long as it is high: no edge from before stands in for it. */
-static void chip_write_elcr(struct kvm_pic_state *s, u8 elcr)
+/* A level requests as long as it is high: no edge from before stands in for it. True: requests changed. */
+static bool chip_write_elcr(struct kvm_pic_state *s, u8 elcr)
 {
+	u8 old = s->irr;
+
 	s->elcr = elcr;
 	s->irr = (s->irr & ~elcr) | (s->last_irr & elcr);
+	return s->irr != old;
 }
 
 /**
@@ -325,12 +328,16 @@ void pic_port_write(struct vm *vm, u16 port, u8 val)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&pic->lock, flags);
-	if ((port & ~1) == PIC_ELCR_PORT)
-		chip_write_elcr(&pic->chip[port & 1], val & elcr_mask[port & 1]);
-	else if (port & 1)
+	if ((port & ~1) == PIC_ELCR_PORT) {
+		if (!chip_write_elcr(&pic->chip[port & 1], val & elcr_mask[port & 1])) {
+			raw_spin_unlock_irqrestore(&pic->lock, flags);
+			return;
+		}
+	} else if (port & 1) {
 		chip_write_data(pic, which, val);
-	else
+	} else {
 		chip_write_command(pic, which, val);
+	}
 	pic_unlock(vm, pic, flags);
 }
 

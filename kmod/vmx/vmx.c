@@ -238,9 +238,16 @@ static struct tdp_format vmx_tdp_format = {
 
 enum { TSC_RATIO_FRACTION_BITS = 48 };		/* SDM 3C "Time-Stamp Counter Offset and Multiplier" */
 
+static DEFINE_STATIC_KEY_FALSE(vmx_host_counts);	/* the host's kernel has a PMU */
+
 static int vmx_hardware_setup(void)
 {
+	struct x86_pmu_capability pmu;
 	int i, r;
+
+	perf_get_x86_pmu_capability(&pmu);
+	if (pmu.version)
+		static_branch_enable(&vmx_host_counts);
 
 	if (vmx_controls.proc2 & SECONDARY_EXEC_TSC_SCALING) {
 		vmx_backend.max_tsc_ratio = U64_MAX;
@@ -611,8 +618,8 @@ bool vmx_run(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
-	struct perf_guest_switch_msr *counters;
-	int nr_counters;
+	struct perf_guest_switch_msr *counters = NULL;
+	int nr_counters = 0;
 
 	if (unlikely(vmx->cpu != cpu))
 		return false;
@@ -637,15 +644,18 @@ bool vmx_run(struct vcpu *vcpu)
 		vmx_load_tsc_aux(vmx);
 	vmx_commit(vmx);
 
-	counters = perf_guest_get_msrs(&nr_counters, NULL);
-	vmx_switch_counters(counters, nr_counters, true);
+	if (static_branch_unlikely(&vmx_host_counts)) {
+		counters = perf_guest_get_msrs(&nr_counters, NULL);
+		vmx_switch_counters(counters, nr_counters, true);
+	}
 	fpu_enter(vcpu);
 	/* L1TF: nothing of the host's may be left in the L1 data cache. SDM 3A "Mitigation" of that name is EPT's. */
 	if (static_cpu_has(X86_FEATURE_FLUSH_L1D) && boot_cpu_has_bug(X86_BUG_L1TF))
 		wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 	vmx_switch(vmx);
 	fpu_leave(vcpu);
-	vmx_switch_counters(counters, nr_counters, false);
+	if (static_branch_unlikely(&vmx_host_counts))
+		vmx_switch_counters(counters, nr_counters, false);
 
 	vmx_fetch(vmx);
 	if (unlikely(vmx->dr_owned))
