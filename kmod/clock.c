@@ -316,7 +316,7 @@ void clock_suspend(void)
  * clock_resume() - it is back; some machines start their TSCs at 0
  *
  * On the first CPU, interrupts off.  Threads were frozen outside of KVM_RUN:
- * clock_run_begin() brings their vCPUs up to date.
+ * clock_ioctl_begin() brings their vCPUs up to date.
  */
 void clock_resume(void)
 {

@@ -53,10 +53,10 @@ void clock_update_steal(struct vcpu *vcpu);
 void clock_mark_preempted(struct vcpu *vcpu);
 
 /**
- * clock_run_begin() - KVM_RUN begins
- * @vcpu: under its mutex
+ * clock_ioctl_begin() - an ioctl of the vCPU begins
+ * @vcpu: under its mutex; it may not have run since a sleep that reset the TSC
  */
-static inline void clock_run_begin(struct vcpu *vcpu)
+static inline void clock_ioctl_begin(struct vcpu *vcpu)
 {
 	if (unlikely(vcpu->tsc_lost != clock_tsc_lost))
 		clock_make_up_for_lost(vcpu);

@@ -211,12 +211,13 @@ int vcpu_set_dr(struct vcpu *vcpu, unsigned int nr, u64 val)
 
 /**
  * vcpu_load_debug_regs() - DR0 to DR3 for the guest, or user space's debugger
- * @vcpu: about to enter; interrupts off
+ * @vcpu: about to enter; interrupts off; DR7 has none enabled until the entry loads it
  */
 void vcpu_load_debug_regs(struct vcpu *vcpu)
 {
 	const u64 *dr = vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP ? vcpu->debug_dr : vcpu->dr;
 
+	set_debugreg(0, 7);	/* no breakpoint of the host's at addresses of the guest's */
 	set_debugreg(dr[0], 0);
 	set_debugreg(dr[1], 1);
 	set_debugreg(dr[2], 2);

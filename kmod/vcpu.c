@@ -556,7 +556,6 @@ static long vcpu_run(struct vcpu *vcpu)
 
 	fpu_load_guest(vcpu);
 	backend(run_begin)(vcpu);
-	clock_run_begin(vcpu);
 	memslot_read_lock(vcpu);
 	r = vcpu_run_checked(vcpu);
 	if (vcpu->pv_eoi_msr & KVM_MSR_ENABLED)
@@ -600,6 +599,7 @@ static long vcpu_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 		return -EINVAL;
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
+	clock_ioctl_begin(vcpu);
 	if (likely(ioctl == KVM_RUN)) {
 		r = arg ? -EINVAL : vcpu_run(vcpu);
 	} else {

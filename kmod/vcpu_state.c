@@ -514,7 +514,6 @@ long vcpu_state_ioctl(struct vcpu *vcpu, unsigned int ioctl, unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
 
-	clock_run_begin(vcpu);	/* it may not have run since a sleep that reset the TSC */
 	switch (ioctl) {
 	case KVM_SET_CPUID2: return cpuid_ioctl_set2(vcpu, user);
 	case KVM_GET_CPUID2: return cpuid_ioctl_get2(vcpu, user);

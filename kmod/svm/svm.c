@@ -3,7 +3,6 @@
  * AMD-V: detection, the per-CPU switch, and one trip into the guest and back.
  */
 #include <linux/percpu.h>
-#include <asm/debugreg.h>
 #include <asm/desc.h>
 #include <asm/nospec-branch.h>
 #include <asm/spec-ctrl.h>
@@ -356,10 +355,8 @@ bool svm_run(struct vcpu *vcpu)
 		svm_flush_at_entry(svm, cpu);
 	if (unlikely(!svm->host_saved))
 		svm_prepare(svm, cpu);
-	if (unlikely(svm->dr_owned || svm->vmcb->save.dr7 & DR_ENABLED)) {
-		set_debugreg(0, 7);	/* no breakpoint of the host's at addresses of the guest's */
+	if (unlikely(svm->dr_owned || svm->vmcb->save.dr7 & DR_ENABLED))
 		vcpu_load_debug_regs(vcpu);
-	}
 	if (vcpu_has(vcpu, CAP_TSC_AUX))
 		host_msr_load(HOST_MSR_TSC_AUX, vcpu->tsc_aux);
 	svm_commit(svm);

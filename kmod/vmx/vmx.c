@@ -634,10 +634,8 @@ bool vmx_run(struct vcpu *vcpu)
 		vmx_flush_at_entry(vmx);
 	if (unlikely(!vmx->borrowed))
 		vmx_borrow(vmx);
-	if (unlikely(vmx->dr_owned || vmx->dr7 & DR_ENABLED)) {
-		set_debugreg(0, 7);	/* no breakpoint of the host's at addresses of the guest's */
+	if (unlikely(vmx->dr_owned || vmx->dr7 & DR_ENABLED))
 		vcpu_load_debug_regs(vcpu);
-	}
 	if (unlikely(vmx->dr_owned))
 		set_debugreg(vcpu->dr6, 6);
 	if (unlikely(vmx->tsc_aux != vcpu->tsc_aux))

@@ -163,7 +163,7 @@ size_files()
 
 # The promise is 12,000; with both vendors and the ABI of docs/abi.md kmod/ is
 # above it.  Whoever raises this number says what the lines buy.
-kmod_lines=15294
+kmod_lines=15289
 
 size_kmod()
 {

@@ -34,7 +34,7 @@ static u64 host_ns(struct vm *vm)
 /* What the vCPU's thread does before it enters the guest. */
 static void enter(struct vcpu *vcpu)
 {
-	clock_run_begin(vcpu);
+	clock_ioctl_begin(vcpu);
 	while (vcpu->requests) {
 		if (vcpu_take_request(vcpu, REQ_CLOCK_UPDATE))
 			clock_update_guest(vcpu);
